@@ -1,0 +1,64 @@
+# `make demo` and `make test` are the whole set-up: each makes its own virtual environment in .venv and runs.
+#   PYTHON=python3.12 make test     another interpreter (3.11 or later) for a new .venv
+#   TESTS=tests/operators           some of the tests
+#   DEMO_OPTIONS="--method wiener"  further options for the demo's restore command
+
+PYTHON ?= python3
+TESTS ?= tests
+DEMO_OPTIONS ?=
+DEMO_PICTURE = out/shaken-restored.png
+
+VENV = .venv
+BIN = $(VENV)/bin
+
+# Read by every pip below, those that build packages in isolation included.
+export PIP_CONSTRAINT = constraints.txt
+export PIP_BUILD_CONSTRAINT = constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo     restore the sample picture"
+	@echo "make test     run the tests"
+	@echo "make check    format, lint, types, layers: what has to pass before anything else"
+	@echo "make format   put the code into its format"
+	@echo "make clean    remove the virtual environment and everything generated"
+
+demo: $(VENV)/core.stamp
+	@mkdir -p $(dir $(DEMO_PICTURE))
+	$(BIN)/acutance restore examples/shaken.jpg --kernel examples/shaken-kernel.png -o $(DEMO_PICTURE) --overwrite $(DEMO_OPTIONS)
+	@echo "Blurred:  examples/shaken.jpg"
+	@echo "Restored: $(DEMO_PICTURE)"
+
+test: $(VENV)/dev.stamp
+	$(BIN)/pytest $(TESTS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/layers_test.py
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The two stamps share one environment; [dev] contains the core, so its stamp answers for both.
+$(VENV)/core.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Acutance into $(VENV), once; this takes a minute or two."
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Acutance and its development tools into $(VENV), once; this takes a minute or two."
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/core.stamp $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Acutance needs Python 3.11 or later, this is " + sys.version.split()[0] + "; choose another one with: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)

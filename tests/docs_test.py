@@ -1,0 +1,77 @@
+"""What the documentation shows really runs, and what it cites is really there."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from acutance import methods
+from acutance.methods.spec import MethodSpec, catalogue
+from acutance.metrics import psnr
+from acutance.problem import Outcome
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS, SOURCES = ROOT / "docs", ROOT / "src"
+KEYS = set(re.findall(r"^@\w+\{([^,]+),", (DOCS / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(SOURCES.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+
+
+def code_blocks(page: str) -> list[str]:
+    """The Python code blocks of a page, in order."""
+    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def landweber(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MethodSpec]:
+    """The method of docs/adding-a-method.md, put where a method's file goes."""
+    (tmp_path / "landweber.py").write_text(code_blocks("adding-a-method.md")[0], encoding="utf-8")
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    catalogue.cache_clear()
+    yield catalogue()["landweber"]
+    catalogue.cache_clear()
+    sys.modules.pop("acutance.methods.landweber")
+    del methods.landweber
+
+
+def test_a_method_is_one_file(landweber: MethodSpec) -> None:
+    namespace: dict[str, Any] = {}
+    exec(code_blocks("adding-a-method.md")[1], namespace)
+    problem, result, restored = namespace["problem"], namespace["result"], namespace["restored"]
+    assert restored.shape == problem.observed.shape
+    assert result.outcome is not Outcome.DIVERGED
+    assert torch.all(result.trace[1:] <= result.trace[:-1])
+    truth = problem.crop(namespace["sharp"])
+    assert psnr(restored, truth) > psnr(problem.observed, truth) + 3
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_examples_in_docstrings_run(module: str) -> None:
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testmod(importlib.import_module(module), optionflags=options).failed == 0
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_every_method_cites_a_known_work(name: str) -> None:
+    assert catalogue()[name].reference in KEYS
+
+
+def test_the_example_cites_a_known_work(landweber: MethodSpec) -> None:
+    assert landweber.reference in KEYS
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
