@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from acutance import methods
+from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.metrics import psnr
 from acutance.problem import Outcome
+from acutance.restore import Restorer
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, SOURCES = ROOT / "docs", ROOT / "src"
@@ -54,6 +56,15 @@ def test_a_method_is_one_file(landweber: MethodSpec) -> None:
     assert torch.all(result.trace[1:] <= result.trace[:-1])
     truth = problem.crop(namespace["sharp"])
     assert psnr(restored, truth) > psnr(problem.observed, truth) + 3
+
+
+def test_a_new_method_is_reached_by_everybody(landweber: MethodSpec, generator: torch.Generator) -> None:
+    picture, kernel = torch.rand(1, 3, 20, 24, generator=generator), torch.full((1, 1, 3, 3), 1 / 9)
+    restored = Restorer.load("landweber", device="cpu", steps=3)(picture, kernel)
+    assert restored.steps == 3
+    assert restored.image.pixels.shape == picture.shape
+    with pytest.raises(ConfigError, match="its settings are size and steps"):
+        Restorer.load("landweber", momentum=0.9)
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
