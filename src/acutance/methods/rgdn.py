@@ -1,0 +1,195 @@
+r"""RGDN, the Recurrent Gradient Descent Network (Gong et al. 2020); also known as RGDM.
+
+Problem: y = A x + n, A known, the level of n unknown. A classical step would be
+
+    x(t+1) = x(t) - a(t) D(t) ( 1/l A'(A x(t) - y) + g grad Omega(x(t)) ).
+
+RGDN keeps the gradient of the data term as it is and learns the rest, one unit shared by all steps:
+
+    grad(t)   = A'(A x(t) - y)
+    update(t) = D( H(grad(t)) + R(x(t)) )
+    x(t+1)    = x(t) + update(t),                        x(0) = y
+
+R stands for the gradient of the prior, H adapts the data gradient to the noise, D scales the direction. The authors'
+released network differs: x(t+1) = 0.8 x(t) + 0.2 D(H(grad) - R(x)), with a zero border. Both are `RgdnConfig` values.
+
+Any number of steps at test time; a run ends for each picture when its fitting error stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError, WeightsError
+from acutance.frame import Frame, Precision, resolve_precision
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict
+from acutance.networks.residual import HALO, ConvStack
+from acutance.problem import Problem, State
+from acutance.solver import RelativeChange, Solver
+
+Form = Literal["paper", "released"]
+Network = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class RgdnConfig:
+    """Settings of RGDN.
+
+    Args:
+        form: "paper" or "released", see the module.
+        features: width of the three networks.
+        steps: most steps of a run.
+        threshold: the run ends when the fitting error changes by less than this fraction of its first value;
+            0 uses all steps.
+    """
+
+    form: Form = "paper"
+    features: int = 64
+    steps: int = 40
+    threshold: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.form not in ("paper", "released"):
+            raise ConfigError(f"form={self.form!r} is neither 'paper' nor 'released'")
+        if self.steps < 1:
+            raise ConfigError(f"steps={self.steps}: at least one step is needed")
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """The gradient descent unit: one step of RGDN.
+
+    Args:
+        prior: R. adapter: H. scaler: D. Each maps (B, 3, H, W) -> (B, 3, H, W).
+        form: how the update is put together.
+        frame: how the networks are evaluated.
+    """
+
+    prior: Network
+    adapter: Network
+    scaler: Network
+    form: Form
+    frame: Frame
+
+    def init(self, problem: Problem) -> State:
+        """x(0): the observed picture, extended to the domain of the blur."""
+        return State(problem.start())
+
+    def __call__(self, problem: Problem, state: State) -> State:
+        """x(t) -> x(t+1)."""
+        x = state.x
+        if self.form == "paper":
+            mixed = self.frame(self._mix, problem.gradient(x), x, halo=HALO)
+            return State(x + self.frame(self.scaler, mixed, halo=HALO))
+        mixed = self.frame(self._mix, problem.gradient(x), x, halo=HALO)
+        return State(0.8 * x + 0.2 * self.frame(self.scaler, mixed, halo=HALO))
+
+    def explain(self, problem: Problem, state: State) -> dict[str, Tensor]:
+        """What the unit sees and makes of it at x(t): the pictures of Fig. 2 of the RGDM paper."""
+        grad = problem.gradient(state.x)
+        h = self.frame(self.adapter, grad, halo=HALO)
+        r = self.frame(self.prior, state.x, halo=HALO)
+        mixed = h + r if self.form == "paper" else h - r
+        d = self.frame(self.scaler, mixed, halo=HALO)
+        return {"H-input": grad, "H-output": h, "R-output": r, "H+R": mixed, "D-output": d}
+
+    def _mix(self, grad: Tensor, x: Tensor) -> Tensor:
+        h, r = self.adapter(grad), self.prior(x)
+        return h + r if self.form == "paper" else h - r
+
+
+class Rgdn(Learned[State]):
+    """The three networks and their settings."""
+
+    def __init__(self, config: RgdnConfig | None = None, *, frame: Frame | None = None) -> None:
+        super().__init__()
+        self.config = config or RgdnConfig()
+        self.frame = frame or Frame()
+        self.prior = ConvStack(3, self.config.features)
+        self.adapter = ConvStack(3, self.config.features)
+        self.scaler = ConvStack(3, self.config.features)
+        # The untrained network is Landweber's iteration, nearly: H = 1, R = 0, D = -1 (with the released form's 0.8 and
+        # 0.2: D(H(grad) - R(x)) = x - 5 grad). Training starts from a working optimiser.
+        paper = self.config.form == "paper"
+        self.adapter.start_as_identity(1.0, gain=16.0)
+        self.prior.start_as_identity(0.0 if paper else 0.2, gain=2.0)
+        self.scaler.start_as_identity(-1.0 if paper else -5.0, gain=8.0 if paper else 2.0)
+
+    def solver(self) -> Solver[State]:
+        """`steps` times the same unit; in evaluation mode with folded networks."""
+        prior, adapter, scaler = (s if self.training else s.folded() for s in (self.prior, self.adapter, self.scaler))
+        unit = Unit(prior, adapter, scaler, form=self.config.form, frame=self.frame)
+        stop = RelativeChange(self.config.threshold) if self.config.threshold > 0 else None
+        return Solver([unit] * self.config.steps, stop=stop)
+
+
+AUTHORS = {"CNNOptimizer.": "prior.", "GradAdj.": "adapter.", "GradScaler.": "scaler."}
+
+
+def convert(theirs: StateDict) -> StateDict:
+    """Our state dict from the authors' (prefixes CNNOptimizer, GradAdj, GradScaler). Use it with form="released".
+
+    Raises:
+        WeightsError: a tensor that RGDN does not have.
+    """
+    ours: StateDict = {}
+    for key, value in theirs.items():
+        prefix = next((p for p in AUTHORS if key.startswith(p)), None)
+        if prefix is None:
+            raise WeightsError(
+                f"{key!r} is no tensor of the authors' RGDN; expected names that begin with {', '.join(AUTHORS)}"
+            )
+        ours[AUTHORS[prefix] + key.removeprefix(prefix)] = value
+    return ours
+
+
+def build(
+    *,
+    weights: StateDict | None = None,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    tile: int | None = 512,
+    **settings: object,
+) -> Rgdn:
+    """RGDN in evaluation mode.
+
+    Args:
+        weights: state dict; None leaves the random start (for training).
+        device: where the weights live.
+        precision: of the networks, see `acutance.frame.resolve_precision`.
+        tile: side of a tile in pixels; None for the whole picture at once.
+        settings: fields of `RgdnConfig`.
+
+    Raises:
+        WeightsError: weights of another network.
+        ConfigError: an unknown setting.
+    """
+    device = torch.device(device)
+    try:
+        config = RgdnConfig(**settings)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigError(f"rgdn: {error}; its settings are {', '.join(RgdnConfig.__dataclass_fields__)}") from None
+    model = Rgdn(config, frame=Frame(resolve_precision(precision, device), tile))
+    if weights is not None:
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise WeightsError(f"these weights do not fit rgdn (features={config.features}): {error}") from None
+    return model.to(device).eval()
+
+
+SPEC = MethodSpec(
+    name="rgdn",
+    summary="learned gradient descent, any kernel, noise level unknown, any number of steps",
+    reference="gong2020rgdn",
+    build=build,
+    needs=Needs(kernel=True, channels=3, halo=2 * HALO, unit_brightness=True),
+    weights="rgdn",
+    aliases=("rgdm",),
+    convert=convert,
+)

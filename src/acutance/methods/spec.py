@@ -1,0 +1,127 @@
+"""What a method declares of itself, and the catalogue that finds it.
+
+A method is one file in this package with a module-level ``SPEC``; nothing else has to be told about it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor, nn
+
+from acutance.errors import UnknownMethod
+from acutance.problem import Method, Observer, Problem, Result, State
+from acutance.solver import Solver
+
+S = TypeVar("S", bound=State)
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method asks of whoever calls it; data, so that the Restorer and the forms can act on it.
+
+    Args:
+        kernel: the blur has to be given.
+        sigma: the noise level has to be given (or is estimated).
+        channels: number of channels of the pictures it takes; None: any.
+        multiple_of: sides that its network accepts.
+        halo: pixels that one output pixel of its network sees, per step.
+        global_statistics: names of statistics over the whole picture inside its network.
+        unit_brightness: expects pictures whose bright parts are near 1; the Restorer scales and scales back.
+    """
+
+    kernel: bool = True
+    sigma: bool = False
+    channels: int | None = None
+    multiple_of: int = 1
+    halo: int = 0
+    global_statistics: tuple[str, ...] = ()
+    unit_brightness: bool = False
+
+
+@runtime_checkable
+class Iterative(Protocol):
+    """A method that lists its steps."""
+
+    def solver(self) -> Solver[Any]:
+        """The steps, ready to run."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A step whose inside can be looked at."""
+
+    def explain(self, problem: Problem, state: Any) -> dict[str, Tensor]:
+        """What the step's parts make of the state, as pictures on the domain of the blur."""
+        ...
+
+
+class Learned(nn.Module, ABC, Generic[S]):
+    """A method with weights: a module whose `solver` lists its steps."""
+
+    @abstractmethod
+    def solver(self) -> Solver[S]:
+        """The steps, ready to run or to be trained through."""
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`."""
+        return self.solver().run(problem, on_step=on_step)
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One row of the catalogue.
+
+    Args:
+        name: as on the command line.
+        summary: one line for people.
+        reference: key in `docs/references.bib`.
+        build: ``build(**settings) -> Method``; settings are keyword-only, and a method with weights takes
+            ``weights`` (a state dict), ``device``, ``precision``.
+        needs: see `Needs`.
+        weights: name of the embedded weights, None for a method without any.
+        aliases: further names.
+        convert: turns the state dict of the method's authors into ours, where there is one.
+    """
+
+    name: str
+    summary: str
+    reference: str
+    build: Callable[..., Method]
+    needs: Needs
+    weights: str | None = None
+    aliases: tuple[str, ...] = ()
+    convert: Callable[[StateDict], StateDict] | None = None
+
+
+@cache
+def catalogue() -> MappingProxyType[str, MethodSpec]:
+    """Every method by name, sorted; found by importing the modules of `acutance.methods`."""
+    package = importlib.import_module("acutance.methods")
+    found: dict[str, MethodSpec] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        spec: Any = getattr(importlib.import_module(f"acutance.methods.{module.name}"), "SPEC", None)
+        if spec is not None:
+            found[spec.name] = spec
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def find(name: str) -> MethodSpec:
+    """The method of that name or alias.
+
+    Raises:
+        UnknownMethod: with the names that there are.
+    """
+    for spec in catalogue().values():
+        if name == spec.name or name in spec.aliases:
+            return spec
+    raise UnknownMethod(f"there is no method {name!r}; `acutance methods` lists them: {', '.join(catalogue())}")

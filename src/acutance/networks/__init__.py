@@ -1,0 +1,1 @@
+"""Network modules that know nothing of blur."""

@@ -1,0 +1,8 @@
+"""Linear operators: what blur does to a picture, and its exact adjoint."""
+
+from acutance.operators.base import LinearOperator
+from acutance.operators.blur import Blur, Boundary
+from acutance.operators.check import adjoint_error
+from acutance.operators.filters import Difference, gradients
+
+__all__ = ["Blur", "Boundary", "Difference", "LinearOperator", "adjoint_error", "gradients"]

@@ -1,0 +1,38 @@
+"""What every linear operator of the library can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class LinearOperator(ABC):
+    """A linear map A between images, with its exact adjoint.
+
+    Shapes are (B, C, H, W). The two sides may differ in size: `domain_size` tells the size of x for a given y.
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """y = A x."""
+
+    @abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """x = A' y, with <A x, y> = <x, A' y> exactly."""
+
+    def gram(self, x: Tensor) -> Tensor:
+        """A' A x."""
+        return self.adjoint(self.forward(x))
+
+    def domain_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size (H, W) of x for a y of `height` x `width`; the same unless an operator says otherwise."""
+        return height, width
+
+    def start(self, y: Tensor) -> Tensor:
+        """A first estimate on the domain of A: y itself, extended where the domain is larger."""
+        return y
+
+    def crop(self, x: Tensor) -> Tensor:
+        """The part of x that lies inside the frame of y."""
+        return x

@@ -1,0 +1,147 @@
+"""The words that every method speaks: Problem, State, Step, Outcome, Result, Method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ImageError
+from acutance.operators import LinearOperator
+from acutance.tensors import per_image
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """y = A x + n: what was observed and what is known about it.
+
+    Args:
+        observed: y, (B, C, H, W), floating point, nominal range [0, 1].
+        blur: A; None where the method has to find it.
+        sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown.
+
+    Raises:
+        ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor.
+    """
+
+    observed: Tensor
+    blur: LinearOperator | None = None
+    sigma: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        y = self.observed
+        if y.ndim != 4 or 0 in y.shape or not y.is_floating_point():
+            raise ImageError(f"observed must be a non-empty float (B, C, H, W) tensor, not {y.dtype} {tuple(y.shape)}")
+
+    def start(self) -> Tensor:
+        """x(0): the observed picture, extended to the domain of the blur."""
+        return self.observed if self.blur is None else self.blur.start(self.observed)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """A x - y, the size of the observed picture."""
+        return (x if self.blur is None else self.blur.forward(x)) - self.observed
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """A'(A x - y), the gradient of 1/2 ||A x - y||^2, the size of x."""
+        r = self.residual(x)
+        return r if self.blur is None else self.blur.adjoint(r)
+
+    def fitting_error(self, x: Tensor) -> Tensor:
+        """1/2 ||A x - y||^2 for each image of the batch: (B,)."""
+        return 0.5 * per_image(self.residual(x).square())
+
+    def crop(self, x: Tensor) -> Tensor:
+        """The part of x inside the frame of the observed picture."""
+        return x if self.blur is None else self.blur.crop(x)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a step hands to the next one; subclasses carry more than the estimate x (B, C, H', W')."""
+
+    x: Tensor
+
+
+S = TypeVar("S", bound=State)
+
+
+class Step(Protocol[S]):
+    """One update of a method: what the author of a method writes."""
+
+    def init(self, problem: Problem) -> S:
+        """The state before the first step."""
+        ...
+
+    def __call__(self, problem: Problem, state: S) -> S:
+        """The state after this step."""
+        ...
+
+
+class Outcome(Enum):
+    """How a run ended for one image; the value is the sentence for the user."""
+
+    CONVERGED = "converged: the fitting error no longer changes"
+    EXHAUSTED = "used all the steps or seconds it was given"
+    DIVERGED = "diverged: the last good estimate is returned; check the kernel and its orientation"
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What an observer sees after every step."""
+
+    step: int  # 1, 2, ...
+    steps: int  # at most
+    state: State
+    error: Tensor  # 1/2 ||A x - y||^2 of each image, (B,)
+
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run returns.
+
+    Args:
+        x: estimates on the domain of the blur, (B, C, H', W'); `Problem.crop` cuts them to the picture.
+        outcomes: one for each image.
+        steps: number of steps behind x, for each image.
+        trace: fitting error before the first and after every step, (steps + 1, B).
+        iterates: every x(t) if asked for, else empty.
+        kernel: the kernel that a blind method found, else None.
+    """
+
+    x: Tensor
+    outcomes: tuple[Outcome, ...]
+    steps: tuple[int, ...]
+    trace: Tensor
+    iterates: tuple[Tensor, ...] = ()
+    kernel: Tensor | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst outcome of the batch."""
+        order = (Outcome.CONVERGED, Outcome.EXHAUSTED, Outcome.DIVERGED)
+        return max(self.outcomes, key=order.index)
+
+
+class Method(Protocol):
+    """Anything that solves a problem."""
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """Restore; numerical trouble is an outcome, never an exception."""
+        ...
+
+
+def direct_result(problem: Problem, x: Tensor) -> Result:
+    """The result of a method that needs no iteration; a non-finite x is reported and replaced by the start."""
+    start = problem.start()
+    finite = torch.isfinite(x).flatten(1).all(1)
+    x = torch.where(finite[:, None, None, None], x, start)
+    trace = torch.stack([problem.fitting_error(start), problem.fitting_error(x)])
+    outcomes = tuple(Outcome.CONVERGED if ok else Outcome.DIVERGED for ok in finite.tolist())
+    return Result(x=x, outcomes=outcomes, steps=(1,) * len(outcomes), trace=trace)

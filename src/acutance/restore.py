@@ -1,0 +1,296 @@
+"""The one way from an image to a restored image; command line, pages, services and benchmarks start here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError, KernelError, WeightsError
+from acutance.frame import Precision, resolve_precision
+from acutance.images import Image, linear_to_srgb, srgb_to_linear
+from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, find
+from acutance.operators import Blur
+from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.solver import Solver
+from acutance.weights import embedded, read_weights
+
+BRIGHT = 0.999
+"""Quantile of a picture that stands for its brightness."""
+
+PROBE = 448
+"""Side, in pixels, of the piece that a forecast restores for a trial."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restored picture and how it came about.
+
+    Args:
+        image: as the input, with restored pixels.
+        result: of the method, on the domain of the blur, in the method's brightness.
+        seconds: wall-clock time of the method.
+        method, weights: names and versions (weights None for a method without).
+        notes: what was assumed or converted on the way.
+    """
+
+    image: Image
+    result: Result
+    seconds: float
+    method: str
+    weights: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the run ended."""
+        return self.result.outcome
+
+    @property
+    def steps(self) -> int:
+        """Steps behind the picture."""
+        return max(self.result.steps)
+
+    @property
+    def fitting_error(self) -> float:
+        """Root mean square of A x - y as a fraction of the range: of the order of the noise when all is well."""
+        count = self.image.pixels.shape[1] * self.image.pixels.shape[2] * self.image.pixels.shape[3]
+        channels = self.result.x.shape[1] / self.image.pixels.shape[1]
+        return float((2 * self.result.trace[-1].sum() / (count * channels)).sqrt())
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A problem in the form that a method wants, and the way back from its estimate."""
+
+    problem: Problem
+    scale: float
+    channels: int
+    linear: bool
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
+        x = self.problem.crop(x)
+        if x.shape[1] != self.channels:
+            x = x.mean(1, keepdim=True)
+        x = x * self.scale
+        return linear_to_srgb(x) if self.linear else x
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """A method, ready to be applied to pictures.
+
+    Args:
+        spec: its row of the catalogue. method: built. device: where it runs. weights: version of its weights.
+
+    Example:
+        >>> restorer = Restorer.load("wiener")
+        >>> restorer(torch.rand(1, 1, 32, 32), torch.ones(1, 1, 3, 3) / 9).image.pixels.shape
+        torch.Size([1, 1, 32, 32])
+    """
+
+    spec: MethodSpec
+    method: Method
+    device: torch.device
+    weights: str | None = None
+
+    @staticmethod
+    def load(
+        name: str,
+        *,
+        weights: Path | None = None,
+        device: torch.device | str = "auto",
+        precision: Precision = "auto",
+        tile: int | None = 512,
+        **settings: Any,
+    ) -> Restorer:
+        """Build a method of the catalogue with its shipped weights, or with those of a file.
+
+        Args:
+            name: method or alias. weights: safetensors, or the authors' state dict (.pth).
+            device: "auto" takes a GPU if there is one. precision: of networks. tile: side of a tile in pixels.
+            settings: of the method, e.g. steps=20.
+
+        Raises:
+            UnknownMethod, WeightsError, ConfigError: see there.
+        """
+        spec = find(name)
+        place = resolve_device(device)
+        resolve_precision(precision, place)
+        version, tensors = None, None
+        if spec.weights is None and weights is not None:
+            raise WeightsError(f"{spec.name} has no weights; leave out --weights")
+        if spec.weights is not None:
+            found = read_weights(weights) if weights is not None else embedded(spec.weights)
+            tensors, version = found.tensors, found.version
+            if found.foreign:
+                if spec.convert is None:
+                    raise WeightsError(f"{spec.name} has no converter for foreign weights; give a safetensors file")
+                tensors = spec.convert(tensors)
+            settings = {**found.card.get("model", {}), **settings}
+        method = spec.build(weights=tensors, device=place, precision=precision, tile=tile, **settings)
+        return Restorer(spec, method, place, version)
+
+    @property
+    def needs(self) -> Needs:
+        """What the method asks for."""
+        return self.spec.needs
+
+    def prepare(
+        self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None, linear: bool = False
+    ) -> Prepared:
+        """The problem as the method wants it: channels, brightness, blur, device.
+
+        Args:
+            image: a picture, or its pixels (1, C, H, W), C 1 or 3, nominal range [0, 1].
+            kernel: (1, 1 or C, h, w), see `docs/conventions.md`. sigma: noise level, fraction of the range.
+            linear: decode the sRGB curve before and encode it after.
+
+        Raises:
+            KernelError: the method needs a kernel, or the kernel does not fit the picture.
+        """
+        pixels = image.pixels if isinstance(image, Image) else image
+        pixels = pixels.to(self.device, torch.float32)
+        if pixels.shape[0] != 1:
+            raise ConfigError(f"{pixels.shape[0]} pictures at once; a Restorer takes one, `Method.run` takes batches")
+        if kernel is None and self.needs.kernel:
+            raise KernelError(
+                f"{self.spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian"
+            )
+        if linear:
+            pixels = srgb_to_linear(pixels)
+        channels = pixels.shape[1]
+        scale = brightness(pixels) if self.needs.unit_brightness else 1.0
+        pixels = pixels / scale
+        if self.needs.channels is not None and channels == 1:
+            pixels = pixels.expand(-1, self.needs.channels, -1, -1)
+        blur = None if kernel is None else self._blur(kernel, pixels, channels)
+        level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
+        return Prepared(Problem(pixels, blur, level), scale, channels, linear)
+
+    def __call__(
+        self,
+        image: Image | Tensor,
+        kernel: Tensor | None = None,
+        *,
+        sigma: float | None = None,
+        linear: bool = False,
+        on_step: Observer | None = None,
+    ) -> Restoration:
+        """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
+        prepared = self.prepare(image, kernel, sigma=sigma, linear=linear)
+        begun = time.perf_counter()
+        result = self.method.run(prepared.problem, on_step=on_step)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        seconds = time.perf_counter() - begun
+        pixels = prepared.finish(result.x).cpu()
+        whole = image if isinstance(image, Image) else Image(image)
+        return Restoration(replace(whole, pixels=pixels), result, seconds, self.spec.name, self.weights)
+
+    def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
+        """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
+
+        Two pieces of different size are restored with their first steps only; the line through their times, per pixel
+        of the blur's domain and per step, is extended to the whole. Takes about a second.
+        """
+        pixels = image.pixels if isinstance(image, Image) else image
+        height, width = pixels.shape[-2:]
+        solver = _solver(self.method)
+        steps = 1 if solver is None else len(solver.steps)
+        piece = pixels[..., : min(height, PROBE), : min(width, PROBE)]
+        prepared = self.prepare(piece, kernel, sigma=sigma)
+        seconds = []
+        for _ in range(2):  # the first warms up
+            begun = time.perf_counter()
+            self._first_step(prepared.problem)
+            seconds.append(time.perf_counter() - begun)
+
+        def domain(p: Tensor) -> int:
+            size = (p.shape[-2], p.shape[-1])
+            h, w = prepared.problem.blur.domain_size(*size) if prepared.problem.blur is not None else size
+            return h * w
+
+        return seconds[-1] * steps * domain(pixels) / domain(piece)
+
+    def explain(self, prepared: Prepared, every: int = 1) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """For every `every`-th step, the estimate before it and what the step's parts make of it, as pictures.
+
+        Yields:
+            (step, name -> (1, C, H, W)), cropped to the frame.
+
+        Raises:
+            ConfigError: the method has nothing to show.
+        """
+        solver = _solver(self.method)
+        if solver is None or not isinstance(solver.steps[0], Explains):
+            raise ConfigError(f"{self.spec.name} has no inner pictures to show; leave out --explain")
+        problem = prepared.problem
+        with torch.no_grad():
+            state = solver.steps[0].init(problem)
+            for t, step in enumerate(solver.steps, 1):
+                if (t - 1) % every == 0:
+                    assert isinstance(step, Explains)
+                    pictures = {"estimate": state.x, **step.explain(problem, state)}
+                    yield t, {k: problem.crop(v) for k, v in pictures.items()}
+                state = step(problem, state)
+
+    @torch.no_grad()
+    def _first_step(self, problem: Problem) -> None:
+        solver = _solver(self.method)
+        if solver is None:
+            self.method.run(problem)
+        else:
+            next(iter(solver.iterate(problem)))
+            problem.fitting_error(problem.start())
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
+        if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):
+            raise KernelError(
+                f"a kernel of shape {tuple(kernel.shape)} for a picture of {channels} channel(s); "
+                f"give (1, 1, h, w) or (1, {channels}, h, w)"
+            )
+        h, w = kernel.shape[-2:]
+        if h > pixels.shape[-2] or w > pixels.shape[-1]:
+            raise KernelError(
+                f"a kernel of {h}x{w} for a picture of {pixels.shape[-2]}x{pixels.shape[-1]}: the kernel must fit into "
+                "the picture; trim its empty margin, or is it the kernel of another picture?"
+            )
+        return Blur(kernel.to(self.device, torch.float32))
+
+
+def _solver(method: Method) -> Solver[Any] | None:
+    return method.solver() if isinstance(method, Iterative) else None
+
+
+def resolve_device(device: torch.device | str) -> torch.device:
+    """ "auto": a GPU if there is one, else the CPU.
+
+    Raises:
+        ConfigError: a device that torch does not know or that is not there.
+    """
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise ConfigError(
+            f"the device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
+        ) from None
+    return found
+
+
+def brightness(pixels: Tensor) -> float:
+    """What a picture is divided by so that its bright parts are near 1: its 99.9 % quantile, at least 0.02."""
+    values = pixels.abs().flatten()
+    stride = max(1, values.numel() // 1_000_000)
+    return max(0.02, float(torch.quantile(values[::stride].float(), BRIGHT)))

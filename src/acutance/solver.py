@@ -1,0 +1,130 @@
+"""The only loop of the library, and the rules that end it.
+
+Every iterative method is a list of steps: ``[step] * n`` is a recurrent optimiser, ``[first, *[middle] * 5, last]`` an
+unrolled network, ``[Hqs(rho=r) for r in schedule]`` a continuation. A rule looks at the trace of fitting errors and
+says for *each image* of the batch whether it is done; that image keeps the estimate it had then.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from acutance.problem import Observer, Outcome, Problem, Progress, Result, State, Step
+
+S = TypeVar("S", bound=State)
+
+BLOWN_UP = 100.0
+"""An image has diverged when its error exceeds this multiple of the larger of its first error and 1e-6 ||y||^2."""
+
+
+class StopRule(Protocol):
+    """Decides after every step which images are done."""
+
+    def done(self, errors: Sequence[Tensor]) -> Tensor:
+        """errors: fitting errors (B,) before the first and after every step so far -> (B,) bool."""
+        ...
+
+
+@dataclass(frozen=True)
+class RelativeChange:
+    """Done when |e(t) - e(t-1)| / e(0) < threshold, e = ||A x - y||.
+
+    The rule of Gong et al. (2020) for RGDN. `patience` consecutive small changes are needed, so that one step on which
+    the error happens to stand still does not end the run.
+    """
+
+    threshold: float = 1e-3
+    patience: int = 1
+
+    def done(self, errors: Sequence[Tensor]) -> Tensor:
+        """See `StopRule.done`."""
+        if len(errors) <= self.patience:
+            return torch.zeros_like(errors[-1], dtype=torch.bool)
+        norms = torch.stack(list(errors[-self.patience - 1 :])).sqrt()
+        change = norms.diff(dim=0).abs().amax(0)
+        return change < self.threshold * errors[0].sqrt()
+
+
+@dataclass(frozen=True, eq=False)
+class Solver(Generic[S]):
+    """Runs a list of steps.
+
+    Args:
+        steps: at least one; its length is the budget of steps.
+        stop: rule that ends an image's run early; None: use all steps.
+        seconds: budget of wall-clock time; no new step is begun after it. None: no limit.
+
+    Raises:
+        ValueError: no steps.
+
+    Example:
+        >>> problem = Problem(torch.rand(1, 3, 32, 32))
+        >>> # Solver([step] * 40, stop=RelativeChange(1e-3)).run(problem).x
+    """
+
+    steps: Sequence[Step[S]]
+    stop: StopRule | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("a solver needs at least one step")
+
+    def iterate(self, problem: Problem) -> Iterator[S]:
+        """Yield the state after every step, differentiably and without stopping: for training and notebooks."""
+        state = self.steps[0].init(problem)
+        for step in self.steps:
+            state = step(problem, state)
+            yield state
+
+    @torch.no_grad()
+    def run(self, problem: Problem, *, keep: bool = False, on_step: Observer | None = None) -> Result:
+        """Iterate until every image is done.
+
+        Args:
+            problem: what to solve.
+            keep: keep every estimate in `Result.iterates`.
+            on_step: called after every step, in the caller's thread.
+
+        Returns:
+            For each image the estimate at which its rule ended it, the last finite one if it diverged.
+        """
+        x = problem.start()
+        errors = [problem.fitting_error(x)]
+        limit = BLOWN_UP * torch.maximum(errors[0], 1e-6 * 0.5 * problem.observed.square().flatten(1).sum(1))
+        batch = x.shape[0]
+        ended = torch.zeros(batch, dtype=torch.bool, device=x.device)
+        outcomes, steps = [Outcome.EXHAUSTED] * batch, [0] * batch
+        iterates: list[Tensor] = []
+        begun = time.monotonic()
+        for t, state in zip(itertools.count(1), self.iterate(problem)):
+            error = problem.fitting_error(state.x)
+            bad = ~(error <= limit)  # catches NaN as well
+            good = ~ended & ~bad
+            x = state.x if bool(good.all()) else torch.where(good[:, None, None, None], state.x, x)
+            errors.append(torch.where(good, error, errors[-1]))
+            now = torch.zeros_like(ended) if self.stop is None else self.stop.done(errors)
+            for i in torch.nonzero(~ended).flatten().tolist():
+                if bad[i]:
+                    outcomes[i] = Outcome.DIVERGED
+                else:
+                    steps[i] = t
+                    if now[i]:
+                        outcomes[i] = Outcome.CONVERGED
+            ended = ended | bad | now
+            if keep:
+                iterates.append(x)
+            if on_step is not None:
+                on_step(Progress(step=t, steps=len(self.steps), state=state, error=errors[-1]))
+            if bool(ended.all()) or (self.seconds is not None and time.monotonic() - begun >= self.seconds):
+                break
+        return Result(
+            x=x, outcomes=tuple(outcomes), steps=tuple(steps), trace=torch.stack(errors), iterates=tuple(iterates)
+        )

@@ -1,0 +1,77 @@
+"""Small exact operations on plain tensors: borders and their adjoints, fast transform sizes.
+
+Images are (B, C, H, W). Nothing here knows of blur.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Border = Literal["zero", "circular", "replicate"]
+
+
+def fast_length(n: int) -> int:
+    """Smallest even 2-3-5-7-smooth length >= n: transforms of such lengths are fast on every backend."""
+    m = max(2, n + n % 2)
+    while True:
+        rest = m
+        for p in (2, 3, 5, 7):
+            while rest % p == 0:
+                rest //= p
+        if rest == 1:
+            return m
+        m += 2
+
+
+def pad(x: Tensor, rows: int, cols: int, border: Border) -> Tensor:
+    """Extend (B, C, H, W) by `rows` above and below and `cols` left and right.
+
+    Raises:
+        ValueError: a circular border wider than the picture.
+    """
+    if rows == 0 and cols == 0:
+        return x
+    if border == "circular" and (rows > x.shape[-2] or cols > x.shape[-1]):
+        raise ValueError(f"a circular border of {rows}x{cols} is wider than the picture ({tuple(x.shape[-2:])})")
+    mode = {"zero": "constant", "circular": "circular", "replicate": "replicate"}[border]
+    return F.pad(x, (cols, cols, rows, rows), mode=mode)
+
+
+def pad_adjoint(z: Tensor, rows: int, cols: int, border: Border) -> Tensor:
+    """Adjoint of `pad`: (B, C, H + 2 rows, W + 2 cols) -> (B, C, H, W); what was copied out is summed back."""
+    return _fold(_fold(z, rows, -2, border), cols, -1, border)
+
+
+def _fold(z: Tensor, r: int, dim: int, border: Border) -> Tensor:
+    n = z.shape[dim] - 2 * r
+    inner = z.narrow(dim, r, n)
+    if r == 0 or border == "zero":
+        return inner
+    before, after = z.narrow(dim, 0, r), z.narrow(dim, r + n, r)
+    inner = inner.clone()
+    if border == "circular":
+        inner.narrow(dim, n - r, r).add_(before)
+        inner.narrow(dim, 0, r).add_(after)
+    else:
+        inner.narrow(dim, 0, 1).add_(before.sum(dim, keepdim=True))
+        inner.narrow(dim, n - 1, 1).add_(after.sum(dim, keepdim=True))
+    return inner
+
+
+def crop(x: Tensor, rows: int, cols: int) -> Tensor:
+    """Remove `rows` above and below and `cols` left and right."""
+    return x[..., rows : x.shape[-2] - rows, cols : x.shape[-1] - cols]
+
+
+def flip(x: Tensor) -> Tensor:
+    """Rotate by 180 degrees in the image plane."""
+    return torch.flip(x, (-2, -1))
+
+
+def per_image(x: Tensor) -> Tensor:
+    """Sum over everything but the batch: (B, ...) -> (B,)."""
+    return x.flatten(1).sum(1)

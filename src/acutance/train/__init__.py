@@ -1,0 +1,1 @@
+"""Training: one visible loop, a TOML configuration, resumable checkpoints, a ledger."""

@@ -1,0 +1,176 @@
+"""A training run as values: TOML in, frozen dataclasses out, unknown keys are errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from acutance.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One leg of the progressive schedule.
+
+    Args:
+        until: fraction of the run's budget at which it ends, the last one 1.
+        batch: pictures in a batch, on each device. crop: side of the supervised part of a picture, pixels.
+        steps: steps of the unroll that the gradient flows through.
+        windows: how often at most a batch goes on from where the last unroll left it (detached), so that the step
+            learns to improve late iterates as well; the number is uniform in 1..windows.
+        spans: kernel sizes (odd), one drawn for each batch.
+    """
+
+    until: float
+    batch: int
+    crop: int
+    steps: int
+    windows: int
+    spans: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam: peak learning rate, warm-up as a fraction of the run, cosine to `final` times the peak, clipping, EMA."""
+
+    learning_rate: float = 5e-4
+    warmup: float = 0.02
+    final: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.995
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """See `acutance.train.loss`."""
+
+    kind: Literal["log-mse", "mse"] = "log-mse"
+    gradient: float = 0.1
+    growth: float = 1.0
+
+
+@dataclass(frozen=True)
+class DegradationConfig:
+    """See `acutance.synth.degradation.Degradation`."""
+
+    kernels: Literal["spline", "mixture"] = "mixture"
+    sigma: tuple[float, float] = (0.003, 0.05)
+    grey: float = 0.25
+    exposure: float = 1.0
+    saturation: float = 0.0
+    photon: float = 0.0
+    correlated: float = 0.0
+    jpeg: float = 0.0
+    boundary: Literal["valid", "zero"] = "valid"
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Held-out crops: how many, how large, the steps after which they are scored, and how often (minutes)."""
+
+    crops: int = 8
+    crop: int = 96
+    steps: tuple[int, ...] = (5, 20)
+    minutes: float = 8.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Args:
+        method: a learned method of the catalogue.
+        seed: of weights and data.
+        frozen_statistics: fraction of the run after which batch normalisation keeps its statistics; 0 keeps the
+            initial ones (mean 0, variance 1) throughout, so that training and use are the same function.
+        model: settings of the method's `build`.
+        phases: the schedule, in order.
+    """
+
+    method: str
+    phases: tuple[Phase, ...]
+    seed: int = 1
+    frozen_statistics: float = 0.0
+    model: dict[str, Any] = field(default_factory=dict)
+    optimiser: OptimiserConfig = OptimiserConfig()
+    loss: LossConfig = LossConfig()
+    degradation: DegradationConfig = DegradationConfig()
+    validation: ValidationConfig = ValidationConfig()
+
+    def __post_init__(self) -> None:
+        ends = [p.until for p in self.phases]
+        if not ends or ends != sorted(ends) or ends[-1] != 1:
+            raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")
+        for phase in self.phases:
+            if any(s % 2 == 0 for s in phase.spans):
+                raise ConfigError(f"kernel sizes must be odd, not {phase.spans}")
+
+    def phase(self, progress: float) -> Phase:
+        """The phase at that fraction of the run."""
+        return next((p for p in self.phases if progress < p.until), self.phases[-1])
+
+
+def read_config(path: Path) -> TrainConfig:
+    """A configuration from a TOML file.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key, a value of the wrong type.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    return from_table(TrainConfig, table, where=str(path))
+
+
+def from_table(kind: type[T], table: dict[str, Any], *, where: str) -> T:
+    """A frozen dataclass from a table of plain values; nested tables become nested dataclasses."""
+    assert dataclasses.is_dataclass(kind)
+    hints = get_type_hints(kind)
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(hints)}")
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.name not in table and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: the key {missing[0]!r} is missing")
+    values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in table.items()}
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table")
+        return from_table(hint, value, where=where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where} must be a list")
+        kinds = get_args(hint)
+        each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+        if len(each) != len(value):
+            raise ConfigError(f"{where} must have {len(each)} values, not {len(value)}")
+        return tuple(_convert(k, v, where) for k, v in zip(each, value, strict=True))
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{where}={value!r} is not one of {', '.join(map(str, get_args(hint)))}")
+        return value
+    if origin is dict or origin is types.UnionType:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}={value!r} must be of type {hint.__name__}")
+    return value

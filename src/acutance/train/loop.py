@@ -1,0 +1,350 @@
+"""The training loop, all of it.
+
+An *episode* is one batch of problems. It is unrolled in windows of a few steps; after each window the weights are
+updated and the next window goes on from the detached estimate. So a step that is trained through 3 steps at a time
+also meets its own 10th or 20th iterate, and a run of 50 steps holds what the first 5 gained.
+
+Episode e draws everything from a Generator seeded with (seed, e, rank): nothing but the number of the episode is
+needed to resume. Distribution, devices and precision of the optimiser come from Lightning Fabric.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from acutance.data.photographs import Photographs
+from acutance.errors import ConfigError, MissingExtra
+from acutance.frame import Frame, resolve_precision
+from acutance.methods.spec import Learned, find
+from acutance.problem import State
+from acutance.synth import Degradation, Example, kernels
+from acutance.train import checkpoint
+from acutance.train.checkpoint import Clock
+from acutance.train.config import DegradationConfig, LossConfig, Phase, TrainConfig
+from acutance.train.loss import recursive
+from acutance.train.validate import Score, validate
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+logger = logging.getLogger(__name__)
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run lasts: minutes of wall-clock time, or a number of iterations (exactly reproducible)."""
+
+    minutes: float | None = None
+    iterations: int | None = None
+    checkpoint_seconds: float = 60.0
+    checkpoint_iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.iterations is None):
+            raise ConfigError("give either minutes or iterations")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished (or interrupted) run leaves."""
+
+    folder: Path
+    clock: Clock
+    scores: tuple[Score, ...]
+    data: str
+    device: str
+    images_per_second: float
+    data_share: float
+
+
+class Work:
+    """What one window works on; a plain object, so that Fabric and DDP hand it through untouched."""
+
+    def __init__(self, example: Example, steps: int) -> None:
+        self.example, self.steps = example, steps
+        self.state: State | None = None  # where the last window ended, detached
+
+
+class Unroll(nn.Module):
+    """A window of steps and its loss as one forward call, so that every distributed strategy wraps it."""
+
+    def __init__(self, method: Learned[State], loss: LossConfig) -> None:
+        super().__init__()
+        self.method, self.loss = method, loss
+
+    def forward(self, work: Work) -> Tensor:
+        """The loss over `work.steps` steps from where the work stands."""
+        step, problem = self.method.solver().steps[0], work.example.problem
+        state = step.init(problem) if work.state is None else work.state
+        estimates = []
+        for _ in range(work.steps):
+            state = step(problem, state)
+            estimates.append(problem.crop(state.x))
+        work.state = type(state)(**{k: v.detach() for k, v in vars(state).items()})
+        return recursive(estimates, problem.crop(work.example.sharp), self.loss)
+
+
+def degradation(config: DegradationConfig) -> Degradation:
+    """The degradation that a configuration describes."""
+    values = {k: v for k, v in vars(config).items() if k != "kernels"}
+    return Degradation(sampler={"spline": kernels.spline, "mixture": kernels.mixture}[config.kernels], **values)
+
+
+def train(
+    config: TrainConfig,
+    data: Path,
+    folder: Path,
+    budget: Budget,
+    *,
+    accelerator: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    init: dict[str, Tensor] | None = None,
+    compile_networks: bool = False,
+    report: Report | None = None,
+) -> Run:
+    """Train until the budget is spent; goes on from the checkpoint in `folder` if there is one.
+
+    Args:
+        config: the run. data: folder of sharp photographs. folder: where checkpoint and log go.
+        budget: of time or iterations. accelerator, devices, nodes: as Fabric takes them.
+        init: weights to start from instead of random ones.
+        compile_networks: `torch.compile` the window.
+        report: called with a dict for the log line of each interval.
+
+    Raises:
+        MissingExtra: Lightning is not installed. DataError, ConfigError: see there.
+    """
+    fabric = _fabric(accelerator, devices, nodes)
+    device = fabric.device
+    torch.manual_seed(config.seed)
+    spec = find(config.method)
+    method: Any = spec.build(device=device, **config.model)
+    if not isinstance(method, Learned):
+        raise ConfigError(f"{config.method} has no weights to train")
+    if init is not None:
+        method.load_state_dict(init)
+    method.frame = Frame(resolve_precision("auto", device), tile=None)  # type: ignore[assignment]
+    method.train()
+    degrade = degradation(config.degradation)
+    photographs = Photographs.load(data, device=device)
+    held_out = Photographs.load(data, device=torch.device("cpu"), validation=True)
+    optimiser = torch.optim.Adam(method.parameters(), lr=config.optimiser.learning_rate)
+    clock = Clock()
+    ema: dict[str, Tensor] = {}
+    scores: tuple[Score, ...] = ()
+    path = folder / checkpoint.NAME
+    if path.exists():
+        tensors, saved = checkpoint.load(path)
+        ema = checkpoint.restore(tensors, method, optimiser)
+        clock = Clock(**saved["clock"])
+        scores = tuple(Score(**s) for s in saved["scores"])
+        logger.info("resumed %s at iteration %d", path, clock.iteration)
+    if not ema:
+        ema = {k: v.detach().clone() for k, v in method.state_dict().items()}
+    if budget.iterations is not None:
+        clock = replace(clock, base_iteration=0, base_progress=0.0, rate=1 / budget.iterations)
+    elif clock.rate == 0 and budget.minutes is not None:
+        clock = replace(
+            clock, rate=1.0 / (60 * budget.minutes)
+        )  # a guess of one iteration a second until the first checkpoint
+
+    window: nn.Module = Unroll(method, config.loss)
+    wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
+    meter = _Meter(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = (folder / "log.jsonl").open("a") if fabric.is_global_zero else None
+    losses: list[float] = []
+    begun, elapsed_before = time.monotonic(), clock.elapsed
+    last_saved, last_validated, interval_start = begun, begun, clock.iteration
+
+    def record() -> dict[str, Any]:
+        return {
+            "clock": checkpoint.clock_record(clock),
+            "scores": [vars(s) for s in scores],
+            "method": config.method,
+            "model": config.model,
+            "data": photographs.digest,
+            "device": _device_name(device),
+        }
+
+    with log or nullcontext():
+        while clock.progress() < 1:
+            phase = config.phase(clock.progress())
+            with meter.data():
+                example, windows = _episode(config, phase, degrade, photographs, clock.episode, fabric.global_rank)
+            work = Work(example, phase.steps)
+            for _ in range(windows):
+                _set_schedule(optimiser, method, config, clock.progress())
+                loss = wrapped(work)
+                optimiser.zero_grad(set_to_none=True)
+                fabric.backward(loss)
+                norm = fabric.clip_gradients(
+                    wrapped, optimiser, max_norm=config.optimiser.clip, error_if_nonfinite=False
+                )
+                value = float(loss.detach())
+                finite = math.isfinite(value) and bool(torch.isfinite(norm))
+                if finite:
+                    optimiser.step()
+                    _update_ema(ema, method, config.optimiser.ema, clock.iteration)
+                clock = replace(clock, iteration=clock.iteration + 1)
+                losses.append(value)
+                meter.images += phase.batch * fabric.world_size
+                if log:
+                    log.write(json.dumps({"iteration": clock.iteration, "loss": value}) + "\n")
+                if not finite:
+                    logger.warning("iteration %d: loss %s, update skipped", clock.iteration, value)
+                    break
+            clock = replace(clock, episode=clock.episode + 1)
+            now = time.monotonic()
+            due = now - last_saved >= budget.checkpoint_seconds
+            if budget.checkpoint_iterations is not None:
+                due = clock.iteration - interval_start >= budget.checkpoint_iterations
+            if fabric.world_size > 1:
+                due = bool(fabric.broadcast(due))
+            ending = clock.progress() >= 1 or (
+                budget.minutes is not None and elapsed_before + now - begun >= 60 * budget.minutes
+            )
+            if not (due or ending):
+                continue
+            elapsed = elapsed_before + now - begun
+            clock = replace(clock, elapsed=elapsed)
+            if budget.minutes is not None:
+                total = 60 * budget.minutes
+                spent = (now - last_saved) / max(1, clock.iteration - interval_start) / total
+                clock = replace(
+                    clock, base_iteration=clock.iteration, base_progress=min(1.0, elapsed / total), rate=spent
+                )
+            if fabric.world_size > 1:
+                clock = fabric.broadcast(clock)
+            if fabric.is_global_zero:
+                line: dict[str, Any] = {
+                    "progress": clock.progress(),
+                    "iteration": clock.iteration,
+                    "minutes": elapsed / 60,
+                    "loss": sum(losses) / max(1, len(losses)),
+                    "images_per_second": meter.images_per_second(),
+                    "data_share": meter.share(),
+                }
+                if ending or now - last_validated >= 60 * config.validation.minutes:
+                    score = validate(method, ema, config.validation, held_out, config.degradation.boundary, device)
+                    scores = (*scores, replace(score, minutes=elapsed / 60, iteration=clock.iteration))
+                    line["psnr"] = dict(zip(score.steps, score.psnr, strict=True))
+                    line["blurred"] = score.blurred
+                    last_validated = time.monotonic()
+                checkpoint.save(folder, method, ema, optimiser, record())
+                if log:
+                    log.write(json.dumps(line) + "\n")
+                    log.flush()
+                if report is not None:
+                    report(line)
+            losses, last_saved, interval_start = [], time.monotonic(), clock.iteration
+            begun += last_saved - now  # validation and saving are not training time
+            if ending:
+                break
+    return Run(
+        folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share()
+    )
+
+
+def _fabric(accelerator: str, devices: int, nodes: int) -> Fabric:
+    try:
+        from lightning.fabric import Fabric
+    except ImportError:
+        raise MissingExtra("training", "train") from None
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    fabric = Fabric(
+        accelerator=accelerator, devices=devices, num_nodes=nodes, strategy="auto" if devices * nodes == 1 else "ddp"
+    )
+    fabric.launch()
+    return fabric
+
+
+def _episode(
+    config: TrainConfig, phase: Phase, degrade: Degradation, photographs: Photographs, episode: int, rank: int
+) -> tuple[Example, int]:
+    """The batch of that number, and how many windows it is unrolled for."""
+    host = random.Random(f"{config.seed}/{episode}")
+    span, windows = host.choice(phase.spans), host.randint(1, phase.windows)
+    device = photographs.flat.device
+    generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
+    margin = 0 if degrade.boundary != "valid" else span - 1
+    sharp = photographs.crops(phase.batch, phase.crop + margin, generator)
+    return degrade(sharp, generator, span=span), windows
+
+
+def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float) -> None:
+    o = config.optimiser
+    cosine = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    for group in optimiser.param_groups:
+        group["lr"] = o.learning_rate * min(cosine, (progress + 1e-4) / o.warmup if o.warmup else 1.0)
+    frozen = progress >= config.frozen_statistics
+    for module in method.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train(not frozen)
+
+
+@torch.no_grad()
+def _update_ema(ema: dict[str, Tensor], method: nn.Module, decay: float, iteration: int) -> None:
+    decay = min(decay, (1 + iteration) / (10 + iteration))
+    for key, value in method.state_dict().items():
+        if value.is_floating_point():
+            ema[key].lerp_(value, 1 - decay)
+        else:
+            ema[key].copy_(value)
+
+
+class _Meter:
+    """Pictures per second, and the share of the time that goes into making the data (measured with synchronisation)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.images, self.spent, self.begun = device, 0, 0.0, time.monotonic()
+
+    def data(self) -> _Span:
+        return _Span(self)
+
+    def images_per_second(self) -> float:
+        return self.images / max(1e-9, time.monotonic() - self.begun)
+
+    def share(self) -> float:
+        return self.spent / max(1e-9, time.monotonic() - self.begun)
+
+
+class _Span:
+    def __init__(self, meter: _Meter) -> None:
+        self.meter = meter
+
+    def __enter__(self) -> None:
+        self._sync()
+        self.begun = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._sync()
+        self.meter.spent += time.monotonic() - self.begun
+
+    def _sync(self) -> None:
+        if self.meter.device.type == "cuda":
+            torch.cuda.synchronize(self.meter.device)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return f"{line.split(':', 1)[1].strip()}, {torch.get_num_threads()} threads"
+    return "CPU"

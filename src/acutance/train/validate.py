@@ -1,0 +1,84 @@
+"""Scores on held-out crops with fixed seeds, the same for every run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from acutance.data.photographs import Photographs
+from acutance.methods.spec import Learned
+from acutance.metrics import psnr
+from acutance.operators import Blur, Boundary
+from acutance.problem import Problem, State
+from acutance.synth import Degradation
+from acutance.train.config import ValidationConfig
+
+SPANS = (13, 19, 25, 31)
+STANDARD = Degradation(sigma=(0.003, 0.05))
+"""What validation crops go through, whatever a run trains on; only the boundary follows the run."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean PSNR (dB) on the validation crops after some numbers of steps, and of the blurred input."""
+
+    steps: tuple[int, ...]
+    psnr: tuple[float, ...]
+    blurred: float
+    minutes: float = 0.0
+    iteration: int = 0
+
+
+@torch.no_grad()
+def validate(
+    method: Learned[State],
+    weights: dict[str, Tensor],
+    config: ValidationConfig,
+    photographs: Photographs,
+    boundary: Boundary,
+    device: torch.device,
+) -> Score:
+    """Score `weights` (usually the EMA) on crops whose seeds are the photographs' names; `method` is left as it was."""
+    kept = {k: v.detach().clone() for k, v in method.state_dict().items()}
+    method.load_state_dict(weights)
+    method.eval()
+    degrade = replace(STANDARD, boundary=boundary)
+    totals, blurred = [0.0] * len(config.steps), 0.0
+    try:
+        unit = method.solver().steps[0]
+        for i in range(config.crops):
+            name = photographs.names[i % len(photographs.names)]
+            seed = int.from_bytes(hashlib.sha256(f"{name}/{i}".encode()).digest()[:6], "big")
+            generator = torch.Generator().manual_seed(seed)
+            span = SPANS[i % len(SPANS)]
+            margin = span - 1 if degrade.boundary == "valid" else 0
+            # one photograph each: a crop from a set that holds only this one
+            one = _only(photographs, i % len(photographs.names))
+            example = degrade(one.crops(1, config.crop + margin, generator), generator, span=span)
+            problem = _to(example.problem, device)
+            truth = problem.crop(example.sharp.to(device))
+            blurred += float(psnr(problem.observed, truth)) / config.crops
+            state = unit.init(problem)
+            for t in range(1, max(config.steps) + 1):
+                state = unit(problem, state)
+                if t in config.steps:
+                    totals[config.steps.index(t)] += (
+                        float(psnr(problem.crop(state.x), truth).clamp(0, 60)) / config.crops
+                    )
+    finally:
+        method.load_state_dict(kept)
+        method.train()
+    return Score(config.steps, tuple(round(v, 3) for v in totals), round(blurred, 3))
+
+
+def _only(p: Photographs, i: int) -> Photographs:
+    return Photographs(p.flat, p.sizes[i : i + 1], p.offsets[i : i + 1], p.names[i : i + 1], p.digest)
+
+
+def _to(problem: Problem, device: torch.device) -> Problem:
+    assert isinstance(problem.blur, Blur)
+    blur = replace(problem.blur, kernel=problem.blur.kernel.to(device))
+    return replace(problem, observed=problem.observed.to(device), blur=blur, sigma=None)
