@@ -1,0 +1,164 @@
+"""Encoders: samples and metadata to the bytes of a file. What a format cannot hold is left out, with a note."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from acutance.images.exif import TiffExif, to_tiff
+from acutance.images.image import Format
+from acutance.images.png import encode_png
+
+DEPTHS: dict[Format, tuple[int, ...]] = {"PNG": (8, 16), "JPEG": (8,), "WEBP": (8,), "TIFF": (8, 16, 32), "BMP": (8,)}
+JPEG_QUALITY = 95
+WEBP_QUALITY = 95
+_MAX_JPEG_EXIF = 65533 - 6
+_ADOBE_DEFLATE = 8
+
+
+@dataclass
+class Samples:
+    """What an encoder is given, and the notes it adds to.
+
+    Attributes:
+        colour: (H, W, 1 or 3) of the file's dtype.
+        alpha: (H, W) of the same dtype, or None.
+        others: as in `ImageInfo`.
+    """
+
+    colour: NDArray[np.generic]
+    alpha: NDArray[np.generic] | None
+    lossless: bool
+    exif: bytes | None
+    icc: bytes | None
+    dpi: tuple[float, float] | None
+    colour_chunks: tuple[tuple[bytes, bytes], ...]
+    notes: list[str] = field(default_factory=list)
+
+    def interleaved(self) -> NDArray[np.generic]:
+        """(H, W), or (H, W, channels and alpha)."""
+        if self.alpha is not None:
+            return np.concatenate([self.colour, self.alpha[..., None]], axis=-1)
+        return np.ascontiguousarray(self.colour[..., 0] if self.colour.shape[-1] == 1 else self.colour)
+
+    def drop_alpha(self, format_name: str) -> None:
+        """Leave alpha out, with a note."""
+        if self.alpha is not None:
+            self.alpha = None
+            self.notes.append(f"alpha left out: {format_name} has none")
+
+
+def png(samples: Samples) -> bytes:
+    """PNG of 8 or 16 bits."""
+    return encode_png(
+        samples.interleaved(),
+        exif_block=samples.exif,
+        icc=samples.icc,
+        dpi=samples.dpi,
+        colour_chunks=samples.colour_chunks,
+    )
+
+
+def jpeg(samples: Samples) -> bytes:
+    """JPEG of quality 95, chroma at full resolution (4:4:4)."""
+    samples.drop_alpha("JPEG")
+    options: dict[str, Any] = {"quality": JPEG_QUALITY, "subsampling": 0, "icc_profile": samples.icc}
+    if samples.dpi is not None:
+        options["dpi"] = samples.dpi
+    if samples.exif is not None:
+        if len(samples.exif) <= _MAX_JPEG_EXIF:
+            options["exif"] = b"Exif\0\0" + samples.exif
+        else:
+            samples.notes.append("EXIF left out: it is too long for JPEG")
+    return _pillow(samples, "JPEG", options)
+
+
+def webp(samples: Samples) -> bytes:
+    """WebP, lossless unless the picture came from a lossy one; that of quality 95."""
+    if samples.dpi is not None:
+        samples.notes.append("resolution left out: WebP has none")
+    options: dict[str, Any] = {"lossless": samples.lossless, "quality": 75 if samples.lossless else WEBP_QUALITY}
+    options |= {"exact": True, "method": 4, "icc_profile": samples.icc, "exif": samples.exif or b""}
+    if samples.colour.shape[-1] == 1:
+        samples.notes.append("grey written as colour: WebP has no grey")
+        samples.colour = np.repeat(samples.colour, 3, axis=-1)
+    return _pillow(samples, "WEBP", options)
+
+
+def bmp(samples: Samples) -> bytes:
+    """BMP of 8 bits."""
+    samples.drop_alpha("BMP")
+    if samples.exif is not None or samples.icc is not None:
+        samples.notes.append("EXIF and colour profile left out: BMP has none")
+    return _pillow(samples, "BMP", {} if samples.dpi is None else {"dpi": samples.dpi})
+
+
+def _pillow(samples: Samples, name: str, options: dict[str, Any]) -> bytes:
+    file = BytesIO()
+    PillowImage.fromarray(samples.interleaved()).save(file, name, **options)
+    return file.getvalue()
+
+
+def tiff(samples: Samples) -> bytes:
+    """TIFF of 8, 16 bits or 32-bit float, Deflate with the predictor of its kind."""
+    picture, colour = samples.interleaved(), samples.colour.shape[-1] == 3
+    options: dict[str, Any] = {
+        "photometric": "rgb" if colour else "minisblack",
+        "planarconfig": "contig",
+        "compression": _ADOBE_DEFLATE,
+        "predictor": 3 if picture.dtype.kind == "f" else 2,
+        "metadata": None,
+        "software": False,
+        "iccprofile": samples.icc,
+    }
+    if samples.alpha is not None:
+        options["extrasamples"] = ["unassalpha"]
+    if samples.dpi is not None:
+        options |= {"resolution": samples.dpi, "resolutionunit": "inch"}
+    tags: list[tuple[int, int | str, int, Any, bool]] = [(274, 3, 1, 1, True)]
+    exif = _tiff_exif(samples)
+    tags += [(code, 2, len(text) + 1, text + b"\0", True) for code, text in exif.texts.items()]
+    file = BytesIO()
+    tifffile.imwrite(file, picture, byteorder="<", extratags=tags, **options)
+    data = file.getvalue()
+    if not exif.directories:
+        return data
+    if not data.startswith(b"II*\0") or len(data) > 2**32 - 2**20:
+        samples.notes.append("EXIF left out: it cannot be put into a TIFF of 4 GB")
+        return data
+    return _with_directories(bytearray(data), exif)
+
+
+def _tiff_exif(samples: Samples) -> TiffExif:
+    if samples.exif is None:
+        return TiffExif({}, {})
+    try:
+        return to_tiff(samples.exif)
+    except Exception:  # Pillow raises many kinds on damaged EXIF, which must not cost the picture
+        samples.notes.append("damaged EXIF left out")
+        return TiffExif({}, {})
+
+
+def _with_directories(data: bytearray, exif: TiffExif) -> bytes:
+    """Add directories of EXIF, which tifffile does not write: they and a new first directory go to the end."""
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    entries = [bytes(data[at : at + 12]) for at in range(first + 2, first + 2 + 12 * count, 12)]
+    for pointer, directory in exif.directories.items():
+        data += bytes(len(data) % 2)
+        entries.append(struct.pack("<HHII", pointer, 4, 1, len(data)))
+        data += directory.tobytes(len(data))
+    data += bytes(len(data) % 2)
+    struct.pack_into("<I", data, 4, len(data))
+    entries.sort(key=lambda entry: int.from_bytes(entry[:2], "little"))
+    return bytes(data) + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
+ENCODERS = {"PNG": png, "JPEG": jpeg, "WEBP": webp, "TIFF": tiff, "BMP": bmp}

@@ -1,0 +1,105 @@
+"""A picture in memory: its pixels, its alpha, and what is needed to write the same kind of file back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from acutance.errors import ImageError
+
+Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"]
+
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+}
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a picture's file said besides its pixels. The default is that of a plain 8-bit PNG.
+
+    Attributes:
+        format: kind of file: "PNG", "JPEG", "WEBP", "TIFF", "GIF" or "BMP".
+        bits: bits of one channel as written back: 8, 16, or 32 (always float).
+        is_float: the file holds float samples, which are never clipped.
+        scale: a float file's samples are `pixels * scale`; 1 for every other file.
+        lossless: False where the file itself was a lossy WebP; such a file is written lossy again.
+        exif: EXIF block, starting with its TIFF header (no "Exif" prefix); its orientation tag is 1, because the
+            pixels are already upright, and its thumbnail, which would show the old picture, is unlinked.
+        icc: colour profile of the pixels.
+        dpi: pixels per inch, horizontal and vertical, of the upright picture.
+        colour_chunks: a PNG's own colour declarations (gAMA, cHRM, sRGB, cICP), written back to PNG only.
+        notes: one sentence for each thing that was converted, assumed or left behind on reading.
+    """
+
+    format: Format = "PNG"
+    bits: int = 8
+    is_float: bool = False
+    scale: float = 1.0
+    lossless: bool = True
+    exif: bytes | None = None
+    icc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """Suffix for a file of the same kind, ".png" where that kind is only read (GIF)."""
+        return ".png" if self.format == "GIF" else SUFFIXES[self.format][0]
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A picture in memory.
+
+    Replace the pixels with `dataclasses.replace(image, pixels=restored)` and everything else is written back.
+
+    Args:
+        pixels: (1, C, H, W) floating point, C 1 (grey) or 3 (red, green, blue); float32 from `read_image`.
+            Integer files are divided by 255 or 65535, float files by `info.scale`. Encoded values, not linear light.
+        alpha: (1, 1, H, W) floating point in [0, 1], or None. Colours are not multiplied by it.
+        info: what to write back besides the pixels.
+
+    Raises:
+        ImageError: `pixels` or `alpha` of another shape or dtype.
+    """
+
+    pixels: Tensor
+    alpha: Tensor | None = None
+    info: ImageInfo = field(default_factory=ImageInfo)
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.pixels.shape)
+        if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or 0 in shape:
+            raise ImageError(f"pixels of shape {shape}; give one picture as (1, 1, H, W) or (1, 3, H, W)")
+        if not self.pixels.is_floating_point():
+            raise ImageError(f"pixels of {self.pixels.dtype}; give floating point values, 1 being white")
+        if self.alpha is not None:
+            if tuple(self.alpha.shape) != (1, 1, *shape[2:]):
+                raise ImageError(f"alpha of shape {tuple(self.alpha.shape)} for pixels of {shape}; give (1, 1, H, W)")
+            if not self.alpha.is_floating_point():
+                raise ImageError(f"alpha of {self.alpha.dtype}; give floating point values in [0, 1]")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[2], self.pixels.shape[3]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.pixels.shape[1]
+
+    def __repr__(self) -> str:
+        kind = "grey" if self.channels == 1 else "colour"
+        alpha = "" if self.alpha is None else " with alpha"
+        number = "-bit float" if self.info.is_float else "-bit"
+        return f"Image({self.size[1]}x{self.size[0]} {kind}{alpha}, {self.info.format}, {self.info.bits}{number})"

@@ -1,0 +1,114 @@
+"""Writing a picture: same kind of file as it came from, unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acutance.errors import AcutanceError, ImageError, OutputError
+from acutance.images import encode
+from acutance.images.atomic import check_target, write_atomically
+from acutance.images.convert import profile_space
+from acutance.images.image import SUFFIXES, Format, Image, ImageInfo
+
+
+def write_image(
+    path: str | os.PathLike[str], image: Image | Tensor, *, bits: int | None = None, overwrite: bool = False
+) -> tuple[str, ...]:
+    """Write a picture with its alpha, EXIF, colour profile and resolution.
+
+    The suffix decides the format, no suffix leaves that of `image.info`; the depth is that of `image.info` where the
+    format has it. JPEG is written at quality 95 with chroma at full resolution (4:4:4), WebP lossless unless the
+    picture came from a lossy one (then quality 95), TIFF with Deflate. Integer files are clipped and rounded; float
+    TIFFs are multiplied by `info.scale` and never clipped. The file is there whole or not at all.
+
+    Args:
+        path: .png, .jpg, .webp, .tif or .bmp.
+        image: the picture; or only its pixels, (1, C, H, W) with C 1 or 3, for an 8-bit file without metadata.
+        bits: 8, 16, or 32 (float, TIFF only), instead of the depth of `image.info`.
+        overwrite: replace a file that exists.
+
+    Returns:
+        Notes: one sentence for each thing the file could not hold (alpha in JPEG, 16 bits in an 8-bit format, ...).
+
+    Raises:
+        ImageError: pixels of a wrong shape, or NaN or infinite.
+        OutputError: the file exists; an unknown suffix; a depth the format has not; the disk or encoder failed.
+    """
+    picture = image if isinstance(image, Image) else Image(image)
+    kind = _format(Path(path), picture.info)
+    depth, notes = _depth(path, kind, picture.info, bits)
+    check_target(path, overwrite=overwrite)
+    _check_finite(path, picture)
+    try:
+        samples = encode.Samples(
+            colour=_samples(picture.pixels, depth, picture.info.scale),
+            alpha=None if picture.alpha is None else _samples(picture.alpha, depth)[..., 0],
+            lossless=picture.info.lossless,
+            exif=picture.info.exif,
+            icc=_fitting_profile(picture, notes),
+            dpi=picture.info.dpi,
+            colour_chunks=picture.info.colour_chunks,
+            notes=notes,
+        )
+        data = encode.ENCODERS[kind](samples)
+    except AcutanceError:
+        raise
+    except Exception as error:  # encoders raise many kinds, mostly for pictures larger than their format allows
+        raise OutputError(f"cannot write {path}: {kind} encoder failed ({error}); write a .png or .tif") from error
+    write_atomically(path, data, overwrite=overwrite)
+    return tuple(notes)
+
+
+def _format(path: Path, info: ImageInfo) -> Format:
+    suffix = path.suffix.lower()
+    kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes] if suffix else [info.format]
+    if not kinds or kinds[0] not in encode.ENCODERS:
+        what = "GIF is only read" if kinds else f"unknown suffix {path.suffix!r}"
+        raise OutputError(f"cannot write {path}: {what}; use .png, .jpg, .webp, .tif or .bmp")
+    return kinds[0]
+
+
+def _depth(path: str | os.PathLike[str], kind: Format, info: ImageInfo, bits: int | None) -> tuple[int, list[str]]:
+    """Bits to write, and a note where that is less than the picture came with."""
+    depths = encode.DEPTHS[kind]
+    if bits is not None and bits not in depths:
+        raise OutputError(
+            f"cannot write {path}: {kind} has no {bits} bits; "
+            f"give {' or '.join(map(str, depths))}, or another suffix (.tif has 8, 16 and 32)"
+        )
+    depth = bits or max((d for d in depths if d <= info.bits), default=min(depths))
+    if bits is None and depth < info.bits:
+        lost = "float" if info.is_float else f"{info.bits} bits"
+        return depth, [f"{lost} reduced to {depth} bits: {kind} has no more"]
+    return depth, []
+
+
+def _check_finite(path: str | os.PathLike[str], picture: Image) -> None:
+    bad = sum(int((~torch.isfinite(plane)).sum()) for plane in (picture.pixels, picture.alpha) if plane is not None)
+    if bad:
+        raise ImageError(f"cannot write {path}: {bad} samples are NaN or infinite; look for where they came from")
+
+
+def _samples(planes: Tensor, depth: int, scale: float = 1.0) -> NDArray[np.generic]:
+    """(1, C, H, W) to (H, W, C) of uint8, uint16 or float32."""
+    channels_last = planes.detach().cpu()[0].permute(1, 2, 0)
+    if depth == 32:
+        return np.ascontiguousarray((channels_last.to(torch.float32) * scale).numpy())
+    peak = 2**depth - 1
+    rounded = (channels_last.to(torch.float32).clamp(0, 1) * peak).round_().numpy()
+    return np.ascontiguousarray(rounded, dtype=np.uint8 if depth == 8 else np.uint16)
+
+
+def _fitting_profile(picture: Image, notes: list[str]) -> bytes | None:
+    """The colour profile, unless it describes another number of channels."""
+    profile = picture.info.icc
+    if profile is None or profile_space(profile) in ("", "GRAY" if picture.channels == 1 else "RGB"):
+        return profile
+    notes.append(f"colour profile left out: it is for {profile_space(profile)}")
+    return None
