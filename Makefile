@@ -7,6 +7,7 @@ PYTHON ?= python3
 TESTS ?= tests
 DEMO_OPTIONS ?=
 DEMO_PICTURE = out/shaken-restored.png
+DEMO_COMPARISON = out/shaken-before-after.png
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -28,9 +29,11 @@ help:
 
 demo: $(VENV)/core.stamp
 	@mkdir -p $(dir $(DEMO_PICTURE))
-	$(BIN)/acutance restore examples/shaken.jpg --kernel examples/shaken-kernel.png -o $(DEMO_PICTURE) --overwrite $(DEMO_OPTIONS)
-	@echo "Blurred:  examples/shaken.jpg"
-	@echo "Restored: $(DEMO_PICTURE)"
+	$(BIN)/acutance restore examples/shaken.jpg --kernel examples/shaken-kernel.png -o $(DEMO_PICTURE) \
+		--compare $(DEMO_COMPARISON) --overwrite $(DEMO_OPTIONS)
+	@echo "Blurred:          examples/shaken.jpg"
+	@echo "Restored:         $(DEMO_PICTURE)"
+	@echo "Before and after: $(DEMO_COMPARISON)"
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest $(TESTS)
