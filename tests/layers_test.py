@@ -21,7 +21,7 @@ STOREYS = (  # from the ground up; a room imports itself and the storeys below i
     ("priors", "synth", "weights"),
     ("methods",),
     ("blind",),
-    ("data", "restore"),
+    ("data", "restore", "orientation"),
     ("train", "bench", "web", "serve"),
     ("experiments",),
     ("cli",),  # cli.py, cli_*.py, cli/ and __main__.py

@@ -1,12 +1,21 @@
-"""Acutance: learned optimisers that make blurred pictures sharp again and keep the physics of blur in every step."""
+"""Acutance: learned optimisers that make blurred pictures sharp again and keep the physics of blur in every step.
 
-from acutance.errors import AcutanceError
-from acutance.images import Image, read_image, write_image
-from acutance.images.kernel_file import read_kernel, write_kernel
-from acutance.operators import Blur
-from acutance.problem import Outcome, Problem, Result
-from acutance.restore import Restoration, Restorer
-from acutance.solver import RelativeChange, Solver
+The public names load on first use, so that the mathematical core stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acutance.errors import AcutanceError
+    from acutance.images import Image, read_image, write_image
+    from acutance.images.kernel_file import read_kernel, write_kernel
+    from acutance.operators import Blur
+    from acutance.problem import Outcome, Problem, Result
+    from acutance.restore import Restoration, Restorer
+    from acutance.solver import RelativeChange, Solver
 
 __version__ = "0.1.0"
 
@@ -26,3 +35,24 @@ __all__ = [
     "write_image",
     "write_kernel",
 ]
+
+_HOMES = {
+    "errors": ("AcutanceError",),
+    "images": ("Image", "read_image", "write_image"),
+    "images.kernel_file": ("read_kernel", "write_kernel"),
+    "operators": ("Blur",),
+    "problem": ("Outcome", "Problem", "Result"),
+    "restore": ("Restoration", "Restorer"),
+    "solver": ("RelativeChange", "Solver"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"acutance.{module}"), name)
+    raise AttributeError(f"module 'acutance' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

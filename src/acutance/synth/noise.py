@@ -88,7 +88,7 @@ def _share(noise: Tensor, shared: Tensor | None) -> Tensor:
 
 def _dct_matrix(n: int) -> Tensor:
     k, i = torch.arange(n, dtype=torch.float64)[:, None], torch.arange(n, dtype=torch.float64)[None]
-    m = torch.cos(torch.pi * (2 * i + 1) * k / (2 * n)) * (2 / n) ** 0.5
+    m: Tensor = torch.cos(torch.pi * (2 * i + 1) * k / (2 * n)) * (2 / n) ** 0.5
     m[0] /= 2**0.5
     return m
 

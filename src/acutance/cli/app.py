@@ -1,0 +1,86 @@
+"""The program: its commands, and the one place where errors become messages and exit codes.
+
+Exit codes: 0 done; 1 something could not be done, the message says what; 2 wrong usage; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import torch
+import typer
+
+from acutance import __version__
+from acutance.cli import benching, restoring, training
+from acutance.cli.console import out, say
+from acutance.errors import AcutanceError
+from acutance.methods.spec import catalogue
+
+app = typer.Typer(
+    name="acutance",
+    help="Makes blurred pictures sharp again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("restore")(restoring.restore)
+app.command("train")(training.train)
+app.command("publish")(training.publish)
+app.add_typer(benching.app, name="bench")
+
+
+@app.command("methods")
+def methods() -> None:
+    """List the methods that there are."""
+    for spec in catalogue().values():
+        names = ", ".join((spec.name, *spec.aliases))
+        wants = [w for w, yes in (("kernel", spec.needs.kernel), ("noise level", spec.needs.sigma)) if yes]
+        out.print(
+            f"[bold]{names:<14}[/] {spec.summary}  [dim](needs: {', '.join(wants) or 'nothing'}; {spec.reference})[/]"
+        )
+
+
+def _version(show: bool) -> None:
+    if show:
+        out.print(f"acutance {__version__}, torch {torch.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Makes blurred pictures sharp again."""
+
+
+def main() -> NoReturn:
+    """Run the program; what goes wrong on purpose is one message, not a traceback (ACUTANCE_DEBUG=1 shows it)."""
+    if os.environ.get("ACUTANCE_DEBUG"):
+        app()
+    try:
+        app(standalone_mode=True)
+    except AcutanceError as error:
+        say(f"[bold red]error:[/] {_plain(error)}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("stopped; what was finished is kept, the same command goes on from there")
+        sys.exit(130)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        say(
+            f"[bold red]error:[/] not enough memory ({_plain(error)}); try --preview, a smaller --tile, or --device cpu"
+        )
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _plain(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.replace("[", r"\[")

@@ -1,0 +1,73 @@
+"""Where output goes: results to stdout, everything said to the person to stderr."""
+
+from __future__ import annotations
+
+import re
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from acutance.errors import ConfigError
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line to the person at the keyboard."""
+    err.print(text)
+
+
+def escape(text: object) -> str:
+    """Text from outside, safe from being read as markup."""
+    return str(text).replace("[", r"\[")
+
+
+def progress_bar(*, hidden: bool = False) -> Progress:
+    """A bar with a forecast of the time that is left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=hidden or not err.is_terminal,
+    )
+
+
+def parse_level(text: str | None) -> float | None:
+    """A noise level as a fraction of the range from "1%", "2.55/255" or "0.01".
+
+    Raises:
+        ConfigError: none of these, or not between 0 and 0.5.
+    """
+    if text is None:
+        return None
+    number = r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
+    for pattern, divide in ((rf"{number}\s*%", 100.0), (rf"{number}\s*/\s*{number}", None), (number, 1.0)):
+        match = re.fullmatch(pattern, text.strip())
+        if match:
+            below = float(match[2]) if divide is None else divide
+            value = float(match[1]) / below if below else float("inf")
+            if 0 <= value <= 0.5:
+                return value
+            break
+    raise ConfigError(f"--sigma {text}: give the noise level as 1%, 2.55/255 or 0.01, between 0 and 50%")
+
+
+def parse_numbers(text: str, count: int, option: str, form: str) -> tuple[float, ...]:
+    """`count` numbers separated by commas.
+
+    Raises:
+        ConfigError: anything else, with the form that is wanted.
+    """
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count or not all(abs(v) < 1e9 for v in values):
+        raise ConfigError(f"{option} {text}: give {form}")
+    return values

@@ -1,0 +1,318 @@
+"""`acutance restore`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from acutance.cli.console import escape, out, parse_level, parse_numbers, progress_bar, say
+from acutance.cli.files import Job, Journal, find_pictures, plan
+from acutance.cli.looking import comparison, explain
+from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
+from acutance.frame import Precision
+from acutance.images import Image, read_image, write_image
+from acutance.images.kernel_file import KernelFile, read_kernel
+from acutance.orientation import Orientation, judge_orientation
+from acutance.problem import Progress
+from acutance.restore import Restoration, Restorer
+from acutance.synth import kernels
+
+FORECAST_PIXELS = 1_500_000
+"""Pictures above this many pixels are announced with the seconds they will take."""
+
+NO_KERNEL = """no kernel, and no method of this version finds one by itself. Say how the picture is blurred:
+  --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
+  --motion 15,30        straight camera motion: 15 pixels at 30 degrees
+  --disc 4              out of focus: a disc of radius 4 pixels
+  --gaussian 1.5        softness: a Gaussian of standard deviation 1.5 pixels"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every picture of a command."""
+
+    sigma: float | None
+    linear: bool
+    overwrite: bool
+    bits: int | None
+    preview: tuple[int, int, int, int] | None
+    explain: Path | None
+    compare: Path | None
+    check_orientation: bool
+    max_pixels: int
+
+
+def restore(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)],
+    kernel: Annotated[Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, .npy, .txt, .mat.")] = None,
+    motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
+    disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
+    gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
+    method: Annotated[str, typer.Option(help="See `acutance methods`.")] = "rgdn",
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
+    sigma: Annotated[
+        str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; most methods need none.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")] = None,
+    flip_kernel: Annotated[bool, typer.Option("--flip-kernel", help="Rotate the kernel by 180 degrees.")] = False,
+    centre: Annotated[bool, typer.Option("--centre", help="Move the kernel's centre of mass to its centre.")] = False,
+    linear: Annotated[bool, typer.Option("--linear", help="Decode the sRGB curve around the solve.")] = False,
+    preview: Annotated[str | None, typer.Option(help="Only the piece X,Y,W,H, to try settings on.")] = None,
+    bits: Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Also write before and after side by side.")] = None,
+    explain_to: Annotated[Path | None, typer.Option("--explain", help="Write what every step sees to DIR.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    precision: Annotated[str, typer.Option(help="Networks in auto, bfloat16 or float32.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = 512,
+    max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
+    orientation: Annotated[bool, typer.Option(help="Check whether the kernel is rotated.", hidden=True)] = True,
+) -> None:
+    """Make blurred pictures sharp again.
+
+    [dim]acutance restore photo.jpg --kernel psf.png
+    acutance restore scans/ -o sharp/ --disc 3
+    acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
+    """
+    settings = Settings(
+        sigma=parse_level(sigma),
+        linear=linear,
+        overwrite=overwrite,
+        bits=bits,
+        preview=_region(preview),
+        explain=explain_to,
+        compare=compare,
+        check_orientation=orientation and kernel is not None,
+        max_pixels=max_megapixels * 1_000_000,
+    )
+    if bits is not None and bits not in (8, 16, 32):
+        raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
+    options: dict[str, Any] = {} if steps is None else {"steps": steps}
+    restorer = Restorer.load(
+        method, weights=weights, device=device, precision=_precision(precision), tile=tile, **options
+    )
+    if psf is None and restorer.needs.kernel:
+        raise KernelError(NO_KERNEL)
+    for note in psf.notes if psf is not None else ():
+        say(f"[yellow]kernel:[/] {escape(note)}")
+    found, several = find_pictures(pictures)
+    jobs = plan(found, several, output)
+    if several and (compare is not None or explain_to is not None):
+        raise ConfigError("--compare and --explain take one picture, not several")
+    same = {
+        "method": method, "options": options, "weights": restorer.weights, "sigma": settings.sigma, "linear": linear,
+        "bits": bits, "preview": settings.preview, "kernel": None if psf is None else psf.kernel.tolist(),
+    }  # fmt: skip
+    failed = run_jobs(restorer, jobs, psf, settings, same if several else None, as_json=as_json)
+    if failed:
+        if len(jobs) > 1:
+            say(f"[bold red]{failed} of {len(jobs)} pictures could not be restored[/]; the messages above say why")
+        raise typer.Exit(1)
+
+
+def choose_kernel(
+    file: Path | None, motion: str | None, disc: float | None, gaussian: float | None, *, flip: bool, centre: bool
+) -> KernelFile | None:
+    """The kernel that the options describe, None if none does.
+
+    Raises:
+        ConfigError: more than one option. KernelError: an unusable kernel.
+    """
+    given = [
+        n
+        for n, v in (("--kernel", file), ("--motion", motion), ("--disc", disc), ("--gaussian", gaussian))
+        if v is not None
+    ]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} together: give one kernel")
+    if file is not None:
+        return read_kernel(file, centre=centre, flip=flip)
+    if motion is not None:
+        length, angle = parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE, e.g. --motion 15,30")
+        if length > 1001:
+            raise KernelError(f"--motion {motion}: lengths up to 1001 pixels")
+        return KernelFile(kernels.line(length, angle))
+    for value, make, largest in ((disc, kernels.disc, 500.0), (gaussian, kernels.gaussian, 170.0)):
+        if value is not None:
+            if not 0 < value <= largest:
+                raise KernelError(f"{given[0]} {value}: give a number above 0 and up to {largest:g} pixels")
+            return KernelFile(make(value))
+    return None
+
+
+def run_jobs(
+    restorer: Restorer,
+    jobs: list[Job],
+    psf: KernelFile | None,
+    settings: Settings,
+    journal_settings: dict[str, Any] | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Restore one picture after the other; returns how many failed."""
+    failed, judged = 0, False
+    journal: Journal | None = None
+    with progress_bar() as bar:
+        overall = bar.add_task("pictures", total=len(jobs), visible=len(jobs) > 1)
+        for job in jobs:
+            if journal_settings is not None:
+                _make_folder(job.target.parent)
+                if journal is None or journal.path.parent != job.target.parent:
+                    journal = Journal(job.target.parent, journal_settings)
+                if not settings.overwrite and journal.is_done(job):
+                    say(f"{escape(job.target)}: done already")
+                    bar.advance(overall)
+                    continue
+            task = bar.add_task(escape(job.source.name), total=1)
+            try:
+                image = _load(job, settings, restorer)
+                if psf is not None and settings.check_orientation and not judged:
+                    judged = True
+                    _judge(image, psf, settings)
+                seconds = _announce(restorer, image, psf, settings)
+
+                def on_step(progress: Progress, task: Any = task) -> None:
+                    bar.update(task, total=progress.steps, completed=progress.step)
+
+                kernel = None if psf is None else psf.kernel
+                done = restorer(image, kernel, sigma=settings.sigma, linear=settings.linear, on_step=on_step)
+                final = _cut(done.image, settings, psf, image_is_piece=True)
+                notes = write_image(job.target, final, bits=settings.bits, overwrite=settings.overwrite)
+                if settings.compare is not None:
+                    before = _cut(image, settings, psf, image_is_piece=True)
+                    write_image(settings.compare, comparison(before, final), overwrite=settings.overwrite)
+                if settings.explain is not None:
+                    prepared = restorer.prepare(image, kernel, sigma=settings.sigma, linear=settings.linear)
+                    count = explain(restorer, prepared, done.steps, settings.explain)
+                    say(f"{escape(settings.explain)}: {count} pictures of what the steps see")
+                if journal is not None:
+                    journal.add(job)
+                _report(job, done, (*image.info.notes, *notes), seconds, as_json=as_json)
+            except AcutanceError as error:
+                failed += 1
+                _report_error(job, error, as_json=as_json)
+            finally:
+                bar.remove_task(task)
+                bar.advance(overall)
+    return failed
+
+
+def _load(job: Job, settings: Settings, restorer: Restorer) -> Image:
+    image = read_image(job.source, max_pixels=settings.max_pixels)
+    if job.target.exists() and not settings.overwrite:
+        raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
+    if settings.preview is None:
+        return image
+    x, y, w, h = settings.preview
+    height, width = image.pixels.shape[-2:]
+    if x + w > width or y + h > height:
+        raise ConfigError(f"--preview {x},{y},{w},{h} reaches beyond the picture of {width}x{height} pixels")
+    top, left, bottom, right = _piece(settings.preview, height, width)
+    alpha = None if image.alpha is None else image.alpha[..., top:bottom, left:right]
+    return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
+
+
+PREVIEW_MARGIN = 96
+"""Pixels around a previewed piece that are restored with it, so that its border looks as it will in the whole."""
+
+
+def _piece(preview: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int, int]:
+    x, y, w, h = preview
+    m = PREVIEW_MARGIN
+    return max(0, y - m), max(0, x - m), min(height, y + h + m), min(width, x + w + m)
+
+
+def _cut(image: Image, settings: Settings, psf: KernelFile | None, *, image_is_piece: bool) -> Image:
+    """The previewed piece without its margin."""
+    if settings.preview is None:
+        return image
+    x, y, w, h = settings.preview
+    top, left = y - max(0, y - PREVIEW_MARGIN), x - max(0, x - PREVIEW_MARGIN)
+    alpha = None if image.alpha is None else image.alpha[..., top : top + h, left : left + w]
+    return replace(image, pixels=image.pixels[..., top : top + h, left : left + w], alpha=alpha)
+
+
+def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
+    verdict = judge_orientation(image.pixels, psf.kernel, sigma=settings.sigma)
+    if verdict.symmetric:
+        return
+    if verdict.orientation is not Orientation.RIGHT:
+        say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
+
+
+def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
+    height, width = image.pixels.shape[-2:]
+    if height * width < FORECAST_PIXELS:
+        return None
+    seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
+    say(f"{width}x{height} pixels: about {_duration(seconds)} if it needs all its steps")
+    return seconds
+
+
+def _report(job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None, *, as_json: bool) -> None:
+    if as_json:
+        record = {
+            "picture": str(job.source), "result": str(job.target), "method": done.method, "weights": done.weights,
+            "steps": done.steps, "outcome": done.outcome.name.lower(), "seconds": round(done.seconds, 3),
+            "forecast_seconds": None if forecast is None else round(forecast, 3),
+            "fitting_error": round(done.fitting_error, 6), "notes": list(notes),
+        }  # fmt: skip
+        out.print(json.dumps(record), markup=False)
+        return
+    for note in notes:
+        say(f"[yellow]{escape(job.source.name)}:[/] {escape(note)}")
+    version = f" ({escape(done.weights)})" if done.weights else ""
+    plural = "s" if done.steps != 1 else ""
+    say(
+        f"[bold]{escape(job.target)}[/]: {done.method}{version}, {done.steps} step{plural}, {done.outcome.value}, "
+        f"{_duration(done.seconds)}, fitting error {100 * done.fitting_error:.2f} %"
+    )
+
+
+def _report_error(job: Job, error: AcutanceError, *, as_json: bool) -> None:
+    if as_json:
+        out.print(json.dumps({"picture": str(job.source), "error": str(error)}), markup=False)
+    say(f"[bold red]error:[/] {escape(error)}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return time.strftime("%-H h %M min" if seconds >= 3600 else "%-M min %S s", time.gmtime(seconds))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def _region(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    form = "X,Y,W,H in whole pixels from the upper left corner, e.g. --preview 400,300,256,256"
+    x, y, w, h = parse_numbers(text, 4, "--preview", form)
+    if any(v != int(v) for v in (x, y, w, h)) or x < 0 or y < 0 or w < 1 or h < 1:
+        raise ConfigError(f"--preview {text}: give {form}")
+    return int(x), int(y), int(w), int(h)
+
+
+def _precision(text: str) -> Precision:
+    match text:
+        case "auto" | "bfloat16" | "float32" | "float64":
+            return text
+        case _:
+            raise ConfigError(f"--precision {text}: give auto, bfloat16 or float32")

@@ -1,0 +1,82 @@
+"""From a run to shipped weights: only if they score higher on the held-out crops than what is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acutance.data.photographs import Photographs
+from acutance.errors import ConfigError, WeightsError
+from acutance.frame import Frame, resolve_precision
+from acutance.methods.spec import Learned, find
+from acutance.train import checkpoint
+from acutance.train.config import ValidationConfig
+from acutance.train.validate import Score, validate
+from acutance.weights import embedded, write_weights
+
+EXAMINATION = ValidationConfig(crops=16, crop=128, steps=(5, 10, 30))
+"""Harder than the validation during a run: larger crops, more steps."""
+
+
+def publish(run: Path, *, name: str, version: str, data: Path | None, force: bool = False) -> str:
+    """Score a run's moving average against the shipped weights and ship it if it is better.
+
+    Args:
+        run: its folder. name: of the weights and of the method. version: in the card. data: photographs with held-out
+            ones among them. force: ship whatever the scores.
+
+    Returns:
+        A sentence with the scores and what was done.
+
+    Raises:
+        ConfigError: nothing to compare with, or the shipped weights are better.
+    """
+    tensors, record = checkpoint.load(run / checkpoint.NAME)
+    candidate = checkpoint.part(tensors, "ema.")
+    new = None if data is None else examine(record["method"], candidate, record["model"], data)
+    try:
+        shipped = embedded(name)
+    except WeightsError:
+        shipped = None
+    sentence = "" if new is None else f"{version}: {_scores(new)}"
+    if shipped is not None and not force:
+        if new is None or data is None:
+            raise ConfigError("give --data, so that the shipped weights and these can be compared (or --force)")
+        old = examine(record["method"], shipped.tensors, shipped.card.get("model", {}), data)
+        sentence += f"; shipped {shipped.version}: {_scores(old)}"
+        if max(new.psnr) <= max(old.psnr):
+            raise ConfigError(f"not shipped, what is shipped is better. {sentence}")
+    card: dict[str, Any] = {
+        "name": version,
+        "method": record["method"],
+        "model": record["model"],
+        "licence": "Apache-2.0",
+        "data": "451 photographs, CC0, CC BY, CC BY-SA, Unsplash and Free Art licences; see docs/training.md",
+        "data_hash": record["data"],
+        "minutes": round(record["clock"]["elapsed"] / 60, 1),
+        "iterations": record["clock"]["iteration"],
+        "device": record["device"],
+        "scores": record["scores"][-1:] if new is None else [vars(new)],
+    }
+    folder = Path(__file__).resolve().parents[1] / "weights"
+    digest = write_weights(folder / f"{name}.safetensors", candidate, card, dtype=torch.bfloat16)
+    return f"shipped {version} ({digest[:8]}). {sentence}"
+
+
+def examine(method: str, weights: dict[str, Tensor], settings: dict[str, Any], data: Path) -> Score:
+    """Score weights on the held-out photographs below `data`."""
+    model: Any = find(method).build(weights=weights, **settings)
+    if not isinstance(model, Learned):
+        raise ConfigError(f"{method} has no weights")
+    cpu = torch.device("cpu")
+    model.frame = Frame(resolve_precision("auto", cpu), None)  # type: ignore[assignment]
+    photographs = Photographs.load(data, device=cpu, validation=True)
+    return validate(model, model.state_dict(), EXAMINATION, photographs, "valid", cpu)
+
+
+def _scores(score: Score) -> str:
+    each = ", ".join(f"{p:.2f} dB after {s} steps" for s, p in zip(score.steps, score.psnr, strict=True))
+    return f"{each} (blurred {score.blurred:.2f})"
