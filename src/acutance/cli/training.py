@@ -58,9 +58,8 @@ def train(
         report=_report,
     )  # fmt: skip
     row = ledger.row(name, settings, run)
-    say(
-        f"[bold]{escape(run.folder)}[/]: {run.clock.iteration} iterations, {run.clock.elapsed / 60:.1f} min on {run.device}"
-    )
+    spent = run.clock.elapsed / 60
+    say(f"[bold]{escape(run.folder)}[/]: {run.clock.iteration} iterations, {spent:.1f} min on {run.device}")
     say(f"{run.images_per_second:.1f} pictures/s, {100 * run.data_share:.1f} % of the time spent on data")
     ledger.append(notes, row)
     out.print(row, markup=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+
+from acutance.images import lazy_codecs
 
 Floats = NDArray[np.float32]
 
@@ -20,7 +21,7 @@ _XYZ_TO_LINEAR = np.array(
 
 def srgb_profile() -> bytes:
     """An ICC profile that says sRGB."""
-    return bytes(imagecodecs.cms_profile("srgb"))
+    return bytes(lazy_codecs.cms_profile("srgb"))
 
 
 def profile_space(profile: bytes) -> str:
@@ -41,7 +42,7 @@ def cmyk_to_srgb(ink: NDArray[np.generic], profile: bytes | None) -> tuple[Float
     peak = 255.0 if ink.dtype == np.uint8 else 65535.0
     if profile is not None and profile_space(profile) == "CMYK":
         try:
-            rgb = imagecodecs.cms_transform(
+            rgb = lazy_codecs.cms_transform(
                 np.ascontiguousarray(ink), profile, srgb_profile(), colorspace="cmyk", outcolorspace="rgb"
             )
             return np.asarray(rgb, dtype=np.float32) / np.float32(peak), "CMYK converted to sRGB by its own profile"

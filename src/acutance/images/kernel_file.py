@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from acutance.errors import KernelError, OutputError
+from acutance.images import lazy_codecs
 from acutance.images.kernel_repair import KernelFile, repair_kernel
 
 __all__ = ["KernelFile", "read_kernel", "repair_kernel", "write_kernel"]
@@ -137,7 +137,7 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int) -> bytes:
         case ".png":
             kind = {8: np.uint8, 16: np.uint16}[bits]
             scaled = np.rint(picture / np.float64(picture.max()) * (2**bits - 1)).astype(kind)
-            return bytes(imagecodecs.png_encode(scaled))
+            return bytes(lazy_codecs.png_encode(scaled))
         case ".txt" if grey:
             np.savetxt(stream, picture, fmt="%.9g")
         case ".txt":
@@ -212,7 +212,7 @@ def _read_picture(data: bytes) -> _Found:
             if mode == "P":
                 notes.append("The palette was expanded.")
             if image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):
-                values, bits = np.asarray(imagecodecs.png_decode(data)), 16  # Pillow reads 16-bit colour as 8 bits
+                values, bits = np.asarray(lazy_codecs.png_decode(data)), 16  # Pillow reads 16-bit colour as 8 bits
             elif mode in ("1", "L", "LA", "RGB", "RGBA", "I", "F") or mode.startswith("I;16"):
                 values = np.asarray(image)
                 bits = {"1": 1, "I": 16}.get(mode, 16 if mode.startswith("I;16") else 8)

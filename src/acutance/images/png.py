@@ -12,12 +12,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from acutance.errors import ImageError
-from acutance.images import exif
+from acutance.images import exif, lazy_codecs
 from acutance.images.decoded import Decoded, check_size, sound_dpi
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -176,7 +175,7 @@ def read_png(data: bytes, max_pixels: int) -> Decoded:
         raise ImageError("its palette is damaged; get an intact copy")
     if header.colour_type == 3:  # libpng complains of more
         picture[b"tRNS"] = [part[: palette // 3] for part in picture[b"tRNS"] if part]
-    samples: NDArray[np.generic] = imagecodecs.png_decode(_file(data[8:33], picture))
+    samples: NDArray[np.generic] = lazy_codecs.png_decode(_file(data[8:33], picture))
     samples = samples.reshape(header.height, header.width, -1)
 
     bits = 16 if header.depth == 16 else 8
@@ -215,7 +214,7 @@ def encode_png(
     colour_chunks: tuple[tuple[bytes, bytes], ...] = (),
 ) -> bytes:
     """Encode (H, W) or (H, W, 2..4) uint8 or uint16 samples and their metadata."""
-    encoded = bytes(imagecodecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
+    encoded = bytes(lazy_codecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
     added = [_chunk(name, content) for name, content in colour_chunks if icc is None or name != b"sRGB"]
     if icc is not None:
         added.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))

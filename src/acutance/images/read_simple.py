@@ -10,13 +10,12 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, GifImagePlugin, ImageFile, JpegImagePlugin
 
 from acutance.errors import ImageError
-from acutance.images import convert, exif
+from acutance.images import convert, exif, lazy_codecs
 from acutance.images.decoded import Decoded, check_content, check_size, sound_dpi
 
 # A JPEG spends a bit at least on each 8x8 block; LZW codes grow to 4096 pixels in 12 bits; BMP's runs to 255 in 16.
@@ -151,7 +150,7 @@ def read_webp(data: bytes, max_pixels: int) -> Decoded:
         raise ImageError("no picture in it; get an intact copy")
     if struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
         raise ImageError("it is cut short; get an intact copy")
-    samples: NDArray[np.generic] = imagecodecs.webp_decode(data, hasalpha=has_alpha)
+    samples: NDArray[np.generic] = lazy_codecs.webp_decode(data, hasalpha=has_alpha)
     decoded.colour = samples[..., :3]
     decoded.alpha = samples[..., 3] if has_alpha else None
     return decoded
