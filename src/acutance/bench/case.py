@@ -1,0 +1,86 @@
+"""Case and Suite: what a benchmark consists of, and where its data is found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from acutance.bench.score import WHOLE, Scoring
+from acutance.errors import DataError
+
+VARIABLE = "ACUTANCE_DATA"
+"""Environment variable that names the data folder where none is given."""
+
+Noise = float | None
+"""Noise level as a fraction of the range; None: the pictures as captured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One picture to restore, and how to tell how well that went.
+
+    Args:
+        suite, picture, kernel_name: what names the case, together with `noise`.
+        noise: level of the noise that was added, a fraction of the range; None: as captured.
+        observed: (1, C, H, W) in [0, 1]; a grey picture has one channel.
+        kernel: (1, 1, h, w), true convolution; None where there is none.
+        truth: (1, C, H, W), the sharp picture under `observed`.
+        sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
+        scoring: border and alignment.
+    """
+
+    suite: str
+    picture: str
+    kernel_name: str
+    noise: Noise
+    observed: Tensor
+    kernel: Tensor | None
+    truth: Tensor
+    sigma: float | None = None
+    scoring: Scoring = WHOLE
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A test set with its protocol.
+
+    Args:
+        name: as on the command line. summary: one line for people.
+        protocol: how pictures are made and scored, printed under every table.
+        noises: levels that it has unless others are asked for; None stands for "as captured".
+        cases: ``(folder, noises) -> cases``, made one at a time, for each level in a fixed order. `folder` is what
+            `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError` that a level is impossible.
+    """
+
+    name: str
+    summary: str
+    protocol: str
+    noises: tuple[Noise, ...]
+    cases: Callable[[Path, Sequence[Noise]], Iterator[Case]]
+
+
+def bench_folder(data: Path | None = None) -> Path:
+    """The folder of the test sets: `data`, else the environment's ACUTANCE_DATA; either it or its subfolder bench.
+
+    Raises:
+        DataError: neither is given, or there is no such folder.
+    """
+    given = data if data is not None else Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+    if given is None:
+        raise DataError(
+            f"where are the test sets? Give their folder with --data or in {VARIABLE}: one that holds levin32.npz, "
+            "set12/, bsd68/, kodak24/, or holds all that in a folder bench/"
+        )
+    if not given.is_dir():
+        raise DataError(f"{given} is no folder; --data or {VARIABLE} names the folder of the test sets")
+    inner = given / "bench"
+    return inner if inner.is_dir() else given
+
+
+def describe_noise(noise: Noise) -> str:
+    """The level for people: "1 %", "as captured"."""
+    return "as captured" if noise is None else f"{100 * noise:g} %"

@@ -1,0 +1,102 @@
+"""Levin-32 (levin2009understanding): four pictures, eight camera-shake kernels, photographed; and blurred anew.
+
+The published kernels are those of a *correlation*, so they are turned by 180 degrees here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acutance.bench.case import Case, Noise, Suite
+from acutance.bench.score import Scoring
+from acutance.bench.synthetic import synthetic_case, synthetic_levels
+from acutance.errors import DataError
+from acutance.tensors import flip
+
+FILE = "levin32.npz"
+PICTURES = (1, 2, 3, 4)
+KERNELS = (1, 2, 3, 4, 5, 6, 7, 8)
+CAPTURED_SIGMA = 1.5 / 255
+CAPTURED = Scoring(border=25, shift=5, fraction=4)
+
+
+def kernels(folder: Path) -> dict[str, Tensor]:
+    """The eight kernels by number, true convolution, sum 1: (1, 1, h, w) float64.
+
+    Raises:
+        DataError: levin32.npz is missing or holds something else.
+    """
+    found = {str(j): flip(_picture(folder, f"kernel_1_{j}")) for j in KERNELS}
+    return {name: kernel / kernel.sum() for name, kernel in found.items()}
+
+
+def cases(folder: Path, noises: Sequence[Noise]) -> Iterator[Case]:
+    """32 cases for each level, picture by picture; None: as captured."""
+    synthetic_levels("levin32", [n for n in noises if n is not None])
+    psfs = kernels(folder)
+    for noise in noises:
+        for i in PICTURES:
+            for j, kernel in psfs.items():
+                if noise is None:
+                    yield _captured(folder, i, j, kernel)
+                else:
+                    sharp = _picture(folder, f"sharp_{i}_1")
+                    yield synthetic_case("levin32", str(i), j, noise, sharp, kernel)
+
+
+def _captured(folder: Path, i: int, j: str, kernel: Tensor) -> Case:
+    return Case(
+        suite="levin32",
+        picture=str(i),
+        kernel_name=j,
+        noise=None,
+        observed=_picture(folder, f"blurred_{i}_{j}").float(),
+        kernel=kernel.float(),
+        truth=_picture(folder, f"sharp_{i}_{j}").float(),
+        sigma=CAPTURED_SIGMA,
+        scoring=CAPTURED,
+    )
+
+
+def _picture(folder: Path, name: str) -> Tensor:
+    array = _arrays(folder / FILE).get(name)
+    if array is None or array.ndim != 2:
+        raise DataError(
+            f"{folder / FILE} has no array {name!r}; expected are sharp_I_J, blurred_I_J and kernel_I_J, "
+            "I = 1..4, J = 1..8, each of two dimensions"
+        )
+    return torch.from_numpy(array.astype(np.float64))[None, None]
+
+
+@lru_cache(maxsize=1)
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    """All arrays of the file: 17 MB, read once."""
+    if not file.is_file():
+        raise DataError(
+            f"{file} is missing; it holds the pictures and kernels of Levin et al. (2009) as arrays sharp_I_J, "
+            "blurred_I_J, kernel_I_J (I = 1..4, J = 1..8), pictures in [0, 1]"
+        )
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return dict(archive.items())
+    except Exception as error:  # whatever a damaged archive raises, the answer is the same
+        raise DataError(f"cannot read {file} ({type(error).__name__}: {error}); get an intact copy") from None
+
+
+LEVIN32 = Suite(
+    name="levin32",
+    summary="4 grey pictures x 8 camera-shake kernels, as photographed or blurred anew",
+    protocol=(
+        "As captured: the photographs; sigma 1.5/255 is told to methods that need it; 25 pixels cropped, the estimate "
+        "moved by the best whole-pixel shift up to 5, then the best quarter-pixel shift. "
+        "With noise: sharp_I_1, valid convolution, Gaussian noise, 8 bits; whole picture, not aligned."
+    ),
+    noises=(None, 0.01, 0.02, 0.03),
+    cases=cases,
+)

@@ -1,0 +1,24 @@
+"""The catalogue of suites. A new suite is a function that yields cases, a `Suite`, and its name in this list."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from acutance.bench.case import Suite
+from acutance.bench.levin import LEVIN32
+from acutance.bench.pictures import BSD68, KODAK24, SET12
+from acutance.errors import ConfigError
+
+SUITES = MappingProxyType({suite.name: suite for suite in (LEVIN32, SET12, BSD68, KODAK24)})
+"""Every suite by name."""
+
+
+def find_suite(name: str) -> Suite:
+    """The suite of that name.
+
+    Raises:
+        ConfigError: with the names that there are.
+    """
+    if name not in SUITES:
+        raise ConfigError(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+    return SUITES[name]

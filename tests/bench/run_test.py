@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from acutance.bench.case import bench_folder
+from acutance.bench.published import PUBLISHED, Published
+from acutance.bench.report import BLURRED, mean_curve, report, table
+from acutance.bench.rows import Row, append_rows, read_rows
+from acutance.bench.run import Contender, measure, run, steps_curve
+from acutance.bench.suites import find_suite
+from acutance.errors import ConfigError, DataError, UnknownMethod, WeightsError
+from acutance.methods.rgdn import Rgdn, RgdnConfig
+from acutance.methods.spec import MethodSpec, Needs
+from acutance.metrics import psnr
+from acutance.problem import Observer, Problem, Result, direct_result
+from acutance.restore import Restorer
+from acutance.weights import write_weights
+
+REFERENCES = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RGDN as it is before training: nearly Landweber's iteration."""
+    file = tmp_path_factory.mktemp("weights") / "start.safetensors"
+    torch.manual_seed(1)
+    model = Rgdn(RgdnConfig(features=6))
+    write_weights(file, dict(model.state_dict()), {"name": "start", "model": {"features": 6}})
+    return file
+
+
+@dataclass
+class Listener:
+    """A method that remembers what it was told and changes nothing."""
+
+    told: list[Problem] = field(default_factory=list)
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        self.told.append(problem)
+        return direct_result(problem, problem.start())
+
+
+@pytest.mark.parametrize("sigma", [True, False])
+@pytest.mark.parametrize("kernel", [True, False])
+def test_a_method_is_told_what_it_needs_and_no_more(sigma: bool, kernel: bool, data: Path) -> None:
+    case = next(find_suite("set12").cases(bench_folder(data), [0.02]))
+    method = Listener()
+    spec = MethodSpec("listener", "listens", "none", lambda **_: method, Needs(kernel=kernel, sigma=sigma))
+    row = measure(case, "listener", Restorer(spec, method, torch.device("cpu")), psnr_blurred=20.0)
+    (problem,) = method.told
+    assert (problem.sigma is not None) == sigma
+    assert (problem.blur is not None) == kernel
+    if problem.sigma is not None:
+        assert float(problem.sigma) == pytest.approx(0.02)
+    assert row.psnr == pytest.approx(float(psnr(case.observed, case.truth)), abs=1e-3)
+
+
+def test_a_run_restores_and_scores(data: Path) -> None:
+    seen: list[tuple[Row, bool]] = []
+    rows = run(
+        "levin32", ["wiener"], data=data, noises=[None, 0.01], limit=2, on_case=lambda row, new: seen.append((row, new))
+    )
+    assert [(r.picture, r.kernel, r.noise) for r in rows] == [
+        ("1", "1", None),
+        ("1", "2", None),
+        ("1", "1", 0.01),
+        ("1", "2", 0.01),
+    ]
+    assert seen == [(row, True) for row in rows]
+    for row in rows:
+        assert row.psnr > row.psnr_blurred + 2
+        assert 0 < row.ssim <= 1
+        assert (row.weights, row.steps, row.outcome, row.curve) == (None, 1, "CONVERGED", None)
+        assert row.peak_mb is None or row.peak_mb > 50
+        assert row.revision
+        assert "threads" in row.hardware
+
+
+def test_a_begun_run_is_continued(data: Path, tmp_path: Path) -> None:
+    def fresh(*methods: str, limit: int, noises: tuple[float, ...] = (0.01,)) -> tuple[int, int]:
+        new: list[bool] = []
+        rows = run(
+            "set12",
+            methods,
+            data=data,
+            noises=noises,
+            limit=limit,
+            out=tmp_path / "out",
+            on_case=lambda _, is_new: new.append(is_new),
+        )
+        return len(rows), sum(new)
+
+    assert fresh("wiener", limit=2) == (2, 2)
+    assert fresh("wiener", limit=2) == (2, 0)
+    assert fresh("wiener", limit=3) == (3, 1)
+    assert fresh("wiener", "wiener:strength=2", limit=2) == (4, 2)
+    assert fresh("wiener", limit=2, noises=(0.01, 0.02)) == (4, 2)
+    assert len(read_rows(tmp_path / "out" / "set12.jsonl")) == 7
+
+
+def test_rows_survive_the_file_and_a_crash(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (row,) = run("kodak24", ["wiener"], data=data, noises=[0.01], limit=1, out=tmp_path)
+    file = tmp_path / "kodak24.jsonl"
+    assert read_rows(file) == [row]
+    with file.open("a") as stream:
+        stream.write('{"suite": "koda')
+    later = replace(row, picture="2", curve=(1.5, 2.5))
+    repeated = replace(row, psnr=30.0)
+    append_rows(file, [later, repeated])
+    assert read_rows(file) == [later, repeated]
+    assert "line 2 is cut off" in caplog.text
+    append_rows(file, [replace(row, picture="3", psnr=float("inf"), curve=(1.0, float("nan")))])
+    assert json.loads(file.read_text().splitlines()[-1])["psnr"] is None
+    file.write_text('{"suite": "kodak24"}\n')
+    with pytest.raises(DataError, match="line 1 is no benchmark result"):
+        read_rows(file)
+    assert read_rows(tmp_path / "missing.jsonl") == []
+
+
+def test_other_weights_are_another_measurement(data: Path, weights: Path, tmp_path: Path) -> None:
+    model = Rgdn(RgdnConfig(features=6))
+    other = tmp_path / "other.safetensors"
+    write_weights(other, dict(model.state_dict()), {"name": "other", "model": {"features": 6}})
+    methods = [f"rgdn:steps=2,weights={file}" for file in (weights, other)]
+    rows = run("set12", methods, data=data, noises=[0.01], limit=1, out=tmp_path, device="cpu")
+    assert [r.method for r in rows] == ["rgdn:steps=2"] * 2
+    assert [str(r.weights).split("-")[0] for r in rows] == ["start", "other"]
+    assert len(read_rows(tmp_path / "set12.jsonl")) == 2
+
+
+def test_the_curve_over_steps(data: Path, weights: Path, tmp_path: Path) -> None:
+    plain = run(
+        "set12", [f"rgdm:threshold=0,steps=4,weights={weights}"], data=data, noises=[0.01], limit=2, out=tmp_path
+    )
+    assert [row.curve for row in plain] == [None, None]
+    rows = steps_curve("set12", f"rgdn:weights={weights}", steps=4, data=data, noises=[0.01], limit=2, out=tmp_path)
+    for row, before in zip(rows, plain, strict=True):
+        assert row.method == before.method == "rgdn:steps=4,threshold=0"
+        assert row.curve is not None
+        assert len(row.curve) == row.steps == 4
+        assert row.curve[-1] == pytest.approx(row.psnr, abs=1e-3)
+        assert row.psnr == pytest.approx(before.psnr, abs=1e-3)
+    assert read_rows(tmp_path / "set12.jsonl") == rows
+    assert len(mean_curve(rows)) == 4
+    text = report(tmp_path)
+    assert "after each step" in text
+    assert f"{mean_curve(rows)[2]:.2f}" in text
+    with pytest.raises(ConfigError, match="its settings are strength"):
+        steps_curve("set12", "wiener", steps=4, data=data, noises=[0.01], limit=1)
+
+
+def test_curves_of_different_length() -> None:
+    row = Row("s", "m", "p", "k", None, 1.0, 1.0, 1.0, 1.0, 2, "EXHAUSTED", None, None, "r", "h")
+    assert mean_curve([row]) == ()
+    assert mean_curve([replace(row, curve=(1.0, 2.0)), replace(row, curve=(3.0, 4.0, 6.0)), row]) == (2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "settings"),
+    [
+        ("wiener", "wiener", {}),
+        (
+            "rgdm: threshold=0 , steps=50",
+            "rgdn:steps=50,threshold=0",
+            {"threshold": 0, "steps": 50},
+        ),
+        ("rgdn:threshold=1e-3,tile=none", "rgdn:threshold=0.001,tile=none", {"threshold": 1e-3, "tile": None}),
+        ("rgdn:form=released,weights=a.pth", "rgdn:form=released", {"form": "released", "weights": Path("a.pth")}),
+    ],
+)
+def test_methods_with_settings(text: str, label: str, settings: dict[str, object]) -> None:
+    found = Contender.parse(text)
+    assert found.label == label
+    assert found.settings == settings
+    assert Contender.parse(label).label == label
+
+
+def test_what_cannot_run_is_said_before_anything_runs(data: Path, tmp_path: Path) -> None:
+    def attempt(method: str, limit: int = 1) -> None:
+        run("set12", ["wiener", method], data=data, limit=limit, out=tmp_path)
+
+    with pytest.raises(UnknownMethod):
+        attempt("magic")
+    with pytest.raises(ConfigError, match="is no setting"):
+        attempt("wiener:strength")
+    with pytest.raises(ConfigError, match="its settings are"):
+        attempt("wiener:speed=3")
+    with pytest.raises(WeightsError):
+        attempt("rgdn:weights=nowhere.safetensors")
+    with pytest.raises(ConfigError, match="limit=0"):
+        attempt("wiener", limit=0)
+    with pytest.raises(DataError, match="missing or empty"):
+        run("set12", ["wiener"], data=tmp_path, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report(tmp_path: Path) -> None:
+    base = Row(
+        "levin32", "wiener", "1", "1", None, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu, 2"
+    )
+    rows = [
+        base,
+        replace(base, kernel="2", psnr=32.0, ssim=0.9, psnr_blurred=22.0, seconds=2.0),
+        replace(base, noise=0.01, psnr=28.0, seconds=4.0, peak_mb=None),
+        replace(base, method="rgdn:steps=50", weights="first-12345678", psnr=35.0),
+    ]
+    text = table(rows)
+    lines = text.splitlines()
+    assert f"| {BLURRED} |  | 21.00 | 20.00 |  |  |  |" in lines
+    assert "| wiener | – | 31.00 / 0.850 | 28.00 / 0.800 | 2.00 | 300 | 2, 1 |" in lines
+    assert "| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 | – | 1.00 | 300 | 1, 0 |" in lines
+    measured, published = text.index("**Measured**"), text.index("**Published, not measured here**")
+    assert measured < text.index("wiener") < published < text.index("| FDN | [kruse2017fdn] | 35.09 | – |")
+    assert "25 pixels cropped" in text
+    assert "Revision abc1234; cpu, 2." in text
+    append_rows(tmp_path / "levin32.jsonl", rows)
+    assert report(tmp_path) == text
+    with pytest.raises(DataError, match=r"no SUITE\.jsonl"):
+        report(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("each", PUBLISHED, ids=lambda p: f"{p.suite}-{p.method}-{p.source}")
+def test_published_figures_have_a_source(each: Published) -> None:
+    assert f"{{{each.source}," in REFERENCES.read_text(encoding="utf-8")
