@@ -42,7 +42,7 @@ class RgdnConfig:
 
     Args:
         form: "paper" or "released", see the module.
-        features: width of the three networks.
+        features: width of the three networks, at least 6.
         steps: most steps of a run.
         threshold: the run ends when the fitting error changes by less than this fraction of its first value;
             0 uses all steps.
@@ -56,6 +56,8 @@ class RgdnConfig:
     def __post_init__(self) -> None:
         if self.form not in ("paper", "released"):
             raise ConfigError(f"form={self.form!r} is neither 'paper' nor 'released'")
+        if self.features < 6:
+            raise ConfigError(f"features={self.features}: at least 6 are needed, two for each colour")
         if self.steps < 1:
             raise ConfigError(f"steps={self.steps}: at least one step is needed")
 
