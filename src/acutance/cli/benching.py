@@ -1,7 +1,74 @@
-"""`acutance bench`: thin commands over `acutance.bench`."""
+"""`acutance bench SUITE` and `acutance bench report`: thin commands over `acutance.bench`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from acutance.bench.case import Suite
+from acutance.bench.report import report, table
+from acutance.bench.rows import Row
+from acutance.bench.run import run
+from acutance.bench.suites import SUITES
+from acutance.cli.console import escape, out, parse_level, progress_bar, say
+from acutance.errors import ConfigError
+
 app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True)
+
+
+def _suite_command(suite: Suite) -> Callable[..., None]:
+    def command(
+        methods: Annotated[str, typer.Option(help="a,b,c; settings after a colon: 'rgdn:steps=5 wiener'.")] = "rgdn",
+        noise: Annotated[str | None, typer.Option(help="Levels in percent, e.g. captured,1,2,3.")] = None,
+        data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+        limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases of each level.")] = None,
+        output: Annotated[
+            Path | None, typer.Option("--out", help="Folder for the rows; makes a run resumable.")
+        ] = None,
+        curve: Annotated[bool, typer.Option("--curve", help="PSNR after each step.")] = False,
+        device: Annotated[str, typer.Option()] = "auto",
+        quick: Annotated[bool, typer.Option("--quick", help="Four cases of each level.")] = False,
+    ) -> None:
+        names = [m for m in methods.replace(" ", ",,").split(",,") if m] if ":" in methods else methods.split(",")
+        with progress_bar() as bar:
+            task = bar.add_task(suite.name, total=None)
+
+            def on_case(row: Row, fresh: bool) -> None:
+                bar.advance(task)
+                bar.update(task, description=f"{row.method} {row.picture} {row.kernel}")
+
+            rows = run(
+                suite, names, data=data, noises=_levels(noise), limit=4 if quick and limit is None else limit,
+                out=output, device=device, curve=curve, on_case=on_case,
+            )  # fmt: skip
+        out.print(table(rows), markup=False)
+        if output is not None:
+            say(f"rows: {escape(output / f'{suite.name}.jsonl')}")
+
+    command.__doc__ = f"Measure on {suite.name}: {suite.summary}"
+    return command
+
+
+def _levels(text: str | None) -> list[float | None] | None:
+    if text is None:
+        return None
+    levels: list[float | None] = []
+    for part in text.split(","):
+        level = None if part.strip() == "captured" else parse_level(part if "/" in part or "%" in part else f"{part}%")
+        if level is None and part.strip() != "captured":
+            raise ConfigError(f"--noise {text}: give levels in percent, e.g. captured,1,2,3")
+        levels.append(level)
+    return levels
+
+
+for _suite in SUITES.values():
+    app.command(_suite.name)(_suite_command(_suite))
+
+
+@app.command("report")
+def report_command(folder: Annotated[Path, typer.Argument(help="Folder with the rows of suites.")]) -> None:
+    """Print the tables of what was measured, with published figures beside them."""
+    out.print(report(folder), markup=False)
