@@ -24,7 +24,7 @@ from acutance.tensors import Border, crop, fast_length, flip, pad, pad_adjoint
 Boundary = Literal["valid", "zero", "circular", "replicate"]
 Evaluation = Literal["auto", "spatial", "fft"]
 
-SPATIAL_TAPS = 49
+SPATIAL_TAPS = 9
 """Kernels up to this many taps are convolved directly, larger ones through the FFT (see `docs/decisions/0002`)."""
 
 

@@ -1,0 +1,201 @@
+"""`acutance restore` as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+from typer.testing import CliRunner
+
+from acutance.cli.app import app
+from acutance.errors import AcutanceError
+from acutance.images import read_image
+from acutance.images.kernel_file import write_kernel
+from acutance.methods.rgdn import Rgdn, RgdnConfig
+from acutance.operators import Blur
+from acutance.synth import kernels
+from acutance.weights import write_weights
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow untrained RGDN: Landweber's iteration, nearly."""
+    path = tmp_path_factory.mktemp("weights") / "narrow.safetensors"
+    torch.manual_seed(0)
+    write_weights(path, Rgdn(RgdnConfig(features=8)).state_dict(), {"name": "narrow", "model": {"features": 8}})
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two blurred pictures and their kernel."""
+    generator = torch.Generator().manual_seed(3)
+    kernel = kernels.spline(1, 9, generator)
+    write_kernel(tmp_path / "psf.npy", kernel)
+    rows, cols = np.mgrid[0:72, 0:80]
+    sharp = np.stack([(rows // 9 + cols // 7) % 2, (rows // 5) % 2, (cols // 11) % 2], -1) * 0.8 + 0.1
+    for name, scale in (("one.png", 1.0), ("two.png", 0.7)):
+        x = torch.from_numpy(sharp * scale).permute(2, 0, 1)[None].float()
+        y = Blur(kernel).forward(x)[0].permute(1, 2, 0)
+        PillowImage.fromarray((y.clamp(0, 1) * 255).round().byte().numpy()).save(tmp_path / name)
+    return tmp_path
+
+
+def call(*arguments: object) -> str:
+    """Run a command that has to succeed; returns what it printed."""
+    result = runner.invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_picture_comes_out_beside_its_source(folder: Path, weights: Path) -> None:
+    output = call("restore", folder / "one.png", "--kernel", folder / "psf.npy", "--weights", weights, "--steps", 3)
+    restored = read_image(folder / "one-restored.png")
+    assert restored.pixels.shape == read_image(folder / "one.png").pixels.shape
+    assert "3 steps" in output
+    assert "narrow-" in output
+
+
+@pytest.mark.parametrize(
+    "kernel", [("--motion", "9,30"), ("--disc", "2.5"), ("--gaussian", "1.2"), ("--kernel", "psf.npy", "--flip-kernel")]
+)
+def test_every_way_to_give_a_kernel(folder: Path, weights: Path, kernel: tuple[str, ...], monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    call("restore", "one.png", *kernel, "--weights", weights, "--steps", 1, "-o", "out.png")
+    assert (folder / "out.png").is_file()
+
+
+def test_without_a_kernel_the_error_names_the_four_ways(folder: Path, weights: Path) -> None:
+    with pytest.raises(AcutanceError) as caught:
+        call("restore", folder / "one.png", "--weights", weights)
+    for option in ("--kernel", "--motion", "--disc", "--gaussian"):
+        assert option in str(caught.value)
+
+
+def test_a_folder_is_restored_once(folder: Path, weights: Path) -> None:
+    command = ("restore", folder, "-o", folder / "out", "--disc", 2, "--weights", weights, "--steps", 1)
+    call(*command)
+    first = {p.name: p.stat().st_mtime_ns for p in (folder / "out").glob("*.png")}
+    assert set(first) == {"one.png", "two.png"}
+    assert call(*command).count("done already") == 2
+    assert {p.name: p.stat().st_mtime_ns for p in (folder / "out").glob("*.png")} == first
+    other = runner.invoke(app, [str(a) for a in (*command[:-1], 2)])
+    assert other.exit_code == 1  # other settings: not done, and not overwritten unasked
+    assert "--overwrite" in other.output
+
+
+def test_an_existing_result_is_not_replaced_unasked(folder: Path, weights: Path) -> None:
+    (folder / "out.png").write_bytes(b"precious")
+    command = [
+        "restore",
+        str(folder / "one.png"),
+        "--disc",
+        "2",
+        "--weights",
+        str(weights),
+        "-o",
+        str(folder / "out.png"),
+    ]
+    result = runner.invoke(app, command)
+    assert result.exit_code == 1
+    assert (folder / "out.png").read_bytes() == b"precious"
+    call(*command, "--overwrite", "--steps", 1)
+    assert (folder / "out.png").read_bytes() != b"precious"
+
+
+def test_one_bad_picture_does_not_stop_the_others(folder: Path, weights: Path) -> None:
+    (folder / "a-broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    result = runner.invoke(
+        app,
+        ["restore", str(folder), "-o", str(folder / "out"), "--disc", "2", "--weights", str(weights), "--steps", "1"],
+    )
+    assert result.exit_code == 1
+    assert sorted(p.name for p in (folder / "out").glob("*.png")) == ["one.png", "two.png"]
+
+
+def test_json_is_one_object_for_each_picture(folder: Path, weights: Path) -> None:
+    result = runner.invoke(
+        app, ["restore", str(folder / "one.png"), "--disc", "2", "--weights", str(weights), "--steps", "2", "--json"]
+    )
+    record = json.loads(next(line for line in result.stdout.splitlines() if line.startswith("{")))
+    assert record["steps"] == 2
+    assert record["outcome"] in ("exhausted", "converged")
+    assert 0 < record["fitting_error"] < 1
+
+
+def test_explain_and_compare(folder: Path, weights: Path) -> None:
+    call("restore", folder / "one.png", "--disc", 2, "--weights", weights, "--steps", 2,
+         "--explain", folder / "inside", "--compare", folder / "cmp.png")  # fmt: skip
+    names = {p.name for p in (folder / "inside").glob("*.png")}
+    for part in ("estimate", "H-input", "H-output", "R-output", "H+R", "D-output"):
+        assert f"step-02-{part}.png" in names
+    with PillowImage.open(folder / "cmp.png") as both:
+        assert both.size[0] > 2 * 72 - 20
+
+
+def test_preview_equals_the_whole_away_from_its_margin(folder: Path, weights: Path) -> None:
+    common = ("--disc", 1.5, "--weights", weights, "--steps", 2, "--precision", "float32")
+    call("restore", folder / "one.png", *common, "-o", folder / "whole.png")
+    call("restore", folder / "one.png", *common, "-o", folder / "piece.png", "--preview", "20,16,24,20")
+    whole, piece = read_image(folder / "whole.png").pixels, read_image(folder / "piece.png").pixels
+    assert piece.shape[-2:] == (20, 24)
+    assert float((whole[..., 16:36, 20:44] - piece).abs().max()) <= 1.01 / 255
+
+
+def test_without_fast_bfloat16_the_result_is_the_same(folder: Path, weights: Path) -> None:
+    for precision in ("bfloat16", "float32"):
+        call("restore", folder / "one.png", "--kernel", folder / "psf.npy", "--weights", weights, "--steps", 3,
+             "--precision", precision, "-o", folder / f"{precision}.png")  # fmt: skip
+    low, high = (read_image(folder / f"{p}.png").pixels for p in ("bfloat16", "float32"))
+    assert float((low - high).abs().mean()) < 1 / 255
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--sigma", "much", "--disc", "2"), "2.55/255"),
+        (("--motion", "9"), "LENGTH,ANGLE"),
+        (("--disc", "-1"), "above 0"),
+        (("--disc", "2", "--gaussian", "1"), "one kernel"),
+        (("--disc", "2", "--preview", "0,0,500,500"), "beyond the picture"),
+        (("--disc", "2", "--device", "abacus"), "--device cpu"),
+        (("--disc", "2", "--method", "magic"), "acutance methods"),
+        (("--disc", "2", "--bits", "12"), "8, 16 or 32"),
+        (("--disc", "2", "--precision", "half"), "bfloat16"),
+        (("--disc", "200"), "fit into"),
+    ],
+)
+def test_wrong_options_say_what_is_right(folder: Path, weights: Path, options: tuple[str, ...], part: str) -> None:
+    use = () if "magic" in options else ("--weights", str(weights))
+    result = runner.invoke(app, ["restore", str(folder / "one.png"), *use, *options])
+    text = result.output + str(result.exception or "")
+    assert result.exit_code != 0
+    assert part in text.replace("\n", " ")
+    assert not (folder / "one-restored.png").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
+    rng = np.random.default_rng(0)
+    PillowImage.fromarray(rng.integers(0, 255, (700, 700, 3), dtype=np.uint8)).save(folder / "large.png")
+    command = [sys.executable, "-m", "acutance", "restore", str(folder / "large.png"), "--disc", "3",
+               "--weights", str(weights), "--steps", "1000", "-o", str(folder / "out.png")]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert not (folder / "out.png").exists()
+    assert not list(folder.glob(".*partial*"))
