@@ -68,8 +68,8 @@ class Frame:
         out: Tensor | None = None
         reach = -(-halo // multiple_of) * multiple_of
         side = -(-self.tile // multiple_of) * multiple_of
-        for top, bottom in _spans(height, side):
-            for left, right in _spans(width, side):
+        for top, bottom in _spans(height, side, multiple_of):
+            for left, right in _spans(width, side, multiple_of):
                 t, l = max(0, top - reach), max(0, left - reach)  # noqa: E741
                 b, r = min(height, bottom + reach), min(width, right + reach)
                 piece = self._evaluate(network, [z[..., t:b, l:r] for z in inputs], multiple_of)
@@ -100,9 +100,9 @@ class Frame:
         return out[..., :height, :width].to(inputs[0].dtype)
 
 
-def _spans(length: int, side: int) -> Iterator[tuple[int, int]]:
-    """Cut [0, length) into nearly equal spans of at most `side`."""
+def _spans(length: int, side: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+    """Cut [0, length) into nearly equal spans of at most `side`, a multiple of `multiple`, that begin at multiples."""
     n = max(1, -(-length // side))
-    step = -(-length // n)
+    step = -(-length // (n * multiple)) * multiple
     for start in range(0, length, step):
         yield start, min(length, start + step)

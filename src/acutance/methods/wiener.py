@@ -39,11 +39,12 @@ class Wiener:
         if not isinstance(problem.blur, Blur):
             raise ConfigError("wiener needs a convolution; give a kernel")
         sigma = torch.as_tensor(DEFAULT_SIGMA if problem.sigma is None else problem.sigma).to(problem.observed)
+        circular, width = problem.blur.boundary == "circular", problem.observed.shape[-1]
         variance = self.strength * sigma.reshape(-1, 1, 1, 1) ** 2
 
         def solve(spectrum: Tensor, otf: Tensor) -> Tensor:
             n = spectrum.shape[-2]
-            m = 2 * (spectrum.shape[-1] - 1)
+            m = width if circular else 2 * (spectrum.shape[-1] - 1)  # other tori are even
             difference = laplacian_power(n, m, problem.observed)
             power = otf.abs().square()
             seen = power > 0.03

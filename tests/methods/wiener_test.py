@@ -1,0 +1,128 @@
+"""The Wiener filter: a minimiser of its energy, indifferent to scale, honest at the border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError
+from acutance.methods.wiener import DEFAULT_SIGMA, Wiener, build
+from acutance.metrics import psnr
+from acutance.operators import Blur, Difference
+from acutance.problem import Outcome, Problem
+
+
+def kernel_of(*shape: int) -> Tensor:
+    k = torch.rand(*shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) ** 2
+    return k / k.sum((-2, -1), keepdim=True)
+
+
+def scene(b: int, c: int, h: int, w: int) -> Tensor:
+    i, j = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    shapes = ((i // 8 + j // 9) % 3).double() / 3 + 0.2 * torch.sin(i / 5 + j / 7)
+    return torch.stack([0.3 + 0.5 * torch.roll(shapes, 3 * n, -1) for n in range(b * c)]).reshape(b, c, h, w)
+
+
+def noisy(b: int, c: int, h: int, w: int, *, sigma: float = 0.01, boundary: Any = "valid") -> tuple[Problem, Tensor]:
+    blur = Blur(kernel_of(1, 1, 5, 5), boundary)
+    sharp = scene(b, c, *blur.domain_size(h, w))
+    y = blur.forward(sharp)
+    y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return Problem(y, blur, torch.tensor(sigma)), blur.crop(sharp)
+
+
+@pytest.mark.parametrize("size", [(12, 14), (13, 12), (12, 13), (11, 9)], ids=str)
+@pytest.mark.parametrize("strength", [1.0, 5.0])
+def test_it_minimises_its_energy(strength: float, size: tuple[int, int]) -> None:
+    """A'(A x - y) + 1e-8 x + w D'D x = 0 with one weight w for the picture: the dense normal equations."""
+    problem, _ = noisy(1, 1, *size, boundary="circular")
+    assert problem.blur is not None
+
+    def weight(strength: float) -> float:
+        x = Wiener(strength).run(problem).x
+        smoothness = sum(Difference(axis, circular=True).gram(x) for axis in ("rows", "columns"))
+        assert isinstance(smoothness, Tensor)
+        pull = -problem.gradient(x) - 1e-8 * x
+        w = float((pull * smoothness).sum() / smoothness.square().sum())
+        torch.testing.assert_close(pull, w * smoothness, rtol=1e-9, atol=1e-12)
+        return w
+
+    assert weight(strength) == pytest.approx(strength * weight(1.0), rel=1e-8)
+    assert weight(strength) > 0
+
+
+@pytest.mark.parametrize("scale", [0.01, 50.0])
+@pytest.mark.parametrize("boundary", ["valid", "circular"])
+def test_it_does_not_depend_on_the_scale(boundary: Any, scale: float) -> None:
+    problem, _ = noisy(1, 3, 30, 27, boundary=boundary)
+    assert problem.sigma is not None
+    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    torch.testing.assert_close(Wiener().run(scaled).x, scale * Wiener().run(problem).x, rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("sigma", [0.003, 0.01, 0.03])
+def test_it_restores_the_border_included(sigma: float) -> None:
+    problem, truth = noisy(1, 3, 64, 60, sigma=sigma)
+    restored = problem.crop(Wiener().run(problem).x)
+    assert float(psnr(restored, truth)) > float(psnr(problem.observed, truth)) + 1
+    inside = float(psnr(restored, truth, border=8))
+    assert float(psnr(restored, truth)) > inside - 1.5, "the border is hardly worse than the middle"
+
+
+def test_an_unknown_noise_level_is_one_per_cent() -> None:
+    problem, _ = noisy(1, 1, 20, 21)
+    known = Problem(problem.observed, problem.blur, torch.tensor(DEFAULT_SIGMA, dtype=torch.float64))
+    unknown = Problem(problem.observed, problem.blur)
+    torch.testing.assert_close(Wiener().run(known).x, Wiener().run(unknown).x, rtol=1e-6, atol=1e-8)
+
+
+def test_each_picture_of_a_batch_has_its_own_level_and_noise() -> None:
+    problem, _ = noisy(2, 3, 20, 22)
+    y = problem.observed * torch.tensor([1.0, 0.2], dtype=torch.float64).reshape(2, 1, 1, 1)
+    sigma = torch.tensor([0.01, 0.05])
+    together = Wiener().run(Problem(y, problem.blur, sigma))
+    for i in range(2):
+        alone = Wiener().run(Problem(y[i : i + 1], problem.blur, sigma[i]))
+        torch.testing.assert_close(together.x[i : i + 1], alone.x, rtol=1e-10, atol=1e-12)
+    assert together.outcomes == (Outcome.CONVERGED, Outcome.CONVERGED)
+
+
+def test_more_noise_is_smoothed_more() -> None:
+    problem, _ = noisy(1, 1, 32, 32)
+    rough = [
+        float(
+            Difference("rows").forward(Wiener().run(Problem(problem.observed, problem.blur, torch.tensor(s))).x).norm()
+        )
+        for s in (0.001, 0.01, 0.1)
+    ]
+    assert rough == sorted(rough, reverse=True)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_a_flat_picture_stays_flat(value: float) -> None:
+    y = torch.full((1, 3, 16, 17), value, dtype=torch.float64)
+    x = Wiener().run(Problem(y, Blur(kernel_of(1, 1, 5, 5)))).x
+    torch.testing.assert_close(x, torch.full_like(x, value), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (8, 1)], ids=str)
+@pytest.mark.parametrize("boundary", ["valid", "circular"])
+def test_the_smallest_pictures(boundary: Any, size: tuple[int, int], generator: torch.Generator) -> None:
+    y = torch.rand(1, 1, *size, generator=generator, dtype=torch.float64)
+    result = Wiener().run(Problem(y, Blur(torch.ones(1, 1, 1, 1, dtype=torch.float64), boundary)))
+    assert result.outcome is Outcome.CONVERGED
+    assert result.x.shape == y.shape
+
+
+def test_what_is_no_convolution_is_refused() -> None:
+    with pytest.raises(ConfigError, match="give a kernel"):
+        Wiener().run(Problem(torch.rand(1, 1, 8, 8)))
+
+
+def test_settings() -> None:
+    assert build(strength=2.0) == Wiener(2.0)
+    with pytest.raises(ConfigError, match="its settings are strength"):
+        build(steps=3)
