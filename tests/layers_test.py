@@ -20,8 +20,8 @@ STOREYS = (  # from the ground up; a room imports itself and the storeys below i
     ("solver", "linear", "networks"),
     ("priors", "synth", "weights"),
     ("methods",),
-    ("blind",),
-    ("data", "restore", "orientation"),
+    ("blind", "orientation"),
+    ("data", "restore"),
     ("train", "bench", "web", "serve"),
     ("experiments",),
     ("cli",),  # cli.py, cli_*.py, cli/ and __main__.py
