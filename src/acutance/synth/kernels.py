@@ -185,11 +185,16 @@ def _catmull_rom(points: Tensor, count: Tensor) -> Tensor:
 
 
 def _splat(path: Tensor, weight: Tensor, size: int) -> Tensor:
-    """Draw weighted points (n, m, 2: row, column offsets) bilinearly, centroid at the centre: (n, 1, size, size)."""
+    """Draw weighted points (n, m, 2: row, column offsets) bilinearly, centroid at the centre: (n, 1, size, size).
+
+    A path that would leave the kernel is made smaller around its centroid.
+    """
     n = path.shape[0]
     total = weight.sum(1, keepdim=True)
     centroid = (path * weight[..., None]).sum(1, keepdim=True) / total[..., None]
-    place = (path - centroid + size // 2).clamp(0, size - 1)
+    offset, reach = path - centroid, (size - 1) // 2
+    extent = offset.abs().amax((1, 2), keepdim=True).clamp_min(1e-6)
+    place = (offset * (reach / extent).clamp_max(1) + size // 2).clamp(0, size - 1)
     low = place.floor().clamp(max=max(size - 2, 0))
     f = place - low
     base = low.long()
