@@ -70,6 +70,12 @@ class Photographs:
     ) -> Photographs:
         """Read and decode the photographs below `folder` whose sides are at least `least` pixels."""
         paths = find(folder, validation=validation)[:limit]
+        if not paths:
+            share = "held out for validation" if validation else "left for training"
+            raise DataError(
+                f"no photograph below {folder} is {share}; one in {HELD_OUT} is held out by the hash of its name, so "
+                "give more photographs"
+            )
         with ThreadPoolExecutor() as pool:
             pictures = list(pool.map(_decode, paths))
         kept = [(p, a) for p, a in zip(paths, pictures, strict=True) if min(a.shape[:2]) >= least]

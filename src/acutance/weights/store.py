@@ -123,6 +123,10 @@ def _parse(raw: bytes, name: str) -> dict[str, Tensor]:
         raise WeightsError(f"{name} is no valid safetensors file ({error}); download or export it again") from None
     if not tensors:
         raise WeightsError(f"{name} holds no tensors")
+    return _finite(tensors, name)
+
+
+def _finite(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     for key, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise WeightsError(f"{name}: the tensor {key!r} holds values that are not finite; the file is damaged")
@@ -142,11 +146,10 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as a plain state dict ({type(error).__name__}); only tensors are accepted: "
             "save it again with torch.save(model.state_dict(), ...)"
         ) from None
-    while isinstance(content, dict) and not all(isinstance(v, Tensor) for v in content.values()):
-        inner = next((content[k] for k in ("state_dict", "model", "params") if isinstance(content.get(k), dict)), None)
-        if inner is None:
-            raise WeightsError(f"{path} holds no state dict; expected names with tensors")
-        content = inner
-    if not isinstance(content, dict) or not content:
+    for _ in range(3):  # as deep as wrappers are nested; a dictionary may hold itself
+        if isinstance(content, dict) and not all(isinstance(v, Tensor) for v in content.values()):
+            wrapped = (content.get(k) for k in ("state_dict", "model", "params"))
+            content = next((inner for inner in wrapped if isinstance(inner, dict)), None)
+    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path} holds no state dict; expected names with tensors")
-    return {str(k).removeprefix("module."): v for k, v in content.items()}
+    return _finite({str(k).removeprefix("module."): v for k, v in content.items()}, str(path))

@@ -1,0 +1,160 @@
+"""A folder of photographs: which are held out, how crops are cut, what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from acutance.data.photographs import HELD_OUT, Photographs, data_hash, find, held_out
+from acutance.errors import DataError
+
+CPU = torch.device("cpu")
+TRAINING = ("000.png", "001.png", "002.png", "003.png")
+VALIDATION = ("010.png", "020.png")
+
+
+def position(height: int, width: int) -> np.ndarray:
+    """A picture whose red is the row, whose green is the column and whose blue is 7."""
+    i, j = np.mgrid[:height, :width]
+    return np.stack((i, j, np.full_like(i, 7)), -1).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for n, name in enumerate((*TRAINING, *VALIDATION)):
+        place = tmp_path / "sub" / name if n % 2 else tmp_path / name
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(position(40 + n, 50 - n)).save(place)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+def load(folder: Path, **settings: int | bool) -> Photographs:
+    return Photographs.load(folder, device=CPU, **{"least": 32, **settings})  # type: ignore[arg-type]
+
+
+def test_the_names_decide_what_is_held_out(folder: Path) -> None:
+    assert [p.name for p in find(folder, validation=False)] == list(TRAINING)
+    assert [p.name for p in find(folder, validation=True)] == list(VALIDATION)
+    assert all(held_out(name) == (name in VALIDATION) for name in (*TRAINING, *VALIDATION))
+
+
+def test_the_held_out_share() -> None:
+    share = sum(held_out(f"picture-{i}.jpg") for i in range(5000)) / 5000
+    assert share == pytest.approx(1 / HELD_OUT, abs=0.01)
+    name = "a.jpg"
+    assert held_out(name) == (int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % HELD_OUT == 0)
+
+
+def test_pixels_are_those_of_the_files(folder: Path) -> None:
+    photographs = load(folder)
+    assert photographs.names == TRAINING
+    assert photographs.sizes.tolist() == [[40 + n, 50 - n] for n in range(4)]
+    for n in range(4):
+        start, (h, w) = int(photographs.offsets[n]), photographs.sizes[n].tolist()
+        assert np.array_equal(photographs.flat[start : start + 3 * h * w].reshape(h, w, 3).numpy(), position(h, w))
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 5])
+def test_crops_are_parts_of_the_photographs(folder: Path, candidates: int, generator: torch.Generator) -> None:
+    x = load(folder).crops(40, 16, generator, candidates=candidates)
+    assert x.shape == (40, 3, 16, 16)
+    assert x.dtype is torch.float32
+    pixel = (255 * x).round()
+    assert bool((pixel[:, 2] == 7).all())
+    ways = set()
+    for crop in pixel:
+        row, column = crop[0], crop[1]
+        assert float(row.min()) >= 0
+        assert float(row.max()) < 44
+        turned = bool((row[0] != row[0, 0]).any())
+        down, right = (row[:, 0], column[0]) if not turned else (row[0], column[:, 0])
+        assert bool((down.diff().abs() == 1).all())
+        assert bool((right.diff().abs() == 1).all())
+        ways.add((turned, float(down.diff()[0]), float(right.diff()[0])))
+    assert len(ways) == 8, "all turns and mirrors occur"
+
+
+def test_crops_come_from_the_generator_alone(folder: Path) -> None:
+    photographs = load(folder)
+
+    def drawn(seed: int) -> Tensor:
+        return photographs.crops(6, 16, torch.Generator().manual_seed(seed))
+
+    torch.manual_seed(0)
+    first = drawn(1)
+    torch.manual_seed(99)
+    assert torch.equal(drawn(1), first)
+    assert not torch.equal(drawn(2), first)
+
+
+def test_a_crop_may_be_the_whole_photograph(tmp_path: Path, generator: torch.Generator) -> None:
+    Image.fromarray(position(20, 20)).save(tmp_path / "000.png")
+    x = load(tmp_path, least=20).crops(3, 20, generator, candidates=1)
+    assert (255 * x).round()[:, 0].flatten(1).sum(1).tolist() == [20 * 190.0] * 3
+
+
+def test_the_candidate_with_more_contrast_is_kept(tmp_path: Path) -> None:
+    grey, busy = np.full((64, 64, 3), 90, np.uint8), np.random.RandomState(0).randint(0, 255, (64, 64, 3), np.uint8)
+    for name, half in (("000.png", grey), ("001.png", busy)):
+        Image.fromarray(half).save(tmp_path / name)
+
+    def flat_share(candidates: int) -> float:
+        x = load(tmp_path).crops(200, 16, torch.Generator().manual_seed(1), candidates=candidates)
+        return float((x.flatten(1).std(1) == 0).float().mean())
+
+    assert flat_share(1) == pytest.approx(0.5, abs=0.1)
+    assert flat_share(2) == pytest.approx(0.25, abs=0.1)
+
+
+def test_small_photographs_are_left_out(folder: Path) -> None:
+    assert load(folder, least=42).names == TRAINING[2:]
+    with pytest.raises(DataError, match="no photograph of at least 60x60 pixels"):
+        load(folder, least=60)
+
+
+def test_no_held_out_photograph_is_said(folder: Path) -> None:
+    for name in VALIDATION:
+        for path in folder.rglob(name):
+            path.unlink()
+    with pytest.raises(DataError, match="held out for validation"):
+        load(folder, validation=True)
+
+
+def test_a_limit_on_the_number(folder: Path) -> None:
+    assert load(folder, limit=2).names == TRAINING[:2]
+
+
+def test_the_hash_names_the_contents(folder: Path) -> None:
+    first = load(folder).digest
+    assert first == data_hash(find(folder, validation=False)) == load(folder).digest
+    assert len(first) == 12
+    Image.fromarray(position(41, 50)).save(folder / "000.png")
+    assert load(folder).digest != first
+
+
+def test_no_folder_and_no_photographs(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no folder"):
+        find(tmp_path / "none", validation=False)
+    with pytest.raises(DataError, match="no photograph below"):
+        find(tmp_path, validation=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n cut off"], ids=["empty", "text", "cut"])
+def test_a_damaged_photograph_is_named(folder: Path, content: bytes) -> None:
+    (folder / "000.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot read .*000\.png"):
+        load(folder)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_any_mode_becomes_colour(tmp_path: Path, mode: str) -> None:
+    suffix = ".jpg" if mode == "CMYK" else ".png"
+    Image.fromarray(position(32, 32)).convert(mode).save(tmp_path / f"001{suffix}")
+    assert load(tmp_path).flat.numel() == 32 * 32 * 3
