@@ -31,7 +31,8 @@ class Clock:
 
     def progress(self) -> float:
         """Fraction of the budget that is spent, 0..1."""
-        return min(1.0, self.base_progress + self.rate * (self.iteration - self.base_iteration))
+        progress = self.base_progress + self.rate * (self.iteration - self.base_iteration)
+        return min(1.0, round(progress, 12))  # 49 iterations of 1/49 each are all of it
 
 
 def save(

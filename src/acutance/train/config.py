@@ -108,6 +108,11 @@ class TrainConfig:
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")
         for phase in self.phases:
+            for name in ("batch", "crop", "steps", "windows"):
+                if getattr(phase, name) < 1:
+                    raise ConfigError(f"{name}={getattr(phase, name)}: give at least 1")
+            if not phase.spans:
+                raise ConfigError("spans=[]: give at least one kernel size")
             if any(s % 2 == 0 for s in phase.spans):
                 raise ConfigError(f"kernel sizes must be odd, not {phase.spans}")
 
@@ -167,7 +172,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if value not in get_args(hint):
             raise ConfigError(f"{where}={value!r} is not one of {', '.join(map(str, get_args(hint)))}")
         return value
-    if origin is dict or origin is types.UnionType:
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table")
+        return value
+    if origin is types.UnionType:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

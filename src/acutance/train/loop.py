@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +34,15 @@ from acutance.train import checkpoint
 from acutance.train.checkpoint import Clock
 from acutance.train.config import DegradationConfig, LossConfig, Phase, TrainConfig
 from acutance.train.loss import recursive
-from acutance.train.validate import Score, validate
+from acutance.train.validate import SPANS, Score, validate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 logger = logging.getLogger(__name__)
+LEAST = 192
+"""Sides of photographs, in pixels, below which they are left out whatever the crops are."""
+
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -55,6 +58,8 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.iterations is None):
             raise ConfigError("give either minutes or iterations")
+        if (self.minutes or self.iterations or 0) <= 0:
+            raise ConfigError(f"a budget of {self.minutes or self.iterations or 0}: give more than nothing")
 
 
 @dataclass(frozen=True)
@@ -140,8 +145,10 @@ def train(
     method.frame = Frame(resolve_precision("auto", device), tile=None)  # type: ignore[assignment]
     method.train()
     degrade = degradation(config.degradation)
-    photographs = Photographs.load(data, device=device)
-    held_out = Photographs.load(data, device=torch.device("cpu"), validation=True)
+    largest = max(p.crop + max(p.spans) - 1 for p in config.phases)
+    photographs = Photographs.load(data, device=device, least=max(LEAST, largest))
+    largest = config.validation.crop + max(SPANS) - 1
+    held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST, largest))
     optimiser = torch.optim.Adam(method.parameters(), lr=config.optimiser.learning_rate)
     clock = Clock()
     ema: dict[str, Tensor] = {}
@@ -166,7 +173,7 @@ def train(
     wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
     meter = _Meter(device)
     folder.mkdir(parents=True, exist_ok=True)
-    log = (folder / "log.jsonl").open("a") if fabric.is_global_zero else None
+    log = _open_log(folder / "log.jsonl", clock.iteration) if fabric.is_global_zero else None
     losses: list[float] = []
     begun, elapsed_before = time.monotonic(), clock.elapsed
     last_saved, last_validated, interval_start = begun, begun, clock.iteration
@@ -258,6 +265,19 @@ def train(
     return Run(
         folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share()
     )
+
+
+def _open_log(path: Path, iteration: int) -> TextIO:
+    """The log, to append to; what a killed run wrote after its last checkpoint is dropped, half a line included."""
+    kept = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            if json.loads(line)["iteration"] <= iteration:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue
+    path.write_text("".join(kept))
+    return path.open("a")
 
 
 def _fabric(accelerator: str, devices: int, nodes: int) -> Fabric:

@@ -1,0 +1,286 @@
+"""The training loop: a run, its end, and that a run that was stopped goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import acutance
+from acutance.data.photographs import Photographs
+from acutance.errors import ConfigError, DataError
+from acutance.methods.spec import find
+from acutance.train import checkpoint
+from acutance.train.config import Phase, TrainConfig, ValidationConfig
+from acutance.train.loop import Budget, _episode, _set_schedule, _update_ema, degradation, train
+
+RESUMED = 40
+HALF = 20
+
+
+def losses(folder: Path) -> dict[int, float]:
+    """iteration -> loss, from the log; each iteration is there once."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    steps = [(line["iteration"], line["loss"]) for line in lines if "progress" not in line]
+    assert max(Counter(i for i, _ in steps).values()) == 1
+    return dict(steps)
+
+
+def run(config: TrainConfig, data: Path, folder: Path, iterations: int, **settings: Any) -> Any:
+    budget = Budget(iterations=iterations, checkpoint_iterations=settings.pop("every", None))
+    return train(config, data, folder, budget, accelerator="cpu", **settings)
+
+
+def test_a_run_leaves_what_it_should(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    done = run(config, photographs, tmp_path, 6, report=lines.append)
+    assert done.clock.iteration == 6
+    assert done.clock.progress() == 1
+    assert sorted(losses(tmp_path)) == [1, 2, 3, 4, 5, 6]
+    assert all(math.isfinite(v) for v in losses(tmp_path).values())
+    assert lines[-1]["iteration"] == 6
+    assert set(lines[-1]["psnr"]) == {1, 2}
+    (score,) = done.scores
+    assert (score.steps, score.iteration) == ((1, 2), 6)
+    assert all(0 < p < 60 for p in (*score.psnr, score.blurred))
+    assert done.data == Photographs.load(photographs, device=torch.device("cpu")).digest
+    assert done.images_per_second > 0
+    assert 0 < done.data_share < 1
+    tensors, record = checkpoint.load(tmp_path / checkpoint.NAME)
+    model, ema = checkpoint.part(tensors, "model."), checkpoint.part(tensors, "ema.")
+    assert record["clock"]["iteration"] == 6
+    assert (record["method"], record["model"], record["data"]) == ("rgdn", {"features": 6}, done.data)
+    find("rgdn").build(weights=ema, **record["model"])
+    assert any(not torch.equal(model[k], ema[k]) for k in model)
+
+
+def test_training_lowers_the_loss(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    phase = replace(config.phases[0], until=1.0, steps=1)
+    config = replace(config, phases=(phase,), optimiser=replace(config.optimiser, learning_rate=5e-3))
+    run(config, photographs, tmp_path, 24)
+    found = list(losses(tmp_path).values())
+    assert sum(found[12:]) < sum(found[:12])
+
+
+def test_a_finished_run_is_not_run_again(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    run(config, photographs, tmp_path, 2)
+    before = (tmp_path / checkpoint.NAME).read_bytes()
+    assert run(config, photographs, tmp_path, 2).clock.iteration == 2
+    assert (tmp_path / checkpoint.NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_seed_decides(config: TrainConfig, photographs: Path, tmp_path: Path, seed: int) -> None:
+    torch.manual_seed(99)
+    run(replace(config, seed=seed), photographs, tmp_path / "a", 2)
+    torch.manual_seed(0)
+    run(config, photographs, tmp_path / "b", 2)
+    assert (losses(tmp_path / "a") == losses(tmp_path / "b")) == (seed == 1)
+
+
+class Stop(Exception):
+    """Stands for whatever ends a run from outside."""
+
+
+def stop_at_the_first_checkpoint(line: dict[str, Any]) -> None:
+    raise Stop(line)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[int, float]]:
+    """Losses of whole runs, by the most windows of an episode."""
+    found = {}
+    for windows in (1, 3):
+        folder = tmp_path_factory.mktemp(f"whole{windows}")
+        run(config_of(windows), photographs, folder, RESUMED, every=HALF)
+        found[windows] = losses(folder)
+    return found
+
+
+def config_of(windows: int) -> TrainConfig:
+    phase = Phase(until=0.7, batch=2, crop=8, steps=1, windows=windows, spans=(3, 5))
+    return TrainConfig(
+        method="rgdn",
+        phases=(phase, replace(phase, until=1.0, crop=10)),
+        model={"features": 6},
+        validation=ValidationConfig(crops=1, crop=16, steps=(1,)),
+    )
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+def test_a_resumed_run_repeats_the_losses_to_the_last_bit(
+    windows: int, photographs: Path, tmp_path: Path, uninterrupted: dict[int, dict[int, float]]
+) -> None:
+    config = config_of(windows)
+    with pytest.raises(Stop):
+        run(config, photographs, tmp_path, RESUMED, every=HALF, report=stop_at_the_first_checkpoint)
+    stopped = checkpoint.load(tmp_path / checkpoint.NAME)[1]["clock"]["iteration"]
+    assert HALF <= stopped < HALF + windows
+    torch.manual_seed(123)  # nothing outside the checkpoint may matter
+    run(config, photographs, tmp_path, RESUMED, every=HALF)
+    found, whole = losses(tmp_path), uninterrupted[windows]
+    assert set(found) == set(whole) >= set(range(1, RESUMED + 1))
+    assert {i: found[i].hex() for i in found} == {i: whole[i].hex() for i in found}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from acutance.train.loop import Budget, Unroll, train
+from loop_test import HALF, RESUMED, config_of
+
+calls, forward = 0, Unroll.forward
+def counted(self, work):
+    global calls
+    calls += 1
+    if calls == 27:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return forward(self, work)
+Unroll.forward = counted
+budget = Budget(iterations=RESUMED, checkpoint_iterations=HALF)
+train(config_of(1), Path(sys.argv[1]), Path(sys.argv[2]), budget, accelerator="cpu")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system that can kill")
+def test_a_killed_process_goes_on_to_the_last_bit(
+    photographs: Path, tmp_path: Path, uninterrupted: dict[int, dict[int, float]]
+) -> None:
+    """Killed for good after a checkpoint, in the middle of an update, with half a line in the log."""
+    source = str(Path(acutance.__file__).parents[1])
+    here = str(Path(__file__).parent)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(photographs), str(tmp_path), here],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert checkpoint.load(tmp_path / checkpoint.NAME)[1]["clock"]["iteration"] == HALF
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"iteration": HALF + 1, "loss": 0.0}) + '\n{"iteration": 22, "lo')
+    run(config_of(1), photographs, tmp_path, RESUMED, every=HALF)
+    assert {i: v.hex() for i, v in losses(tmp_path).items()} == {i: v.hex() for i, v in uninterrupted[1].items()}
+
+
+def test_a_budget_of_time_ends(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    budget = Budget(minutes=0.5 / 60, checkpoint_seconds=0.1)
+    lines: list[dict[str, Any]] = []
+    done = train(config, photographs, tmp_path, budget, accelerator="cpu", report=lines.append)
+    assert done.clock.iteration >= 1
+    assert done.clock.elapsed < 30
+    progress = [line["progress"] for line in lines]
+    assert progress == sorted(progress)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_update_that_is_not_finite_is_skipped(
+    config: TrainConfig,
+    photographs: Path,
+    tmp_path: Path,
+    value: float,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run(config, photographs, tmp_path / "good", 1)
+    monkeypatch.setattr("acutance.train.loop.recursive", lambda estimates, *_: estimates[-1].sum() * value)
+    with caplog.at_level(logging.WARNING, "acutance.train.loop"):
+        run(config, photographs, tmp_path / "bad", 2)
+    assert sum("update skipped" in r.message for r in caplog.records) == 2
+    tensors, _ = checkpoint.load(tmp_path / "bad" / checkpoint.NAME)
+    assert all(bool(torch.isfinite(v).all()) for v in tensors.values())
+    assert not checkpoint.part(tensors, "adam.")
+
+
+def test_weights_to_start_from(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    method = find("rgdn").build(features=6)
+    assert isinstance(method, nn.Module)
+    config = replace(config, optimiser=replace(config.optimiser, learning_rate=0.0))
+    run(config, photographs, tmp_path, 1, init=method.state_dict())
+    model = checkpoint.part(checkpoint.load(tmp_path / checkpoint.NAME)[0], "model.")
+    assert all(torch.equal(model[k], v) for k, v in method.state_dict().items())
+
+
+def test_crops_larger_than_a_photograph_are_refused(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    large = replace(config.phases[0], until=1.0, crop=210)
+    with pytest.raises(DataError, match="no photograph of at least 214x214 pixels"):
+        run(replace(config, phases=(large,)), photographs, tmp_path, 1)
+
+
+def test_what_has_no_weights_is_refused(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="wiener has no weights to train"):
+        run(replace(config, method="wiener", model={}), photographs, tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"minutes": 1.0, "iterations": 5}, {"minutes": 0.0}, {"iterations": 0}, {"iterations": -1}],
+    ids=str,
+)
+def test_a_budget_is_minutes_or_iterations(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Budget(**settings)
+
+
+def test_an_episode_is_its_number(config: TrainConfig, photographs: Path) -> None:
+    loaded = Photographs.load(photographs, device=torch.device("cpu"))
+    degrade = degradation(config.degradation)
+
+    def episode(number: int, rank: int = 0, seed: int = 1) -> Tensor:
+        example, _ = _episode(replace(config, seed=seed), config.phases[0], degrade, loaded, number, rank)
+        assert example.problem.observed.shape == (2, 3, 12, 12)
+        return example.problem.observed
+
+    first = episode(5)
+    assert torch.equal(episode(5), first)
+    for other in (episode(6), episode(5, rank=1), episode(5, seed=2)):
+        assert not torch.equal(other, first)
+
+
+def test_the_learning_rate_warms_up_and_falls(config: TrainConfig) -> None:
+    o = config.optimiser
+    net = nn.Linear(1, 1)
+    optimiser = torch.optim.Adam(net.parameters())
+
+    def rate(progress: float) -> float:
+        _set_schedule(optimiser, net, config, progress)
+        return float(optimiser.param_groups[0]["lr"])
+
+    assert 0 < rate(0) < 0.01 * o.learning_rate
+    assert rate(o.warmup / 2) == pytest.approx(o.learning_rate / 2, rel=0.02)
+    assert rate(o.warmup) == pytest.approx(o.learning_rate, rel=0.01)
+    assert rate(0.5) == pytest.approx(o.learning_rate * (1 + o.final) / 2)
+    assert rate(1) == pytest.approx(o.learning_rate * o.final)
+
+
+@pytest.mark.parametrize(("frozen", "progress", "training"), [(0.0, 0.0, False), (0.5, 0.4, True), (0.5, 0.6, False)])
+def test_when_statistics_are_kept(config: TrainConfig, frozen: float, progress: float, training: bool) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).train()
+    _set_schedule(torch.optim.Adam(net.parameters()), net, replace(config, frozen_statistics=frozen), progress)
+    assert net[1].training is training
+    assert net[0].training
+
+
+def test_the_moving_average_forgets_its_start() -> None:
+    net = nn.Linear(1, 1)
+    ema = {k: torch.zeros_like(v) for k, v in net.state_dict().items()}
+    for i in range(200):
+        _update_ema(ema, net, 0.9, i)
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(ema[key], value)
+    _update_ema(ema, net.requires_grad_(False).double().float(), 0.995, 0)  # early on it follows quickly
