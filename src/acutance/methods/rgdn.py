@@ -33,6 +33,9 @@ from acutance.problem import Problem, State
 from acutance.solver import RelativeChange, Solver
 
 Form = Literal["paper", "released"]
+
+STEP_LENGTH, SMOOTHING, KNEE = 1.8, 0.12, 0.03
+"""Of the classical step that an untrained network starts as; tried out on training photographs."""
 Network = Callable[[Tensor], Tensor]
 
 
@@ -115,11 +118,21 @@ class Rgdn(Learned[State]):
         self.prior = ConvStack(3, self.config.features)
         self.adapter = ConvStack(3, self.config.features)
         self.scaler = ConvStack(3, self.config.features)
-        # The untrained network is Landweber's iteration, nearly: H = 1, R = 0, D = -1 (with the released form's 0.8 and
-        # 0.2: D(H(grad) - R(x)) = x - 5 grad). Training starts from a working optimiser.
+        self._start_as_classical_step()
+
+    def _start_as_classical_step(self) -> None:
+        """Make the untrained network, nearly, gradient descent with a Huber total-variation prior of fixed strength.
+
+            x(t+1) = x(t) - 1.8 A'(A x(t) - y) - 0.12 grad Omega(x(t)),      knee 3 % of the range
+
+        H = 1.8, R = 0.12 grad Omega, D = -1; with the released form's 0.8 and 0.2, D = -5 and R = 0.2 x - 0.12 grad
+        Omega. Training starts from a working optimiser (see `docs/training.md`). Narrow networks have no room for
+        Omega and start as Landweber's iteration.
+        """
         paper = self.config.form == "paper"
-        self.adapter.start_as_identity(1.0, gain=16.0)
+        self.adapter.start_as_identity(STEP_LENGTH, gain=16.0)
         self.prior.start_as_identity(0.0 if paper else 0.2, gain=2.0)
+        self.prior.add_smoothing(SMOOTHING if paper else -SMOOTHING, KNEE, gain=2.0)
         self.scaler.start_as_identity(-1.0 if paper else -5.0, gain=8.0 if paper else 2.0)
 
     def solver(self) -> Solver[State]:

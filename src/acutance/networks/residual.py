@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+DIRECTIONS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 0.7), (1, -1, 0.7))
+"""Row and column offsets of the differences that smoothing acts on, and their weights."""
+
 Layer = tuple[Tensor, Tensor | None]
 
 KERNEL = 5
@@ -62,7 +65,7 @@ class ConvStack(nn.Module):
                 nn.init.normal_(layer.weight, std=(2 / (KERNEL**2 * layer.in_channels)) ** 0.5)
 
     @torch.no_grad()
-    def start_as_identity(self, factor: float, gain: float, *, residue: float = 0.02) -> None:
+    def start_as_identity(self, factor: float, gain: float, *, residue: float = 0.01) -> None:
         """Set the weights so that the untrained block is x -> factor * x, nearly.
 
         Two features for each channel carry its positive and its negative part through all layers; the other features
@@ -89,6 +92,52 @@ class ConvStack(nn.Module):
             else:
                 plain[carriers] = 0
                 plain[carriers, carriers, c, c] = 1
+
+    @torch.no_grad()
+    def add_smoothing(self, strength: float, knee: float, gain: float) -> bool:
+        """After `start_as_identity`: add x -> strength * grad Omega(x), Omega a Huber function of differences.
+
+        Omega(x) = sum over the four `DIRECTIONS` d of w_d * huber(x(p + d) - x(p)), whose derivative is the difference
+        clipped to [-knee, knee]: total variation with rounded corners. Positive and negative parts of the differences
+        are the first features; relu(u - knee) beside them, subtracted in the third layer, clips them.
+
+        Args:
+            strength: factor. knee: difference above which an edge is no longer smoothed away, fraction of the range.
+            gain: the one given to `start_as_identity`.
+
+        Returns:
+            False, and nothing is changed, where the block has too few features for it.
+        """
+        convolutions = [m for m in self.main if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+        first = convolutions[0]
+        norm = next(m for m in self.main if isinstance(m, nn.BatchNorm2d))
+        channels, c = first.in_channels, KERNEL // 2
+        n = 2 * channels * len(DIRECTIONS)
+        passed = 2 * channels + torch.arange(n)  # positive and negative parts of the differences, to the end
+        excess = passed + n  # what exceeds the knee; in the second layer only
+        if int(excess[-1]) >= first.out_channels:
+            return False
+        plain = [m.weight.transpose(0, 1) if isinstance(m, nn.ConvTranspose2d) else m.weight for m in convolutions]
+        for weight in plain[:-1]:
+            weight[passed] = 0
+        for i, (channel, direction, sign) in enumerate(
+            (channel, d, sign) for channel in range(channels) for d in DIRECTIONS for sign in (1.0, -1.0)
+        ):
+            row, col, weight = direction
+            f = int(passed[i])
+            first.weight[f, channel, c + row, c + col] = gain * sign
+            first.weight[f, channel, c, c] = -gain * sign
+            # The gradient is the adjoint difference of the clipped one; this layer's weight is stored flipped.
+            plain[5][channel, f] = 0
+            plain[5][channel, f, c, c] = -strength * weight / gain * sign
+            plain[5][channel, f, c + row, c + col] = strength * weight / gain * sign
+        for weight in plain[1:5]:
+            weight[passed, passed, c, c] = 1
+        plain[1][excess] = 0
+        plain[1][excess, passed, c, c] = 1
+        norm.bias[excess] = -gain * knee
+        plain[2][passed, excess, c, c] = -1
+        return True
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

@@ -167,7 +167,7 @@ class Blur(LinearOperator):
             y: Tensor = torch.fft.irfft2(spectrum * otf, s=(n, m))
             return y[..., :height, :width] if adjoint else y[..., r : r + height, s : s + width]
 
-        batch, channels = torch.broadcast_shapes(x.shape[:2], otf.shape[:2])
+        batch, channels = max(x.shape[0], otf.shape[0]), max(x.shape[1], otf.shape[1])
         differentiable = torch.is_grad_enabled() and (x.requires_grad or otf.requires_grad)
         if n * m < LARGE or differentiable:
             return filtered(x, otf)
