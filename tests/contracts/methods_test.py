@@ -23,15 +23,27 @@ SMALL: dict[str, dict[str, Any]] = {"rgdn": {"features": 6, "steps": 6}}
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
 
 
+def built(spec: MethodSpec, **settings: Any) -> Method:
+    """The method, untrained where it learns."""
+    if spec.weights is not None:
+        settings = {"weights": None, "device": "cpu", "precision": "float32", "tile": None, **settings}
+    return spec.build(**settings)
+
+
 @pytest.fixture(params=list(catalogue()))
 def spec(request: pytest.FixtureRequest) -> MethodSpec:
     return catalogue()[request.param]
 
 
+def network(spec: MethodSpec) -> dict[str, Any]:
+    """What a method with weights takes besides its settings."""
+    return {} if spec.weights is None else {"weights": None, "device": "cpu", "precision": "float32", "tile": None}
+
+
 @pytest.fixture
 def method(spec: MethodSpec) -> Iterator[Method]:
     torch.manual_seed(1)
-    yield spec.build(weights=None, device="cpu", precision="float32", tile=None, **SMALL.get(spec.name, {}))
+    yield spec.build(**network(spec), **SMALL.get(spec.name, {}))
     assert torch.is_grad_enabled(), "a run leaves the gradient mode as it was"
 
 
@@ -233,7 +245,7 @@ def test_it_is_found_by_all_its_names(spec: MethodSpec) -> None:
 
 def test_an_unknown_setting_is_refused(spec: MethodSpec) -> None:
     with pytest.raises(ConfigError, match="its settings are"):
-        spec.build(weights=None, device="cpu", precision="float32", tile=None, no_such_setting=1)
+        spec.build(**network(spec), no_such_setting=1)
 
 
 def test_an_unknown_method_is_told_the_known_ones() -> None:

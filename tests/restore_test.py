@@ -1,0 +1,286 @@
+"""The one way from an image to a restored image: channels, brightness, light, kernels, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from acutance.errors import ConfigError, KernelError, UnknownMethod, WeightsError
+from acutance.images import Image, ImageInfo
+from acutance.methods.rgdn import AUTHORS, Rgdn, RgdnConfig
+from acutance.methods.spec import MethodSpec, Needs, find
+from acutance.methods.wiener import Wiener
+from acutance.operators import Blur
+from acutance.problem import Observer, Outcome, Problem, Result, direct_result
+from acutance.restore import Restorer, brightness, resolve_device
+from acutance.weights import write_weights
+
+CPU = torch.device("cpu")
+KERNEL = torch.ones(1, 1, 3, 5) / 15
+
+
+@dataclass
+class Echo:
+    """A method that returns the start and remembers what it was asked."""
+
+    seen: list[Problem] = field(default_factory=list)
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        self.seen.append(problem)
+        return direct_result(problem, problem.start())
+
+
+def echo(**needs: Any) -> tuple[Restorer, Echo]:
+    method = Echo()
+    spec = MethodSpec("echo", "returns what it is given", "none", lambda: method, Needs(**needs))
+    return Restorer(spec, method, CPU), method
+
+
+def small_rgdn(**settings: Any) -> Restorer:
+    torch.manual_seed(2)
+    spec = find("rgdn")
+    settings = {"features": 6, "steps": 3, "threshold": 0, **settings}
+    return Restorer(spec, spec.build(weights=None, device="cpu", precision="float32", tile=None, **settings), CPU)
+
+
+def picture(channels: int = 3, size: tuple[int, int] = (24, 27), seed: int = 1) -> Tensor:
+    g = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, channels, 5, 6, generator=g)
+    return nn.functional.interpolate(coarse, size=size, mode="bilinear", align_corners=True)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("unit_brightness", [False, True])
+@pytest.mark.parametrize("wanted", [None, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_way_there_and_back_changes_nothing(
+    channels: int, wanted: int | None, unit_brightness: bool, linear: bool
+) -> None:
+    restorer, method = echo(channels=wanted, unit_brightness=unit_brightness)
+    x = 0.4 * picture(channels)
+    done = restorer(x, KERNEL, linear=linear)
+    torch.testing.assert_close(done.image.pixels, x, rtol=0, atol=2e-6)
+    (problem,) = method.seen
+    assert problem.observed.shape[1] == (wanted or channels)
+    if wanted and channels == 1:
+        assert torch.equal(problem.observed[:, 0], problem.observed[:, 2])
+    if unit_brightness:
+        assert brightness(problem.observed[:, :channels]) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_problem_has_its_blur_and_noise() -> None:
+    restorer, method = echo(unit_brightness=True)
+    x = 0.25 * picture()
+    restorer(x, KERNEL, sigma=0.01)
+    (problem,) = method.seen
+    assert isinstance(problem.blur, Blur)
+    assert torch.equal(problem.blur.kernel, KERNEL)
+    assert problem.blur.boundary == "valid"
+    assert problem.sigma is not None
+    assert problem.sigma.tolist() == pytest.approx([0.01 / brightness(x)])
+    restorer(x, KERNEL)
+    assert method.seen[1].sigma is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("factor", [0.1, 0.5])
+def test_a_dark_picture_is_restored_like_a_bright_one(factor: float, channels: int) -> None:
+    restorer = small_rgdn()
+    bright = restorer(picture(channels), KERNEL)
+    dark = restorer(factor * picture(channels), KERNEL)
+    torch.testing.assert_close(dark.image.pixels, factor * bright.image.pixels, rtol=1e-4, atol=1e-5)
+    assert float((bright.image.pixels - picture(channels)).abs().max()) > 1e-3, "something is meant to happen"
+    assert dark.fitting_error == pytest.approx(factor * bright.fitting_error, rel=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_everything_but_the_pixels_is_kept(channels: int) -> None:
+    alpha = torch.rand(1, 1, 24, 27)
+    image = Image(picture(channels), alpha, ImageInfo("TIFF", bits=16, notes=("a note",)))
+    done = small_rgdn()(image, KERNEL)
+    assert done.image.alpha is alpha
+    assert done.image.info == image.info
+    assert done.image.pixels.shape == image.pixels.shape
+    assert torch.equal(image.pixels, picture(channels))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_fitting_error_is_the_root_mean_square_of_the_residual(channels: int) -> None:
+    x = 0.3 * picture(channels)
+    for restorer in (small_rgdn(), Restorer(find("wiener"), Wiener(), CPU)):
+        done = restorer(x, KERNEL, sigma=0.01)
+        prepared = restorer.prepare(x, KERNEL, sigma=0.01)
+        residual = prepared.problem.residual(done.result.x) * prepared.scale
+        assert done.fitting_error == pytest.approx(float(residual.square().mean().sqrt()), rel=1e-3)
+
+
+def test_what_a_restoration_says() -> None:
+    done = small_rgdn()(picture(), KERNEL)
+    assert (done.method, done.weights, done.steps) == ("rgdn", None, 3)
+    assert done.outcome is Outcome.EXHAUSTED
+    assert done.seconds > 0
+
+
+def test_steps_are_reported() -> None:
+    seen: list[int] = []
+    small_rgdn()(picture(), KERNEL, on_step=lambda p: seen.append(p.step))
+    assert seen == [1, 2, 3]
+
+
+def test_a_missing_kernel_is_asked_for() -> None:
+    restorer, method = echo(kernel=True)
+    with pytest.raises(KernelError, match="echo needs the blur kernel; give it with --kernel"):
+        restorer(picture())
+    blind, method = echo(kernel=False)
+    blind(picture())
+    assert method.seen[0].blur is None
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 1, 3, 3), (1, 2, 3, 3), (1, 1, 1, 3, 3)], ids=str)
+def test_a_kernel_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    restorer, _ = echo()
+    with pytest.raises(KernelError, match="a kernel of shape"):
+        restorer(picture(), torch.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(25, 3), (3, 28)], ids=str)
+def test_a_kernel_larger_than_the_picture_is_refused(shape: tuple[int, int]) -> None:
+    restorer, _ = echo()
+    with pytest.raises(KernelError, match=f"a kernel of {shape[0]}x{shape[1]} for a picture of 24x27"):
+        restorer(picture(), torch.ones(1, 1, *shape))
+    restorer(picture(), torch.ones(1, 1, 24, 27) / (24 * 27))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_kernel_for_each_channel(channels: int) -> None:
+    restorer, method = echo()
+    restorer(picture(channels), KERNEL.expand(1, channels, -1, -1))
+    assert method.seen[0].blur is not None
+
+
+def test_one_picture_at_a_time() -> None:
+    restorer, _ = echo()
+    with pytest.raises(ConfigError, match=r"2 pictures at once.*`Method\.run` takes batches"):
+        restorer(torch.rand(2, 3, 8, 8), KERNEL)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_what_the_steps_see(every: int) -> None:
+    restorer = small_rgdn(steps=4)
+    prepared = restorer.prepare(picture(1), KERNEL)
+    shown = list(restorer.explain(prepared, every=every))
+    assert [t for t, _ in shown] == list(range(1, 5, every))
+    for _, pictures in shown:
+        assert "estimate" in pictures
+        assert all(p.shape == (1, 3, 24, 27) for p in pictures.values())
+    assert torch.equal(shown[0][1]["estimate"], prepared.problem.observed)
+
+
+def test_a_method_without_inner_pictures_says_so() -> None:
+    restorer = Restorer.load("wiener")
+    with pytest.raises(ConfigError, match="wiener has no inner pictures"):
+        next(restorer.explain(restorer.prepare(picture(), KERNEL)))
+
+
+@pytest.mark.parametrize("name", ["rgdn", "wiener"])
+def test_a_forecast_is_a_time(name: str) -> None:
+    restorer = small_rgdn() if name == "rgdn" else Restorer.load("wiener", device="cpu")
+    assert 0 < restorer.forecast(picture(), KERNEL) < 60
+
+
+def test_a_forecast_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that ticks once for each reading, the piece takes 1 second for a step."""
+    monkeypatch.setattr("acutance.restore.PROBE", 16)
+
+    def ticks() -> Iterator[float]:
+        t = 0.0
+        while True:
+            yield t
+            t += 1
+
+    clock = ticks()
+    monkeypatch.setattr("acutance.restore.time.perf_counter", lambda: next(clock))
+    forecast = small_rgdn(steps=7).forecast(picture(size=(32, 48)), torch.ones(1, 1, 1, 1))
+    assert forecast == pytest.approx(7 * (32 * 48) / (16 * 16))
+
+
+@pytest.mark.parametrize("alias", ["rgdn", "rgdm"])
+def test_weights_from_a_file_bring_their_settings(alias: str, tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    config = RgdnConfig(features=6, steps=2)
+    card = {"name": "tiny-1", "model": {"features": 6, "steps": 2}}
+    digest = write_weights(tmp_path / "tiny.safetensors", Rgdn(config).state_dict(), card)
+    restorer = Restorer.load(alias, weights=tmp_path / "tiny.safetensors", device="cpu", threshold=0)
+    assert restorer.weights == f"tiny-1-{digest[:8]}"
+    assert isinstance(restorer.method, Rgdn)
+    assert restorer.method.config == replace(config, threshold=0)
+    longer = Restorer.load("rgdn", weights=tmp_path / "tiny.safetensors", device="cpu", steps=5)
+    assert isinstance(longer.method, Rgdn)
+    assert longer.method.config.steps == 5, "a setting overrules the card"
+
+
+def test_weights_of_the_authors_are_converted_and_run_in_their_form(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    ours = Rgdn(RgdnConfig(form="released", features=6)).state_dict()
+    theirs = {}
+    for key, value in ours.items():
+        part, rest = key.split(".", 1)
+        theirs[next(a for a, p in AUTHORS.items() if p == part + ".") + rest] = value
+    torch.save(theirs, tmp_path / "rgdn.pth")
+    restorer = Restorer.load("rgdn", weights=tmp_path / "rgdn.pth", device="cpu", features=6)
+    assert isinstance(restorer.method, Rgdn)
+    assert restorer.method.config.form == "released"
+    assert all(torch.equal(v, ours[k]) for k, v in restorer.method.state_dict().items())
+
+
+def test_weights_that_do_not_belong(tmp_path: Path) -> None:
+    write_weights(tmp_path / "a.safetensors", {"w": torch.zeros(1)}, {})
+    with pytest.raises(WeightsError, match="do not fit rgdn"):
+        Restorer.load("rgdn", weights=tmp_path / "a.safetensors", device="cpu")
+    with pytest.raises(WeightsError, match="wiener has no weights; leave out --weights"):
+        Restorer.load("wiener", weights=tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"name": "magic"}, UnknownMethod, "there is no method 'magic'"),
+        ({"name": "wiener", "precision": "half"}, ConfigError, "precision='half'"),
+        ({"name": "wiener", "device": "abacus"}, ConfigError, "the device 'abacus' cannot be used"),
+        ({"name": "wiener", "steps": 3}, ConfigError, "its settings are strength"),
+    ],
+)
+def test_what_cannot_be_loaded(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Restorer.load(**arguments)
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu") == resolve_device(CPU) == CPU
+    assert resolve_device("auto").type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (torch.zeros(1, 3, 10, 10), 0.02),
+        (torch.full((1, 1, 10, 10), 0.5), 0.5),
+        (torch.full((1, 3, 2, 2), 7.0), 7.0),
+        (torch.linspace(0, 1, 100_000).reshape(1, 1, 100, 1000), 0.999),
+    ],
+    ids=["black", "flat", "beyond the range", "ramp"],
+)
+def test_brightness_is_a_high_quantile(pixels: Tensor, expected: float) -> None:
+    assert brightness(pixels) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_few_hot_pixels_do_not_make_a_picture_bright() -> None:
+    x = torch.full((1, 3, 100, 100), 0.1)
+    x[..., 5, 5:10] = 1
+    assert brightness(x) == pytest.approx(0.1)
