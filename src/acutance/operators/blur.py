@@ -163,8 +163,8 @@ class Blur(LinearOperator):
         def filtered(z: Tensor, otf: Tensor) -> Tensor:
             if adjoint:
                 z = F.pad(z, (s, m - s - z.shape[-1], r, n - r - z.shape[-2]))
-            spectrum = torch.fft.rfft2(z, s=(n, m))
-            y: Tensor = torch.fft.irfft2(spectrum * otf, s=(n, m))
+            z = torch.fft.rfft2(z, s=(n, m))
+            y: Tensor = torch.fft.irfft2(z * otf, s=(n, m))
             return y[..., :height, :width] if adjoint else y[..., r : r + height, s : s + width]
 
         batch, channels = max(x.shape[0], otf.shape[0]), max(x.shape[1], otf.shape[1])
