@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acutance.networks.residual import HALO, KERNEL, ConvStack, FlippedConv2d
+from acutance.networks.residual import DIRECTIONS, HALO, KERNEL, ConvStack, FlippedConv2d
 
 
 def settled(channels: int = 3, features: int = 8, seed: int = 3) -> ConvStack:
@@ -124,6 +124,37 @@ def test_the_untrained_block_without_residue_multiplies_exactly(generator: torch
     x = torch.randn(2, 3, 9, 8, generator=generator, dtype=torch.float64)
     norms = (1 + 1e-5) ** -2  # four normalisations of variance 1 and eps 1e-5, each by 1 / sqrt(1 + eps)
     torch.testing.assert_close(stack(x), -norms * x, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("factor", "strength"), [(0.0, 0.12), (0.2, -0.12)])
+def test_smoothing_is_the_gradient_of_the_huber_function(
+    factor: float, strength: float, generator: torch.Generator
+) -> None:
+    """Against autograd on Omega(x) = sum_d w_d huber(x(p + d) - x(p)), away from the zero border."""
+    knee, channels = 0.03, 2
+    stack = ConvStack(channels, 2 * channels * (1 + 2 * len(DIRECTIONS)))
+    stack.start_as_identity(factor, gain=2.0, residue=0.0)
+    assert stack.add_smoothing(strength, knee, gain=2.0)
+    stack.double().eval()
+    for m in stack.main:
+        if isinstance(m, nn.BatchNorm2d):
+            m.eps = 0.0
+    x = (0.05 * torch.randn(1, channels, 14, 15, generator=generator, dtype=torch.float64)).requires_grad_()
+    omega = sum(
+        share * F.huber_loss(torch.roll(x, (-row, -col), (-2, -1)), x, delta=knee, reduction="sum")
+        for row, col, share in DIRECTIONS
+    )
+    assert isinstance(omega, Tensor)
+    (gradient,) = torch.autograd.grad(omega, x)
+    inner = (..., slice(4, -4), slice(4, -4))
+    torch.testing.assert_close(stack(x)[inner], (factor * x + strength * gradient)[inner], rtol=1e-5, atol=1e-8)
+
+
+def test_a_narrow_block_has_no_room_for_smoothing() -> None:
+    stack = ConvStack(3, 8)
+    before = {k: v.clone() for k, v in stack.state_dict().items()}
+    assert not stack.add_smoothing(0.1, 0.03, gain=2.0)
+    assert all(torch.equal(v, before[k]) for k, v in stack.state_dict().items())
 
 
 def test_equal_seeds_give_equal_weights() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -111,6 +112,23 @@ def test_the_three_evaluations_agree(shape: tuple[int, ...], boundary: Any, gene
         torch.testing.assert_close(other.forward(x), spatial.forward(x), rtol=1e-12, atol=1e-11)
         torch.testing.assert_close(other.adjoint(y), spatial.adjoint(y), rtol=1e-12, atol=1e-11)
         torch.testing.assert_close(other.gram(x), spatial.adjoint(spatial.forward(x)), rtol=1e-12, atol=1e-10)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("shape", [(1, 1, 5, 6), (1, 3, 3, 3), (2, 1, 5, 3), (2, 3, 4, 7)], ids=str)
+def test_large_pictures_are_transformed_channel_by_channel(
+    shape: tuple[int, ...], boundary: Any, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acutance.operators.blur.LARGE", 1)
+    spatial, large = (Blur(taps(shape, generator), boundary, evaluation) for evaluation in ("spatial", "fft"))
+    large = replace(large, kernel=spatial.kernel)
+    x = draw(2, 3, *spatial.domain_size(8, 9), generator=generator)
+    y = draw(2, 3, 8, 9, generator=generator)
+    torch.testing.assert_close(large.forward(x), spatial.forward(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(large.adjoint(y), spatial.adjoint(y), rtol=1e-12, atol=1e-12)
+    x.requires_grad_()
+    (transpose,) = torch.autograd.grad(large.forward(x), x, y)  # a graph is built as for a small one
+    torch.testing.assert_close(spatial.adjoint(y), transpose, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("shape", "boundary"), ONCE)
