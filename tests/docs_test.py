@@ -63,7 +63,7 @@ def test_a_new_method_is_reached_by_everybody(landweber: MethodSpec, generator: 
     restored = Restorer.load("landweber", device="cpu", steps=3)(picture, kernel)
     assert restored.steps == 3
     assert restored.image.pixels.shape == picture.shape
-    with pytest.raises(ConfigError, match="its settings are size and steps"):
+    with pytest.raises(ConfigError, match="its settings are size, steps"):
         Restorer.load("landweber", momentum=0.9)
 
 

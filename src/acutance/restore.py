@@ -37,6 +37,7 @@ class Restoration:
         seconds: wall-clock time of the method.
         method, weights: names and versions (weights None for a method without).
         notes: what was assumed or converted on the way.
+        scale: what a brightness of the method's is multiplied by to be one of the picture's.
     """
 
     image: Image
@@ -45,6 +46,7 @@ class Restoration:
     method: str
     weights: str | None
     notes: tuple[str, ...] = ()
+    scale: float = 1.0
 
     @property
     def outcome(self) -> Outcome:
@@ -61,7 +63,7 @@ class Restoration:
         """Root mean square of A x - y as a fraction of the range: of the order of the noise when all is well."""
         count = self.image.pixels.shape[1] * self.image.pixels.shape[2] * self.image.pixels.shape[3]
         channels = self.result.x.shape[1] / self.image.pixels.shape[1]
-        return float((2 * self.result.trace[-1].sum() / (count * channels)).sqrt())
+        return self.scale * float((2 * self.result.trace[-1].sum() / (count * channels)).sqrt())
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,7 @@ class Restorer:
         spec = find(name)
         place = resolve_device(device)
         resolve_precision(precision, place)
-        version, tensors = None, None
+        version = None
         if spec.weights is None and weights is not None:
             raise WeightsError(f"{spec.name} has no weights; leave out --weights")
         if spec.weights is not None:
@@ -133,8 +135,10 @@ class Restorer:
                 if spec.convert is None:
                     raise WeightsError(f"{spec.name} has no converter for foreign weights; give a safetensors file")
                 tensors = spec.convert(tensors)
-            settings = {**found.card.get("model", {}), **settings}
-        method = spec.build(weights=tensors, device=place, precision=precision, tile=tile, **settings)
+                settings = {**spec.converted, **settings}
+            network = {"weights": tensors, "device": place, "precision": precision, "tile": tile}
+            settings = {**found.card.get("model", {}), **settings, **network}
+        method = spec.build(**settings)
         return Restorer(spec, method, place, version)
 
     @property
@@ -192,7 +196,8 @@ class Restorer:
         seconds = time.perf_counter() - begun
         pixels = prepared.finish(result.x).cpu()
         whole = image if isinstance(image, Image) else Image(image)
-        return Restoration(replace(whole, pixels=pixels), result, seconds, self.spec.name, self.weights)
+        restored = replace(whole, pixels=pixels)
+        return Restoration(restored, result, seconds, self.spec.name, self.weights, scale=prepared.scale)
 
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.

@@ -20,22 +20,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame, Precision, resolve_precision
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure
 from acutance.networks.residual import HALO, ConvStack
 from acutance.problem import Problem, State
 from acutance.solver import RelativeChange, Solver
 
 Form = Literal["paper", "released"]
 
-STEP_LENGTH, SMOOTHING, KNEE = 1.8, 0.12, 0.03
-"""Of the classical step that an untrained network starts as; tried out on training photographs."""
+STEP_LENGTH, SMOOTHING, KNEE = 1.2, 0.08, 0.03
+"""Of the classical step that an untrained network starts as: tried out on training photographs, with a margin to the
+limit of stability (a step length of 2), without which training blows up."""
 Network = Callable[[Tensor], Tensor]
 
 
@@ -123,11 +124,11 @@ class Rgdn(Learned[State]):
     def _start_as_classical_step(self) -> None:
         """Make the untrained network, nearly, gradient descent with a Huber total-variation prior of fixed strength.
 
-            x(t+1) = x(t) - 1.8 A'(A x(t) - y) - 0.12 grad Omega(x(t)),      knee 3 % of the range
+            x(t+1) = x(t) - a A'(A x(t) - y) - l grad Omega(x(t)),      a, l: STEP_LENGTH, SMOOTHING
 
-        H = 1.8, R = 0.12 grad Omega, D = -1; with the released form's 0.8 and 0.2, D = -5 and R = 0.2 x - 0.12 grad
-        Omega. Training starts from a working optimiser (see `docs/training.md`). Narrow networks have no room for
-        Omega and start as Landweber's iteration.
+        H = a, R = l grad Omega, D = -1; with the released form's 0.8 and 0.2, D = -5 and R = 0.2 x - l grad Omega.
+        Training starts from a working optimiser (see `docs/training.md`). Narrow networks have no room for Omega and
+        start as Landweber's iteration.
         """
         paper = self.config.form == "paper"
         self.adapter.start_as_identity(STEP_LENGTH, gain=16.0)
@@ -169,7 +170,7 @@ def build(
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     tile: int | None = 512,
-    **settings: object,
+    **settings: Any,
 ) -> Rgdn:
     """RGDN in evaluation mode.
 
@@ -185,10 +186,7 @@ def build(
         ConfigError: an unknown setting.
     """
     device = torch.device(device)
-    try:
-        config = RgdnConfig(**settings)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ConfigError(f"rgdn: {error}; its settings are {', '.join(RgdnConfig.__dataclass_fields__)}") from None
+    config = configure(RgdnConfig, "rgdn", settings)
     model = Rgdn(config, frame=Frame(resolve_precision(precision, device), tile))
     if weights is not None:
         try:
@@ -207,4 +205,5 @@ SPEC = MethodSpec(
     weights="rgdn",
     aliases=("rgdm",),
     convert=convert,
+    converted={"form": "released"},
 )

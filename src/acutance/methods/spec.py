@@ -5,22 +5,24 @@ A method is one file in this package with a module-level ``SPEC``; nothing else 
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
-from acutance.errors import UnknownMethod
+from acutance.errors import ConfigError, UnknownMethod
 from acutance.problem import Method, Observer, Problem, Result, State
 from acutance.solver import Solver
 
 S = TypeVar("S", bound=State)
+T = TypeVar("T")
 StateDict = dict[str, Tensor]
 
 
@@ -85,12 +87,13 @@ class MethodSpec:
         name: as on the command line.
         summary: one line for people.
         reference: key in `docs/references.bib`.
-        build: ``build(**settings) -> Method``; settings are keyword-only, and a method with weights takes
-            ``weights`` (a state dict), ``device``, ``precision``.
+        build: ``build(**settings) -> Method``; settings are keyword-only. A method with weights also takes
+            ``weights`` (a state dict or None), ``device``, ``precision`` and ``tile``.
         needs: see `Needs`.
         weights: name of the embedded weights, None for a method without any.
         aliases: further names.
         convert: turns the state dict of the method's authors into ours, where there is one.
+        converted: settings that weights of the authors want.
     """
 
     name: str
@@ -101,6 +104,20 @@ class MethodSpec:
     weights: str | None = None
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
+    converted: Mapping[str, Any] = field(default_factory=dict)
+
+
+def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
+    """A method's frozen settings from keywords.
+
+    Raises:
+        ConfigError: a setting that the method `name` does not have.
+    """
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ConfigError(f"{name} has no setting {unknown[0]!r}; its settings are {', '.join(known)}")
+    return kind(**settings)
 
 
 @cache

@@ -10,13 +10,14 @@ a is the geometric mean of |Y|^2 |D|^2 / |K|^2 over the frequencies that the blu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import laplacian_power, solve_on_torus
-from acutance.methods.spec import MethodSpec, Needs
+from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.operators import Blur
 from acutance.problem import Observer, Problem, Result, direct_result
 
@@ -58,14 +59,9 @@ class Wiener:
         return direct_result(problem, solve_on_torus(problem.observed, problem.blur, solve))
 
 
-def build(
-    *, weights: None = None, device: object = "cpu", precision: str = "auto", tile: object = None, **settings: float
-) -> Wiener:
-    """The Wiener filter; `device`, `precision` and `tile` are of no consequence to it."""
-    try:
-        return Wiener(**settings)
-    except TypeError as error:
-        raise ConfigError(f"wiener: {error}; its settings are {', '.join(Wiener.__dataclass_fields__)}") from None
+def build(**settings: Any) -> Wiener:
+    """The Wiener filter; its setting is `strength`."""
+    return configure(Wiener, "wiener", settings)
 
 
 SPEC = MethodSpec(

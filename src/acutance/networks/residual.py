@@ -123,14 +123,14 @@ class ConvStack(nn.Module):
         for i, (channel, direction, sign) in enumerate(
             (channel, d, sign) for channel in range(channels) for d in DIRECTIONS for sign in (1.0, -1.0)
         ):
-            row, col, weight = direction
+            row, col, share = direction
             f = int(passed[i])
             first.weight[f, channel, c + row, c + col] = gain * sign
             first.weight[f, channel, c, c] = -gain * sign
             # The gradient is the adjoint difference of the clipped one; this layer's weight is stored flipped.
             plain[5][channel, f] = 0
-            plain[5][channel, f, c, c] = -strength * weight / gain * sign
-            plain[5][channel, f, c + row, c + col] = strength * weight / gain * sign
+            plain[5][channel, f, c, c] = -strength * share / gain * sign
+            plain[5][channel, f, c + row, c + col] = strength * share / gain * sign
         for weight in plain[1:5]:
             weight[passed, passed, c, c] = 1
         plain[1][excess] = 0

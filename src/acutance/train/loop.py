@@ -137,9 +137,10 @@ def train(
     device = fabric.device
     torch.manual_seed(config.seed)
     spec = find(config.method)
-    method: Any = spec.build(device=device, **config.model)
-    if not isinstance(method, Learned):
+    if spec.weights is None:
         raise ConfigError(f"{config.method} has no weights to train")
+    method: Any = spec.build(device=device, **config.model)
+    assert isinstance(method, Learned)
     if init is not None:
         method.load_state_dict(init)
     method.frame = Frame(resolve_precision("auto", device), tile=None)  # type: ignore[assignment]
