@@ -6,6 +6,7 @@
 PYTHON ?= python3
 TESTS ?= tests
 DEMO_OPTIONS ?=
+FUZZ_OPTIONS ?=
 DEMO_PICTURE = out/shaken-restored.png
 DEMO_COMPARISON = out/shaken-before-after.png
 
@@ -18,12 +19,13 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check fuzz format clean
 
 help:
 	@echo "make demo     restore the sample picture"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, layers: what has to pass before anything else"
+	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "make format   put the code into its format"
 	@echo "make clean    remove the virtual environment and everything generated"
 
@@ -43,6 +45,9 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/layers_test.py
+
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python tests/fuzz.py $(FUZZ_OPTIONS)
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

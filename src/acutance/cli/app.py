@@ -70,7 +70,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         say("stopped; what was finished is kept, the same command goes on from there")
         sys.exit(130)
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_about_memory(error):
+            raise
         say(
             f"[bold red]error:[/] not enough memory ({_plain(error)}); try --preview, a smaller --tile, or --device cpu"
         )
@@ -79,6 +81,11 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(0)
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    """On a CPU torch says so in words only."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _plain(error: BaseException) -> str:

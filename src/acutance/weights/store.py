@@ -84,13 +84,8 @@ def read_weights(path: Path) -> Weights:
     digest = hashlib.sha256(raw).hexdigest()
     if path.suffix.lower() in (".pth", ".pt", ".ckpt", ".bin"):
         return Weights(_unpickle(path), digest, {"name": path.stem}, foreign=True)
-    card: dict[str, Any] = {"name": path.stem}
     beside = path.with_suffix(".json")
-    if beside.is_file():
-        try:
-            card |= json.loads(beside.read_text())
-        except (ValueError, OSError, TypeError) as error:
-            raise WeightsError(f"the model card {beside} is no valid JSON ({error}); repair or remove it") from None
+    card = {"name": path.stem, **(_read_card(beside) if beside.is_file() else {})}
     return Weights(_widen(_parse(raw, str(path))), digest, card)
 
 
@@ -114,6 +109,18 @@ def write_weights(
 
 def _folder() -> Any:
     return resources.files("acutance.weights")
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise WeightsError(f"the model card {path} is no valid JSON ({error}); repair or remove it") from None
+    if not isinstance(card, dict) or not isinstance(card.get("model", {}), dict):
+        raise WeightsError(f"the model card {path} is no valid JSON object, with an object `model` if any; remove it")
+    if not isinstance(card.get("name", ""), str):
+        raise WeightsError(f"the model card {path} names the weights {card['name']!r}; a text is expected")
+    return card
 
 
 def _parse(raw: bytes, name: str) -> dict[str, Tensor]:
