@@ -57,6 +57,7 @@ def restore(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
     method: Annotated[str, typer.Option(help="See `acutance methods`.")] = "rgdn",
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.01, help="Begin no step after so much time.")] = None,
     sigma: Annotated[
         str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; most methods need none.")
     ] = None,
@@ -99,7 +100,7 @@ def restore(
     if threads is not None:
         torch.set_num_threads(threads)
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    options: dict[str, Any] = {} if steps is None else {"steps": steps}
+    options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
     restorer = Restorer.load(
         method, weights=weights, device=device, precision=_precision(precision), tile=tile, **options
     )
@@ -188,10 +189,10 @@ def run_jobs(
 
                 kernel = None if psf is None else psf.kernel
                 done = restorer(image, kernel, sigma=settings.sigma, linear=settings.linear, on_step=on_step)
-                final = _cut(done.image, settings, psf, image_is_piece=True)
+                final = _cut(done.image, settings)
                 notes = write_image(job.target, final, bits=settings.bits, overwrite=settings.overwrite)
                 if settings.compare is not None:
-                    before = _cut(image, settings, psf, image_is_piece=True)
+                    before = _cut(image, settings)
                     write_image(settings.compare, comparison(before, final), overwrite=settings.overwrite)
                 if settings.explain is not None:
                     prepared = restorer.prepare(image, kernel, sigma=settings.sigma, linear=settings.linear)
@@ -234,7 +235,7 @@ def _piece(preview: tuple[int, int, int, int], height: int, width: int) -> tuple
     return max(0, y - m), max(0, x - m), min(height, y + h + m), min(width, x + w + m)
 
 
-def _cut(image: Image, settings: Settings, psf: KernelFile | None, *, image_is_piece: bool) -> Image:
+def _cut(image: Image, settings: Settings) -> Image:
     """The previewed piece without its margin."""
     if settings.preview is None:
         return image

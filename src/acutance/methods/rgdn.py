@@ -50,12 +50,14 @@ class RgdnConfig:
         steps: most steps of a run.
         threshold: the run ends when the fitting error changes by less than this fraction of its first value;
             0 uses all steps.
+        seconds: no step is begun after so much time; None: no limit.
     """
 
     form: Form = "paper"
     features: int = 64
     steps: int = 40
     threshold: float = 1e-3
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.form not in ("paper", "released"):
@@ -141,7 +143,7 @@ class Rgdn(Learned[State]):
         prior, adapter, scaler = (s if self.training else s.folded() for s in (self.prior, self.adapter, self.scaler))
         unit = Unit(prior, adapter, scaler, form=self.config.form, frame=self.frame)
         stop = RelativeChange(self.config.threshold) if self.config.threshold > 0 else None
-        return Solver([unit] * self.config.steps, stop=stop)
+        return Solver([unit] * self.config.steps, stop=stop, seconds=self.config.seconds)
 
 
 AUTHORS = {"CNNOptimizer.": "prior.", "GradAdj.": "adapter.", "GradScaler.": "scaler."}
