@@ -44,7 +44,7 @@ def pyramid(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
 
 
 @pytest.mark.parametrize("tile", [11, 24])
-@pytest.mark.parametrize("size", [(40, 33), (61, 20), (17, 64), (25, 25)], ids=str)
+@pytest.mark.parametrize("size", [(40, 33), (17, 64)], ids=str)
 def test_tiles_equal_the_whole(
     tile: int, size: tuple[int, int], network: nn.Module, generator: torch.Generator
 ) -> None:
@@ -59,7 +59,7 @@ def test_a_halo_too_small_shows(network: nn.Module, generator: torch.Generator) 
     assert float((Frame(torch.float64, 8)(network, x, halo=HALO - 1) - network(x)).abs().max()) > 1e-6
 
 
-@pytest.mark.parametrize("tile", [10, 16, 30])
+@pytest.mark.parametrize("tile", [10, 30])
 @pytest.mark.parametrize("size", [(64, 48), (61, 50), (42, 100)], ids=str)
 def test_tiles_equal_the_whole_for_a_network_that_wants_multiples(
     tile: int, size: tuple[int, int], generator: torch.Generator

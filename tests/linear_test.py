@@ -15,7 +15,7 @@ from acutance.metrics import psnr
 from acutance.operators import Blur, Difference, LinearOperator
 from acutance.tensors import fast_length
 
-SIZES = ((6, 8), (7, 6), (6, 7), (5, 9), (1, 6), (4, 1))
+SIZES = ((6, 8), (6, 7), (5, 9), (1, 6))
 Solve = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -143,7 +143,7 @@ def test_the_adjoint_is_autograds_transpose(shape: tuple[int, ...], boundary: An
 
 @pytest.mark.parametrize("evaluation", EVALUATIONS[:2])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("shape", [(1, 1, 3, 3), (1, 1, 2, 3), (2, 2, 3, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 2, 3), (2, 2, 3, 1)], ids=str)
 def test_gradients_in_image_and_kernel(
     shape: tuple[int, ...], boundary: Any, evaluation: Any, generator: torch.Generator
 ) -> None:
@@ -179,7 +179,7 @@ def test_true_convolution_as_scipys(shape: tuple[int, int], generator: torch.Gen
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("torus", [(8, 9), (5, 4), (2, 1)], ids=str)
+@pytest.mark.parametrize("torus", [(8, 9), (5, 4)], ids=str)
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_transfer_function_is_circular_convolution(
     name: str, torus: tuple[int, int], generator: torch.Generator

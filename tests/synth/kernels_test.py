@@ -82,8 +82,8 @@ def test_splines_use_their_span(span: int, generator: torch.Generator) -> None:
     assert float(extent.max()) <= span
 
 
-@pytest.mark.parametrize("angle", [0.0, 30.0, 45.0, 90.0, 117.0, 170.0])
-@pytest.mark.parametrize("length", [1.0, 4.0, 7.5, 15.0, 30.0])
+@pytest.mark.parametrize("angle", [0.0, 30.0, 90.0, 137.0])
+@pytest.mark.parametrize("length", [1.0, 4.0, 7.5, 30.0])
 def test_a_line_has_its_length_and_angle(length: float, angle: float) -> None:
     """The path of length - 1 between the centres of its end pixels; drawing it bilinearly adds about 1/6 pixel^2."""
     k = line(length, angle)
@@ -120,7 +120,7 @@ def test_a_disc_has_its_area_and_radius(radius: float) -> None:
     torch.testing.assert_close(k, k.transpose(-1, -2))
 
 
-@pytest.mark.parametrize("angle", [0.0, 25.0, 90.0, 140.0])
+@pytest.mark.parametrize("angle", [0.0, 25.0, 140.0])
 @pytest.mark.parametrize(("sigma", "ratio"), [(1.0, 1.0), (2.5, 1.0), (4.0, 0.5)])
 def test_a_gaussian_has_its_width(sigma: float, ratio: float, angle: float) -> None:
     k = gaussian(sigma, size=2 * math.ceil(5 * sigma) + 1, ratio=ratio, angle=angle)

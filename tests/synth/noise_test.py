@@ -128,7 +128,7 @@ def pillow(x: Tensor, quality: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (45, 51), (5, 3)], ids=str)
-@pytest.mark.parametrize("quality", [20, 50, 75, 90, 98])
+@pytest.mark.parametrize("quality", [20, 75, 98])
 def test_jpeg_is_that_of_an_encoder(quality: int, size: tuple[int, int]) -> None:
     x = photograph(*size)
     ours, theirs = noise.jpeg(x, torch.tensor([float(quality)])), pillow(x, quality)

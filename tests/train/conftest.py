@@ -31,11 +31,11 @@ def config() -> TrainConfig:
 
 
 def tiny(*, windows: int = 1, seed: int = 1) -> TrainConfig:
-    phase = Phase(until=0.5, batch=2, crop=12, steps=2, windows=windows, spans=(3, 5))
+    phase = Phase(until=0.5, batch=2, crop=12, steps=1, windows=windows, spans=(5,))
     return TrainConfig(
         method="rgdn",
-        phases=(phase, replace(phase, until=1.0, crop=16, steps=1)),
+        phases=(phase, replace(phase, until=1.0, steps=2)),
         seed=seed,
         model={"features": 6},
-        validation=ValidationConfig(crops=1, crop=24, steps=(1, 2)),
+        validation=ValidationConfig(crops=1, crop=16, steps=(1, 2)),
     )
