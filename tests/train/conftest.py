@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from acutance.train.config import Phase, TrainConfig, ValidationConfig
 
+THREADS = 1
+"""More threads than free cores make steps of a few milliseconds a hundred times slower, and these are all tiny."""
+
 NAMES = ("000.png", "001.png", "002.png", "010.png")  # the hash of its name holds the last one out
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -148,9 +148,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
+import torch
 from acutance.train.loop import Budget, Unroll, train
 from loop_test import HALF, RESUMED, config_of
 
+torch.set_num_threads(int(sys.argv[4]))
 calls, forward = 0, Unroll.forward
 def counted(self, work):
     global calls
@@ -172,7 +174,7 @@ def test_a_killed_process_goes_on_to_the_last_bit(
     source = str(Path(acutance.__file__).parents[1])
     here = str(Path(__file__).parent)
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(photographs), str(tmp_path), here],
+        [sys.executable, "-c", KILLED, str(photographs), str(tmp_path), here, str(torch.get_num_threads())],
         env={**os.environ, "PYTHONPATH": source},
         capture_output=True,
         text=True,
