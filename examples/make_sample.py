@@ -1,6 +1,7 @@
 """Make the bundled sample: a public-domain photograph, shaken by our own simulation, with noise and JPEG.
 
-The photograph is NASA's portrait of Eileen Collins (public domain), as scikit-image ships it: ``skimage.data.astronaut``.
+The photograph is NASA's portrait of Eileen Collins (public domain), as scikit-image ships it in
+``skimage.data.astronaut``.
 Run it in a development environment: ``python examples/make_sample.py``.
 """
 

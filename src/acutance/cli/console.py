@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from acutance.errors import ConfigError
+from acutance.frame import Precision
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -71,3 +72,16 @@ def parse_numbers(text: str, count: int, option: str, form: str) -> tuple[float,
     if len(values) != count or not all(abs(v) < 1e9 for v in values):
         raise ConfigError(f"{option} {text}: give {form}")
     return values
+
+
+def parse_precision(text: str) -> Precision:
+    """A precision of networks.
+
+    Raises:
+        ConfigError: an unknown one.
+    """
+    match text:
+        case "auto" | "bfloat16" | "float32" | "float64":
+            return text
+        case _:
+            raise ConfigError(f"--precision {text}: give auto, bfloat16 or float32")

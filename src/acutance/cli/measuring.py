@@ -14,8 +14,7 @@ from acutance.bench.sheet import sheet as make_sheet
 from acutance.bench.size import Task, measure, size_table
 from acutance.bench.speed import Speed, compare, speed_table
 from acutance.cli import benching
-from acutance.cli.console import escape, out, progress_bar, say
-from acutance.cli.restoring import _precision
+from acutance.cli.console import escape, out, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.methods.rgdn import Rgdn
 from acutance.restore import Restorer
@@ -35,7 +34,7 @@ def speed(
     wanted = [_size(part) for part in sizes.split(",")]
     if threads is not None:
         torch.set_num_threads(threads)
-    model = Restorer.load("rgdn", weights=weights, device="cpu", precision=_precision(precision), tile=tile).method
+    model = Restorer.load("rgdn", weights=weights, device="cpu", precision=parse_precision(precision), tile=tile).method
     assert isinstance(model, Rgdn)
     found: list[Speed] = []
     for height, width, runs in wanted:

@@ -11,11 +11,10 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from acutance.cli.console import escape, out, parse_level, parse_numbers, progress_bar, say
+from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_precision, progress_bar, say
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
 from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
-from acutance.frame import Precision
 from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.orientation import Orientation, judge_orientation
@@ -102,7 +101,7 @@ def restore(
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
     options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
     restorer = Restorer.load(
-        method, weights=weights, device=device, precision=_precision(precision), tile=tile, **options
+        method, weights=weights, device=device, precision=parse_precision(precision), tile=tile, **options
     )
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL)
@@ -309,11 +308,3 @@ def _region(text: str | None) -> tuple[int, int, int, int] | None:
     if any(v != int(v) for v in (x, y, w, h)) or x < 0 or y < 0 or w < 1 or h < 1:
         raise ConfigError(f"--preview {text}: give {form}")
     return int(x), int(y), int(w), int(h)
-
-
-def _precision(text: str) -> Precision:
-    match text:
-        case "auto" | "bfloat16" | "float32" | "float64":
-            return text
-        case _:
-            raise ConfigError(f"--precision {text}: give auto, bfloat16 or float32")
