@@ -100,6 +100,13 @@ def test_a_crop_may_be_the_whole_photograph(tmp_path: Path, generator: torch.Gen
     assert (255 * x).round()[:, 0].flatten(1).sum(1).tolist() == [20 * 190.0] * 3
 
 
+def test_crops_reach_every_edge(tmp_path: Path, generator: torch.Generator) -> None:
+    Image.fromarray(position(20, 21)).save(tmp_path / "000.png")
+    pixel = (255 * load(tmp_path, least=20).crops(200, 18, generator)).round()
+    assert set(pixel[:, 0].amin((1, 2)).tolist()) == {0, 1, 2}
+    assert set(pixel[:, 1].amin((1, 2)).tolist()) == {0, 1, 2, 3}
+
+
 def test_the_candidate_with_more_contrast_is_kept(tmp_path: Path) -> None:
     grey, busy = np.full((64, 64, 3), 90, np.uint8), np.random.RandomState(0).randint(0, 255, (64, 64, 3), np.uint8)
     for name, half in (("000.png", grey), ("001.png", busy)):
