@@ -49,6 +49,7 @@ def test_a_run_in_its_own_process(weights: Path) -> None:
     assert found.steps == 2
     assert found.seconds > 0
     assert found.forecast > 0
+    assert found.share > 0
     assert 0.05 < found.peak_gb < 2
 
 
@@ -62,9 +63,9 @@ def test_the_same_here(weights: Path) -> None:
 
 
 def test_the_table_says_how_far_off_the_forecast_was() -> None:
-    found = Measured(Task(), forecast=120.0, seconds=100.0, steps=5, peak_gb=2.5, hardware="a processor")
+    found = Measured(Task(), forecast=120.0, seconds=100.0, share=0.5, steps=5, peak_gb=2.5, hardware="a processor")
     assert found.off == pytest.approx(0.2)
-    assert "| 6000x4000 colour, 24 MP | 31x31 | 5 | 120.0 s | 100.0 s | +20 % | 2.50 GB |" in size_table(found)
+    assert "| 6000x4000 colour, 24 MP | 31x31 | 5 | 120.0 s | 100.0 s | +20 % | 50 % | 2.50 GB |" in size_table(found)
 
 
 @pytest.mark.parametrize("kernel", [(1, 1, 5, 4), (1, 3, 3, 7), (2, 1, 6, 6), (2, 3, 9, 5)], ids=str)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -69,12 +70,15 @@ class Measured:
 
     Args:
         forecast, seconds: what `Restorer.forecast` said, and what the run took.
+        share: of its threads' time that the process got while it ran; far below 1, other programs took the rest, and
+            neither seconds nor forecast say much.
         steps: taken. peak_gb: highest resident memory of the process, 10^9 bytes; loading torch included.
     """
 
     task: Task
     forecast: float
     seconds: float
+    share: float
     steps: int
     peak_gb: float
     hardware: str
@@ -111,12 +115,15 @@ def measure_here(task: Task) -> Measured:
     )
     picture, kernel = blurred_scene(task)
     forecast = restorer.forecast(picture, kernel)
+    begun, worked = time.perf_counter(), time.process_time()
     done = restorer(picture, kernel)
+    share = (time.process_time() - worked) / (time.perf_counter() - begun) / torch.get_num_threads()
     megabytes = peak()
     return Measured(
         task=task,
         forecast=forecast,
         seconds=done.seconds,
+        share=share,
         steps=done.steps,
         peak_gb=_since_start() if megabytes is None else megabytes / 1e3,
         hardware=platform_line(),
@@ -154,11 +161,11 @@ def size_table(found: Measured) -> str:
     height, width = found.task.size
     return "\n".join(
         [
-            "| picture | kernel | steps | forecast | actual | forecast off by | peak memory |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
+            "| picture | kernel | steps | forecast | actual | forecast off by | processor got | peak memory |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
             f"| {width}x{height} colour, {found.task.megapixels:g} MP | {found.task.kernel}x{found.task.kernel} | "
             f"{found.steps} | {found.forecast:.1f} s | {found.seconds:.1f} s | {100 * found.off:+.0f} % | "
-            f"{found.peak_gb:.2f} GB |",
+            f"{100 * found.share:.0f} % | {found.peak_gb:.2f} GB |",
             "",
             f"{found.task.method}, tiles of {found.task.tile} pixels; memory is the whole process's. "
             f"Hardware: {found.hardware}.",
