@@ -388,7 +388,8 @@ def weights_values(data: bytes, source: random.Random) -> bytes:
     value = source.choice((np.nan, np.inf, -np.inf, 3e38, -1e20, 1e-45))
     values[source.randrange(len(values))] = value
     if source.random() < 0.5:
-        values *= np.float32(source.choice((1e10, -1.0, 0.0)))
+        with np.errstate(all="ignore"):
+            values *= np.float32(source.choice((1e10, -1.0, 0.0)))
     return data[:n] + values.tobytes()
 
 
