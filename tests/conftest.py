@@ -14,6 +14,10 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+# Small tensors gain nothing from more threads, and on busy cores threads wait for each other.
+torch.set_num_threads(1)
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     """A source of random numbers that starts anew for every test."""

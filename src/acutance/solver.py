@@ -21,7 +21,11 @@ from acutance.problem import Observer, Outcome, Problem, Progress, Result, State
 S = TypeVar("S", bound=State)
 
 BLOWN_UP = 100.0
-"""An image has diverged when its error exceeds this multiple of the larger of its first error and 1e-6 ||y||^2."""
+"""An image has diverged when its fitting error exceeds this multiple of its first error, or of the error that a
+residual of `NEGLIGIBLE` in every pixel makes, whichever is larger."""
+
+NEGLIGIBLE = 1e-3
+"""Root mean square residual, as a fraction of the range, below which a picture counts as fitted."""
 
 
 class StopRule(Protocol):
@@ -34,9 +38,10 @@ class StopRule(Protocol):
 
 @dataclass(frozen=True)
 class RelativeChange:
-    """Done when |e(t) - e(t-1)| / e(0) < threshold, e = ||A x - y||.
+    """Done when |e(t) - e(t-1)| <= threshold * max e, e = ||A x - y||.
 
-    The rule of Gong et al. (2020) for RGDN. `patience` consecutive small changes are needed, so that one step on which
+    The rule of Gong et al. (2020) for RGDN, who divide by e(0), which is the largest unless the start was nearly
+    perfect already (a delta kernel, a flat picture). `patience` consecutive small changes are needed, so that one step on which
     the error happens to stand still does not end the run.
     """
 
@@ -49,7 +54,8 @@ class RelativeChange:
             return torch.zeros_like(errors[-1], dtype=torch.bool)
         norms = torch.stack(list(errors[-self.patience - 1 :])).sqrt()
         change = norms.diff(dim=0).abs().amax(0)
-        return change < self.threshold * errors[0].sqrt()
+        largest = torch.stack(list(errors)).amax(0).sqrt()
+        return (change <= self.threshold * largest) & (self.threshold > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +104,7 @@ class Solver(Generic[S]):
         """
         x = problem.start()
         errors = [problem.fitting_error(x)]
-        limit = BLOWN_UP * torch.maximum(errors[0], 1e-6 * 0.5 * problem.observed.square().flatten(1).sum(1))
+        limit = BLOWN_UP * errors[0].clamp_min(0.5 * NEGLIGIBLE**2 * problem.observed[0].numel())
         batch = x.shape[0]
         ended = torch.zeros(batch, dtype=torch.bool, device=x.device)
         outcomes, steps = [Outcome.EXHAUSTED] * batch, [0] * batch
