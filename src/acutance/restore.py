@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, KernelError, WeightsError
-from acutance.frame import Precision, resolve_precision
+from acutance.frame import TILE, Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, find
 from acutance.operators import Blur
@@ -109,7 +109,7 @@ class Restorer:
         weights: Path | None = None,
         device: torch.device | str = "auto",
         precision: Precision = "auto",
-        tile: int | None = 512,
+        tile: int | None = TILE,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.

@@ -21,6 +21,7 @@ from torch import Tensor
 from acutance.bench.machine import watch_memory
 from acutance.bench.speed import leaves, platform_line
 from acutance.errors import ConfigError
+from acutance.frame import TILE
 from acutance.operators import Blur
 from acutance.restore import Restorer
 from acutance.synth import kernels
@@ -47,7 +48,7 @@ class Task:
     method: str = "rgdn"
     steps: int = 5
     weights: Path | None = None
-    tile: int = 512
+    tile: int = TILE
     threads: int | None = None
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from acutance.bench.speed import Speed, compare, speed_table
 from acutance.cli import benching
 from acutance.cli.console import escape, out, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
+from acutance.frame import TILE
 from acutance.methods.rgdn import Rgdn
 from acutance.restore import Restorer
 
@@ -27,7 +28,7 @@ def speed(
     weights: Weights = None,
     sizes: Annotated[str, typer.Option(help="WIDTHxHEIGHT[:PAIRS],... of the pictures.")] = "256x256:5,1280x720:3",
     precision: Annotated[str, typer.Option(help="Of our step: auto, bfloat16 or float32.")] = "auto",
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles of our step.")] = 512,
+    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles of our step.")] = TILE,
     threads: Threads = None,
 ) -> None:
     """Measure the step of RGDN against the same step written plainly in float32."""
@@ -49,7 +50,7 @@ def size(
     steps: Annotated[int, typer.Option(min=1, help="Steps, all of which are taken.")] = 5,
     method: Annotated[str, typer.Option(help="A method with steps.")] = "rgdn",
     weights: Weights = None,
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = 512,
+    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = TILE,
     threads: Threads = None,
 ) -> None:
     """Measure seconds, their forecast, and memory on one large picture, in a process of its own."""

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
-from acutance.frame import Frame, Precision, resolve_precision
+from acutance.frame import TILE, Frame, Precision, resolve_precision
 from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure
 from acutance.networks.residual import HALO, ConvStack
 from acutance.problem import Problem, State
@@ -171,7 +171,7 @@ def build(
     weights: StateDict | None = None,
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
-    tile: int | None = 512,
+    tile: int | None = TILE,
     **settings: Any,
 ) -> Rgdn:
     """RGDN in evaluation mode.
