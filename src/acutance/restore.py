@@ -15,7 +15,7 @@ from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import TILE, Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, find
-from acutance.operators import Blur
+from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Result
 from acutance.solver import Solver
 from acutance.weights import embedded, read_weights
@@ -90,6 +90,7 @@ class Restorer:
 
     Args:
         spec: its row of the catalogue. method: built. device: where it runs. weights: version of its weights.
+        boundary: of the blur, see `acutance.operators.Blur`.
 
     Example:
         >>> restorer = Restorer.load("wiener")
@@ -101,6 +102,7 @@ class Restorer:
     method: Method
     device: torch.device
     weights: str | None = None
+    boundary: Boundary = "valid"
 
     @staticmethod
     def load(
@@ -110,6 +112,7 @@ class Restorer:
         device: torch.device | str = "auto",
         precision: Precision = "auto",
         tile: int | None = TILE,
+        boundary: Boundary | None = None,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
@@ -117,6 +120,7 @@ class Restorer:
         Args:
             name: method or alias. weights: safetensors, or the authors' state dict (.pth).
             device: "auto" takes a GPU if there is one. precision: of networks. tile: side of a tile in pixels.
+            boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             settings: of the method, e.g. steps=20.
 
         Raises:
@@ -136,10 +140,11 @@ class Restorer:
                     raise WeightsError(f"{spec.name} has no converter for foreign weights; give a safetensors file")
                 tensors = spec.convert(tensors)
                 settings = {**spec.converted, **settings}
+                boundary = boundary or spec.converted_boundary
             network = {"weights": tensors, "device": place, "precision": precision, "tile": tile}
             settings = {**found.card.get("model", {}), **settings, **network}
         method = spec.build(**settings)
-        return Restorer(spec, method, place, version)
+        return Restorer(spec, method, place, version, boundary or "valid")
 
     @property
     def needs(self) -> Needs:
@@ -270,7 +275,7 @@ class Restorer:
                 f"a kernel of {h}x{w} for a picture of {pixels.shape[-2]}x{pixels.shape[-1]}: the kernel must fit into "
                 "the picture; trim its empty margin, or is it the kernel of another picture?"
             )
-        return Blur(kernel.to(self.device, torch.float32))
+        return Blur(kernel.to(self.device, torch.float32), self.boundary)
 
 
 def _solver(method: Method) -> Solver[Any] | None:

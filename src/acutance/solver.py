@@ -41,8 +41,8 @@ class RelativeChange:
     """Done when |e(t) - e(t-1)| <= threshold * max e, e = ||A x - y||.
 
     The rule of Gong et al. (2020) for RGDN, who divide by e(0), which is the largest unless the start was nearly
-    perfect already (a delta kernel, a flat picture). `patience` consecutive small changes are needed, so that one step on which
-    the error happens to stand still does not end the run.
+    perfect already (a delta kernel, a flat picture). `patience` consecutive small changes are needed, so that one step
+    on which the error happens to stand still does not end the run.
     """
 
     threshold: float = 1e-3

@@ -208,4 +208,5 @@ SPEC = MethodSpec(
     aliases=("rgdm",),
     convert=convert,
     converted={"form": "released"},
+    converted_boundary="zero",
 )

@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError, UnknownMethod
+from acutance.operators import Boundary
 from acutance.problem import Method, Observer, Problem, Result, State
 from acutance.solver import Solver
 
@@ -93,7 +94,7 @@ class MethodSpec:
         weights: name of the embedded weights, None for a method without any.
         aliases: further names.
         convert: turns the state dict of the method's authors into ours, where there is one.
-        converted: settings that weights of the authors want.
+        converted: settings that weights of the authors want. converted_boundary: the border they were made for.
     """
 
     name: str
@@ -105,6 +106,7 @@ class MethodSpec:
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
     converted: Mapping[str, Any] = field(default_factory=dict)
+    converted_boundary: Boundary = "valid"
 
 
 def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
