@@ -13,7 +13,6 @@ from acutance.bench.sheet import SHEETS, Entry, sheet_table, write_sheet
 from acutance.bench.sheet import sheet as make_sheet
 from acutance.bench.size import Task, measure, size_table
 from acutance.bench.speed import Speed, compare, speed_table
-from acutance.cli import benching
 from acutance.cli.console import escape, out, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.frame import TILE
@@ -106,7 +105,3 @@ def _size(text: str) -> tuple[int, int, int]:
     if not (32 <= numbers[0] <= 20_000 and 32 <= numbers[1] <= 20_000 and 1 <= numbers[2] <= 1000):
         raise ConfigError(f"--sizes {text}: give WIDTHxHEIGHT:PAIRS, e.g. 1280x720:3, with sides of 32 pixels or more")
     return numbers
-
-
-for _command in (speed, size, sheet, operators):
-    benching.app.command(_command.__name__)(_command)
