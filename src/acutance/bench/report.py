@@ -14,6 +14,7 @@ from acutance.errors import DataError
 
 SHOWN_STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
 BLURRED = "*blurred input*"
+OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
 
 
 def report(folder: Path) -> str:
@@ -36,6 +37,20 @@ def table(rows: Iterable[Row]) -> str:
     return "\n\n".join(_suite(name, found) for name, found in by_suite.items()) + "\n"
 
 
+def put_into(page: str, rows: Sequence[Row]) -> str:
+    """A page with the measured means of one suite between its lines ``<!-- bench -->`` and ``<!-- /bench -->``.
+
+    Raises:
+        DataError: the page has no such lines, or the rows are of several suites.
+    """
+    before, opening, rest = page.partition(OPENING)
+    _, closing, after = rest.partition(CLOSING)
+    if not opening or not closing or len({row.suite for row in rows}) != 1:
+        raise DataError(f"a page with the lines {OPENING} and {CLOSING}, and the rows of one suite, are needed")
+    noises, methods = _grouped(list(rows))
+    return f"{before}{OPENING}\n{_measured(methods, noises)}\n{CLOSING}{after}"
+
+
 def mean_curve(rows: Sequence[Row]) -> tuple[float, ...]:
     """Mean PSNR in dB after step 1, 2, ... over the rows that have a curve; one that ended early keeps its last value.
 
@@ -48,10 +63,7 @@ def mean_curve(rows: Sequence[Row]) -> tuple[float, ...]:
 
 
 def _suite(name: str, rows: list[Row]) -> str:
-    noises = sorted({row.noise for row in rows}, key=lambda n: -1.0 if n is None else n)
-    methods: dict[tuple[str, str | None], list[Row]] = {}
-    for row in rows:
-        methods.setdefault((row.method, row.weights), []).append(row)
+    noises, methods = _grouped(rows)
     parts = [f"## {name}", "**Measured** (mean PSNR in dB / SSIM)", _measured(methods, noises)]
     suite = SUITES.get(name)
     if suite is not None:
@@ -67,6 +79,14 @@ def _suite(name: str, rows: list[Row]) -> str:
             published,
         ]
     return "\n\n".join(parts)
+
+
+def _grouped(rows: list[Row]) -> tuple[list[Noise], dict[tuple[str, str | None], list[Row]]]:
+    noises = sorted({row.noise for row in rows}, key=lambda n: -1.0 if n is None else n)
+    methods: dict[tuple[str, str | None], list[Row]] = {}
+    for row in rows:
+        methods.setdefault((row.method, row.weights), []).append(row)
+    return noises, methods
 
 
 def _measured(methods: dict[tuple[str, str | None], list[Row]], noises: list[Noise]) -> str:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from acutance.bench.case import Suite
-from acutance.bench.report import report, table
-from acutance.bench.rows import Row
+from acutance.bench.report import put_into, report, table
+from acutance.bench.rows import Row, read_rows
 from acutance.bench.run import run
 from acutance.bench.suites import SUITES
 from acutance.cli.console import escape, out, parse_level, progress_bar, say
@@ -69,6 +69,11 @@ for _suite in SUITES.values():
 
 
 @app.command("report")
-def report_command(folder: Annotated[Path, typer.Argument(help="Folder with the rows of suites.")]) -> None:
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="Folder with the rows of suites.")],
+    into: Annotated[Path | None, typer.Option(help="Put the table of levin32 into this page, e.g. README.md.")] = None,
+) -> None:
     """Print the tables of what was measured, with published figures beside them."""
     out.print(report(folder), markup=False)
+    if into is not None:
+        into.write_text(put_into(into.read_text(), read_rows(folder / "levin32.jsonl")))
