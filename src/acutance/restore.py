@@ -23,8 +23,8 @@ from acutance.weights import embedded, read_weights
 BRIGHT = 0.999
 """Quantile of a picture that stands for its brightness."""
 
-PROBE = 448
-"""Side, in pixels, of the piece that a forecast restores for a trial."""
+PROBE = 600
+"""Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +208,8 @@ class Restorer:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
 
         A piece is restored with its first step only, twice, as the first time warms up; the second time, per pixel of
-        the blur's domain and per step, is extended to the whole. Tiles see their neighbours too, which the piece does
-        not: the forecast of a large picture is some 10 % low. Takes about two seconds.
+        the blur's domain and per step, is extended to the whole. Transforms grow a little faster than that: the
+        forecast of a very large picture is low. Takes twice as long as a step on the piece, a few seconds.
         """
         pixels = image.pixels if isinstance(image, Image) else image
         height, width = pixels.shape[-2:]
