@@ -15,6 +15,7 @@ from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
 from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
+from acutance.frame import TILE
 from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.orientation import Orientation, judge_orientation
@@ -72,7 +73,7 @@ def restore(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     precision: Annotated[str, typer.Option(help="Networks in auto, bfloat16 or float32.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = 512,
+    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = TILE,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
     orientation: Annotated[bool, typer.Option(help="Check whether the kernel is rotated.", hidden=True)] = True,

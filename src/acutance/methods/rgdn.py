@@ -64,6 +64,8 @@ class RgdnConfig:
             raise ConfigError(f"form={self.form!r} is neither 'paper' nor 'released'")
         if self.features < 6:
             raise ConfigError(f"features={self.features}: at least 6 are needed, two for each colour")
+        if self.features > 4096:
+            raise ConfigError(f"features={self.features}: at most 4096 make sense")
         if self.steps < 1:
             raise ConfigError(f"steps={self.steps}: at least one step is needed")
 

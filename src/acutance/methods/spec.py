@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -113,12 +114,21 @@ def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
     """A method's frozen settings from keywords.
 
     Raises:
-        ConfigError: a setting that the method `name` does not have.
+        ConfigError: a setting that the method `name` does not have, or a value of another type than its default.
     """
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ConfigError(f"{name} has no setting {unknown[0]!r}; its settings are {', '.join(known)}")
+    for setting in dataclasses.fields(kind):  # type: ignore[arg-type]
+        value, default = settings.get(setting.name, setting.default), setting.default
+        wanted = (int, float) if isinstance(default, float) else type(default)
+        if default is None or default is dataclasses.MISSING:
+            continue
+        if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
+            raise ConfigError(f"{name}: {setting.name}={value!r} is no {type(default).__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{name}: {setting.name}={value} is no finite number")
     return kind(**settings)
 
 
