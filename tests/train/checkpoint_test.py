@@ -119,4 +119,4 @@ def test_a_clock_ends_after_exactly_so_many_iterations(total: int) -> None:
 def test_a_clock_goes_on_from_where_it_was_measured() -> None:
     clock = Clock(iteration=30, base_iteration=20, base_progress=0.5, rate=0.01)
     assert clock.progress() == pytest.approx(0.6)
-    assert Clock(**checkpoint.clock_record(clock)) == clock
+    assert Clock(**json.loads(json.dumps(vars(clock)))) == clock  # as a checkpoint keeps it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,6 @@ def train(
         raise ConfigError("say how long to train: --minutes 30")
     settings = read_config(config or Path("configs") / f"{name}.toml")
     if seed is not None:
-        from dataclasses import replace
-
         settings = replace(settings, seed=seed)
     start = None if init is None else ledger.start_weights(init)
     run = run_training(

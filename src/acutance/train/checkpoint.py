@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,3 @@ def restore(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def clock_record(clock: Clock) -> dict[str, Any]:
-    """A clock as plain values."""
-    return asdict(clock)

@@ -181,7 +181,7 @@ def train(
 
     def record() -> dict[str, Any]:
         return {
-            "clock": checkpoint.clock_record(clock),
+            "clock": vars(clock),
             "scores": [vars(s) for s in scores],
             "method": config.method,
             "model": config.model,
