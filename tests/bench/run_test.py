@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from acutance.bench.case import bench_folder
+from acutance.bench.contender import Contender
 from acutance.bench.published import PUBLISHED, Published
 from acutance.bench.report import BLURRED, mean_curve, report, table
 from acutance.bench.rows import Row, append_rows, read_rows
-from acutance.bench.run import Contender, measure, run, steps_curve
+from acutance.bench.run import run, steps_curve
+from acutance.bench.runner import MethodRunner
 from acutance.bench.suites import find_suite
+from acutance.bench.work import measure, threads_each
 from acutance.errors import ConfigError, DataError, UnknownMethod, WeightsError
 from acutance.methods.rgdn import Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs
@@ -57,16 +62,44 @@ class Listener:
 @pytest.mark.parametrize("sigma", [True, False])
 @pytest.mark.parametrize("kernel", [True, False])
 def test_a_method_is_told_what_it_needs_and_no_more(sigma: bool, kernel: bool, data: Path) -> None:
-    case = next(find_suite("set12").cases(bench_folder(data), [0.02]))
+    case = find_suite("set12").cases(bench_folder(data), [0.02])[0]
+    content = case.load()
     method = Listener()
     spec = MethodSpec("listener", "listens", "none", lambda **_: method, Needs(kernel=kernel, sigma=sigma))
-    row = measure(case, "listener", Restorer(spec, method, torch.device("cpu")), psnr_blurred=20.0)
+    runner = MethodRunner(Restorer(spec, method, torch.device("cpu")))
+    row = measure(case, content, Contender("listener"), runner, psnr_blurred=20.0)
     (problem,) = method.told
     assert (problem.sigma is not None) == sigma
     assert (problem.blur is not None) == kernel
     if problem.sigma is not None:
         assert float(problem.sigma) == pytest.approx(0.02)
-    assert row.psnr == pytest.approx(float(psnr(case.observed, case.truth)), abs=1e-3)
+    assert content.truth is not None
+    assert row.psnr == pytest.approx(float(psnr(content.observed, content.truth)), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "told"),
+    [
+        ("wiener", "wiener", 0.05),
+        ("wiener:sigma=true", "wiener", 0.05),
+        ("wiener:strength=2,sigma=estimated", "wiener:sigma=estimated,strength=2", None),
+        ("wiener:sigma=0.020", "wiener:sigma=0.02", 0.02),
+        ("wiener:sigma=0", "wiener:sigma=0", 0.0),
+    ],
+)
+def test_the_noise_level_told(text: str, label: str, told: float | None) -> None:
+    contender = Contender.parse(text)
+    assert (contender.label, contender.tell(0.05)) == (label, told)
+    assert Contender.parse(label) == contender
+
+
+def test_another_level_told_is_another_measurement(data: Path, tmp_path: Path) -> None:
+    methods = ["wiener", "wiener:sigma=estimated", "wiener:sigma=0.2", "wiener:sigma=0.01"]
+    rows = run("set12", methods, data=data, noises=[0.01], limit=1, out=tmp_path)
+    true, estimated, far, same = (row.psnr for row in rows)
+    assert far < true == same
+    assert np.isfinite(estimated)
+    assert len(read_rows(tmp_path / "set12.jsonl")) == 4
 
 
 def test_a_run_restores_and_scores(data: Path) -> None:
@@ -110,6 +143,46 @@ def test_a_begun_run_is_continued(data: Path, tmp_path: Path) -> None:
     assert fresh("wiener", "wiener:strength=2", limit=2) == (4, 2)
     assert fresh("wiener", limit=2, noises=(0.01, 0.02)) == (4, 2)
     assert len(read_rows(tmp_path / "out" / "set12.jsonl")) == 7
+
+
+def test_what_there_is_to_do_is_known_beforehand_and_nothing_known_is_made_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[int] = []
+    run("set12", ["wiener"], data=data, noises=[0.01], limit=3, out=tmp_path, on_plan=plans.append)
+    monkeypatch.setattr("acutance.bench.pictures.read_image", None)
+    told: list[bool] = []
+    run(
+        "set12", ["wiener", "wiener"], data=data, noises=[0.01], limit=2, out=tmp_path,
+        on_plan=plans.append, on_case=lambda _, fresh: told.append(fresh),
+    )  # fmt: skip
+    assert plans == [3, 0]
+    assert told == [False, False]
+
+
+def test_several_processes_measure_the_same_and_stop_at_once(data: Path, tmp_path: Path) -> None:
+    methods, came = ["wiener", "wiener:strength=2"], list[Row]()
+
+    def stop(row: Row, fresh: bool) -> None:
+        came.append(row)
+        if len(came) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("set12", methods, data=data, noises=[0.01], limit=3, out=tmp_path, jobs=2, on_case=stop)
+    for child in multiprocessing.active_children():
+        child.join(20)
+    assert not multiprocessing.active_children()
+    kept = read_rows(tmp_path / "set12.jsonl")
+    assert kept == came
+    alone = {row.key: row for row in run("set12", methods, data=data, noises=[0.01], limit=3)}
+    for row in kept:
+        assert row.psnr == pytest.approx(alone[row.key].psnr, abs=1e-3)
+        assert row.hardware == f"{alone[row.key].hardware}, 2 jobs"
+
+
+def test_threads_are_shared_out() -> None:
+    assert threads_each(1) == threads_each(1000) == 1
 
 
 def test_rows_survive_the_file_and_a_crash(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -201,6 +274,14 @@ def test_what_cannot_run_is_said_before_anything_runs(data: Path, tmp_path: Path
         attempt("wiener:speed=3")
     with pytest.raises(WeightsError):
         attempt("rgdn:weights=nowhere.safetensors")
+    with pytest.raises(ConfigError, match="sigma=estimated, or"):
+        attempt("wiener:sigma=guessed")
+    with pytest.raises(ConfigError, match="sigma=estimated, or"):
+        attempt("wiener:sigma=-1")
+    with pytest.raises(ConfigError, match="told no noise level"):
+        attempt("rgdn:sigma=0.01")
+    with pytest.raises(ConfigError, match="jobs=0"):
+        run("set12", ["wiener"], data=data, jobs=0)
     with pytest.raises(ConfigError, match="limit=0"):
         attempt("wiener", limit=0)
     with pytest.raises(DataError, match="missing or empty"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,16 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from acutance.bench.case import VARIABLE, Case, Suite, bench_folder
+from acutance.bench.case import VARIABLE, Case, Content, Suite, bench_folder
 from acutance.bench.score import score
 from acutance.bench.suites import SUITES, find_suite
-from acutance.bench.synthetic import standard_normal, synthetic_case
+from acutance.bench.synthetic import standard_normal, synthetic_content
 from acutance.errors import ConfigError, DataError
 from acutance.operators import Blur
 
 
 def cases(data: Path, name: str, *noises: float | None) -> list[Case]:
     return list(find_suite(name).cases(bench_folder(data), noises))
+
+
+def contents(data: Path, name: str, *noises: float | None) -> list[Content]:
+    return [case.load() for case in cases(data, name, *noises)]
 
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=list(SUITES))
@@ -28,13 +33,16 @@ def test_every_suite_describes_and_yields_consistent_cases(suite: Suite, data: P
     found = list(suite.cases(bench_folder(data), noises))
     assert len({(c.picture, c.kernel_name, c.noise) for c in found}) == len(found) > 0
     assert list(dict.fromkeys(c.noise for c in found)) == list(noises)
-    for case in found:
+    for noise in noises:
+        assert 2 <= sum(c.shown for c in found if c.noise == noise) <= 12
+    for case in pickle.loads(pickle.dumps(found)):
         assert case.suite == suite.name
-        assert case.observed.shape == case.truth.shape
-        assert case.observed.dtype == case.truth.dtype == torch.float32
-        assert 0 <= float(case.observed.min()) <= float(case.observed.max()) <= 1
-        assert case.kernel is not None
-        assert float(case.kernel.sum()) == pytest.approx(1, abs=1e-6)
+        content = case.load()
+        assert content.truth is None or content.observed.shape == content.truth.shape
+        assert content.observed.dtype == torch.float32
+        assert 0 <= float(content.observed.min()) <= float(content.observed.max()) <= 1
+        assert content.kernel is not None
+        assert float(content.kernel.sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_how_many_cases(data: Path) -> None:
@@ -42,15 +50,16 @@ def test_how_many_cases(data: Path) -> None:
     assert len(cases(data, "set12", 0.01)) == 3 * 8
     assert [c.kernel_name for c in cases(data, "bsd68", 0.01)] == list("1234567812")
     assert [c.picture for c in cases(data, "kodak24", 0.01)] == ["1", "2", "10"]
-    assert cases(data, "kodak24", 0.01)[0].observed.shape == (1, 3, 34, 34)
-    assert cases(data, "set12", 0.01)[0].observed.shape == (1, 1, 34, 34)
+    assert contents(data, "kodak24", 0.01)[0].observed.shape == (1, 3, 34, 34)
+    assert contents(data, "set12", 0.01)[0].observed.shape == (1, 1, 34, 34)
 
 
 @pytest.mark.parametrize("noise", [None, 0.0])
 def test_kernels_are_turned_to_true_convolution(noise: float | None, data: Path) -> None:
     """Blurring the truth with the kernel of the case gives its observation; with the kernel unturned it does not."""
-    for case in cases(data, "levin32", noise)[:2]:
+    for case in contents(data, "levin32", noise)[:2]:
         assert case.kernel is not None
+        assert case.truth is not None
         again = Blur(case.kernel, boundary="circular").forward(case.truth)
         wrong = Blur(case.kernel.flip((-2, -1)), boundary="circular").forward(case.truth)
         scoring = replace(case.scoring, border=25, shift=5)
@@ -59,10 +68,10 @@ def test_kernels_are_turned_to_true_convolution(noise: float | None, data: Path)
 
 
 def test_noise_depends_on_the_names_only(data: Path) -> None:
-    first, again = (cases(data, "set12", 0.01, 0.02) for _ in range(2))
+    first, again = (contents(data, "set12", 0.01, 0.02) for _ in range(2))
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a.observed, b.observed)
-    alone = cases(data, "set12", 0.02)
+    alone = contents(data, "set12", 0.02)
     assert torch.equal(first[24].observed, alone[0].observed)
     assert not torch.equal(first[0].observed, first[24].observed)
 
@@ -83,7 +92,8 @@ def test_noise_is_what_the_protocol_says() -> None:
 
 def test_a_synthetic_case_by_hand() -> None:
     sharp = torch.full((1, 1, 150, 150), 0.5)
-    case = synthetic_case("s", "p", "k", 0.02, sharp, torch.full((1, 1, 5, 3), 1 / 15))
+    case = synthetic_content("s", "p", "k", 0.02, sharp, torch.full((1, 1, 5, 3), 1 / 15))
+    assert case.truth is not None
     assert case.observed.shape == case.truth.shape == (1, 1, 146, 148)
     assert case.sigma == 0.02
     assert torch.equal((case.observed * 255).round() / 255, case.observed)
@@ -106,19 +116,19 @@ def test_the_folder_is_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("suite", SUITES.values(), ids=list(SUITES))
 def test_an_empty_folder_is_told_what_is_missing(suite: Suite, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="missing"):
-        next(suite.cases(tmp_path, suite.noises))
+        suite.cases(tmp_path, suite.noises)
 
 
 def test_a_damaged_archive(tmp_path: Path) -> None:
     (tmp_path / "levin32.npz").write_bytes(b"PK\x03\x04 and so on")
     with pytest.raises(DataError, match="cannot read"):
-        next(find_suite("levin32").cases(tmp_path, [None]))
+        find_suite("levin32").cases(tmp_path, [None])
 
 
 def test_another_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "levin32.npz", something=np.zeros(3))
     with pytest.raises(DataError, match="has no array 'kernel_1_1'"):
-        next(find_suite("levin32").cases(tmp_path, [None]))
+        find_suite("levin32").cases(tmp_path, [None])
 
 
 def test_impossible_levels(data: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -20,28 +20,41 @@ Noise = float | None
 
 
 @dataclass(frozen=True, eq=False)
+class Content:
+    """What there is to restore, and what is needed to tell how well that went.
+
+    Args:
+        observed: (1, C, H, W) in [0, 1]; a grey picture has one channel.
+        kernel: (1, 1, h, w), true convolution; None where there is none.
+        truth: (1, C, H, W), the sharp picture under `observed`; None: nobody knows it.
+        sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
+        scoring: border and alignment.
+    """
+
+    observed: Tensor
+    kernel: Tensor | None
+    truth: Tensor | None
+    sigma: float | None = None
+    scoring: Scoring = WHOLE
+
+
+@dataclass(frozen=True)
 class Case:
-    """One picture to restore, and how to tell how well that went.
+    """One picture to restore: its name, and how to make it when its turn comes.
 
     Args:
         suite, picture, kernel_name: what names the case, together with `noise`.
         noise: level of the noise that was added, a fraction of the range; None: as captured.
-        observed: (1, C, H, W) in [0, 1]; a grey picture has one channel.
-        kernel: (1, 1, h, w), true convolution; None where there is none.
-        truth: (1, C, H, W), the sharp picture under `observed`.
-        sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
-        scoring: border and alignment.
+        load: makes the content, the same each time; it can be sent to another process.
+        shown: one of the few of its suite and level whose pictures a report shows.
     """
 
     suite: str
     picture: str
     kernel_name: str
     noise: Noise
-    observed: Tensor
-    kernel: Tensor | None
-    truth: Tensor
-    sigma: float | None = None
-    scoring: Scoring = WHOLE
+    load: Callable[[], Content]
+    shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,15 +65,23 @@ class Suite:
         name: as on the command line. summary: one line for people.
         protocol: how pictures are made and scored, printed under every table.
         noises: levels that it has unless others are asked for; None stands for "as captured".
-        cases: ``(folder, noises) -> cases``, made one at a time, for each level in a fixed order. `folder` is what
-            `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError` that a level is impossible.
+        cases: ``(folder, noises) -> cases``, for each level in a fixed order; nothing but names is read for it, if
+            possible. `folder` is what `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError`
+            that a level is impossible.
     """
 
     name: str
     summary: str
     protocol: str
     noises: tuple[Noise, ...]
-    cases: Callable[[Path, Sequence[Noise]], Iterator[Case]]
+    cases: Callable[[Path, Sequence[Noise]], Sequence[Case]]
+
+
+def with_shown(cases: Sequence[Case], count: int = 3) -> list[Case]:
+    """The cases of one level with `count` of them marked as shown: spread evenly, and over kernels by an odd step."""
+    n = len(cases)
+    marked = {min(n - 1, (2 * k + 1) * n // (2 * count) + k) for k in range(count)}
+    return [replace(case, shown=i in marked) for i, case in enumerate(cases)]
 
 
 def bench_folder(data: Path | None = None) -> Path:

@@ -5,17 +5,17 @@ The published kernels are those of a *correlation*, so they are turned by 180 de
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from acutance.bench.case import Case, Noise, Suite
+from acutance.bench.case import Case, Content, Noise, Suite, with_shown
 from acutance.bench.score import Scoring
-from acutance.bench.synthetic import synthetic_case, synthetic_levels
+from acutance.bench.synthetic import synthetic_content, synthetic_levels
 from acutance.errors import DataError
 from acutance.tensors import flip
 
@@ -36,32 +36,35 @@ def kernels(folder: Path) -> dict[str, Tensor]:
     return {name: kernel / kernel.sum() for name, kernel in found.items()}
 
 
-def cases(folder: Path, noises: Sequence[Noise]) -> Iterator[Case]:
+def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
     """32 cases for each level, picture by picture; None: as captured."""
     synthetic_levels("levin32", [n for n in noises if n is not None])
-    psfs = kernels(folder)
+    found = []
     for noise in noises:
+        level = []
         for i in PICTURES:
-            for j, kernel in psfs.items():
-                if noise is None:
-                    yield _captured(folder, i, j, kernel)
-                else:
-                    sharp = _picture(folder, f"sharp_{i}_1")
-                    yield synthetic_case("levin32", str(i), j, noise, sharp, kernel)
+            for j in kernels(folder):
+                load = partial(captured, folder, i, j) if noise is None else partial(blurred, folder, i, j, noise)
+                level.append(Case("levin32", str(i), j, noise, load))
+        found += with_shown(level)
+    return found
 
 
-def _captured(folder: Path, i: int, j: str, kernel: Tensor) -> Case:
-    return Case(
-        suite="levin32",
-        picture=str(i),
-        kernel_name=j,
-        noise=None,
+def captured(folder: Path, i: int, j: str) -> Content:
+    """Picture i behind kernel j, as photographed."""
+    return Content(
         observed=_picture(folder, f"blurred_{i}_{j}").float(),
-        kernel=kernel.float(),
+        kernel=kernels(folder)[j].float(),
         truth=_picture(folder, f"sharp_{i}_{j}").float(),
         sigma=CAPTURED_SIGMA,
         scoring=CAPTURED,
     )
+
+
+def blurred(folder: Path, i: int, j: str, noise: float) -> Content:
+    """Picture i blurred anew with kernel j."""
+    sharp = _picture(folder, f"sharp_{i}_1")
+    return synthetic_content("levin32", str(i), j, noise, sharp, kernels(folder)[j])
 
 
 def _picture(folder: Path, name: str) -> Tensor:

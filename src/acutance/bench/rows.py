@@ -23,7 +23,7 @@ class Row:
 
     Args:
         suite, picture, kernel, noise: of the case; noise is a fraction of the range, None: as captured.
-        method: name and settings, as "rgdn:steps=50"; see `acutance.bench.run.Contender`.
+        method: name and settings, as "rgdn:steps=50"; see `acutance.bench.contender.Contender`.
         psnr, ssim: of the restored picture; psnr_blurred: of the blurred one, under the same protocol.
         seconds: wall-clock time of the method. steps: behind the result. outcome: name of an `Outcome`.
         peak_mb: most memory held while restoring, 10^6 bytes: of the process on the CPU, of tensors on a GPU; None

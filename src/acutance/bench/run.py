@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from acutance.bench.case import Case, Noise, Suite, bench_folder
-from acutance.bench.machine import hardware, revision, watch_memory
+from acutance.bench.contender import Contender
 from acutance.bench.rows import Key, Row, append_rows, read_rows
-from acutance.bench.score import aligned, score
+from acutance.bench.score import require_ssim
 from acutance.bench.suites import find_suite
+from acutance.bench.work import Bench, Job, Plan, work
 from acutance.errors import ConfigError
-from acutance.methods.spec import Iterative, find
-from acutance.metrics import psnr
-from acutance.problem import Progress
-from acutance.restore import Restorer
+
+OnPlan = Callable[[int], None]
+"""Told, before anything is measured, how many measurements are to be made."""
 
 OnCase = Callable[[Row, bool], None]
 """Told every row as it comes, and whether it was measured now (True) or had been before."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A method of the catalogue with settings.
-
-    Args:
-        name: of the catalogue. settings: keyword arguments of `Restorer.load`.
-
-    Example:
-        >>> Contender.parse("rgdm:threshold=0,steps=50").label
-        'rgdn:steps=50,threshold=0'
-    """
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    @staticmethod
-    def parse(text: str) -> Contender:
-        """From ``NAME`` or ``NAME:SETTING=VALUE,SETTING=VALUE``; ``weights=FILE`` is a setting like others.
-
-        Raises:
-            UnknownMethod: no such name. ConfigError: a setting without a value.
-        """
-        name, _, rest = text.partition(":")
-        settings: dict[str, Any] = {}
-        for part in filter(None, rest.split(",")):
-            key, equals, value = (s.strip() for s in part.partition("="))
-            if not key or not equals or not value:
-                raise ConfigError(f"{part!r} in {text!r} is no setting; write METHOD:SETTING=VALUE,SETTING=VALUE")
-            settings[key] = Path(value) if key == "weights" else _value(value)
-        return Contender(find(name.strip()).name, settings)
-
-    @property
-    def label(self) -> str:
-        """Name and settings in alphabetical order; without the weights, whose version a row has anyway."""
-        shown = [f"{key}={_text(value)}" for key, value in sorted(self.settings.items()) if key != "weights"]
-        return f"{self.name}:{','.join(shown)}" if shown else self.name
-
-    def load(self, device: torch.device | str) -> Restorer:
-        """The method, ready to run."""
-        return Restorer.load(self.name, **{"device": device, **self.settings})
 
 
 def run(
@@ -78,12 +32,15 @@ def run(
     out: Path | None = None,
     device: torch.device | str = "auto",
     curve: bool = False,
+    jobs: int = 1,
+    on_plan: OnPlan | None = None,
     on_case: OnCase | None = None,
 ) -> list[Row]:
     """Restore every case of a suite with every method.
 
-    A method that needs the noise level is told the true one, one that needs the kernel gets the true kernel; the others
-    are told nothing. Restored values are clipped to [0, 1] and not rounded.
+    A method that needs the noise level is told the true one unless its setting `sigma` says otherwise, one that needs
+    the kernel gets the kernel of the case; the others are told nothing. Restored values are clipped to [0, 1] and not
+    rounded.
 
     Args:
         suite: or its name. methods: as "wiener" or "rgdn:steps=50,threshold=0", see `Contender.parse`.
@@ -95,10 +52,11 @@ def run(
             None: nothing is written.
         device: for methods that do not set it themselves.
         curve: write down the PSNR after each step of methods that have steps, see `Row.curve`.
-        on_case: told every row.
+        jobs: processes at work, which share the cores; 1: this one alone. Seconds are then those of a busy machine.
+        on_plan: told how much there is to do. on_case: told every row, those known before first.
 
     Returns:
-        The rows of all cases and methods asked for, old and new.
+        The rows of all cases and methods asked for, old and new, case by case.
 
     Raises:
         DataError, ConfigError, UnknownMethod, WeightsError, MissingExtra, OutputError: with the remedy.
@@ -106,29 +64,32 @@ def run(
     suite = find_suite(suite) if isinstance(suite, str) else suite
     if limit is not None and limit < 1:
         raise ConfigError(f"limit={limit}: give at least 1, or leave it out")
-    folder = bench_folder(data)
-    loaded = [(c.label, c.load(device)) for c in map(Contender.parse, methods)]
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs}: give at least 1")
+    require_ssim()
+    contenders = tuple(map(Contender.parse, methods))
+    cases = _cases(suite, bench_folder(data), suite.noises if noises is None else noises, limit)
+    bench = Bench(Plan(contenders, device, jobs))
     file = None if out is None else out / f"{suite.name}.jsonl"
-    known: dict[Key, Row] = {} if file is None else {row.key: row for row in read_rows(file)}
-    rows = []
-    for case in _cases(suite, folder, suite.noises if noises is None else noises, limit):
-        blurred: float | None = None
-        for label, restorer in loaded:
-            key = (case.suite, label, case.picture, case.kernel_name, case.noise, restorer.weights)
-            row = known.get(key)
-            wants_curve = curve and isinstance(restorer.method, Iterative)
-            fresh = row is None or (wants_curve and row.curve is None)
-            if row is None or fresh:
-                if blurred is None:
-                    blurred = _psnr(case, case.observed)
-                row = measure(case, label, restorer, psnr_blurred=blurred, curve=wants_curve)
-                known[key] = row
-                if file is not None:
-                    append_rows(file, [row])
-            rows.append(row)
-            if on_case is not None:
-                on_case(row, fresh)
-    return rows
+    found: dict[Key, Row] = {} if file is None else {row.key: row for row in read_rows(file)}
+    asked = [(_key(case, bench, i), case, i) for case in cases for i in range(len(contenders))]
+    fresh: dict[Key, Job] = {}
+    for key, case, i in asked:
+        wants_curve = curve and bench.runner(i).has_steps
+        if key not in found or (wants_curve and found[key].curve is None):
+            fresh[key] = Job(case, i, wants_curve)
+    if on_plan is not None:
+        on_plan(len(fresh))
+    if on_case is not None:
+        for key in dict.fromkeys(key for key, _, _ in asked if key not in fresh):
+            on_case(found[key], False)
+    for _, row in work(bench, list(fresh.values())):
+        found[row.key] = row
+        if file is not None:
+            append_rows(file, [row])
+        if on_case is not None:
+            on_case(row, True)
+    return [found[key] for key, _, _ in asked]
 
 
 def steps_curve(
@@ -151,7 +112,7 @@ def steps_curve(
         ConfigError: besides the reasons of `run`, a method without steps or threshold.
     """
     given = Contender.parse(method)
-    settings = {**given.settings, "steps": steps, "threshold": 0}
+    settings = {**given.settings, "sigma": given.sigma, "steps": steps, "threshold": 0}
     text = ",".join(f"{key}={value}" for key, value in settings.items())
     return run(
         suite,
@@ -166,70 +127,10 @@ def steps_curve(
     )
 
 
-def measure(case: Case, label: str, restorer: Restorer, *, psnr_blurred: float, curve: bool = False) -> Row:
-    """Restore one case and score it; the time that scoring a curve takes does not count."""
-    needs = restorer.needs
-    kernel = case.kernel if needs.kernel else None
-    sigma = case.sigma if needs.sigma else None
-    points: list[float] = []
-    away = 0.0
-    prepared = restorer.prepare(case.observed, kernel, sigma=sigma) if curve else None
-
-    def watch(progress: Progress) -> None:
-        nonlocal away
-        begun = time.perf_counter()
-        assert prepared is not None
-        points.append(round(_psnr(case, prepared.finish(progress.state.x).cpu()), 4))
-        away += time.perf_counter() - begun
-
-    peak = watch_memory(restorer.device)
-    restoration = restorer(case.observed, kernel, sigma=sigma, on_step=watch if curve else None)
-    peak_mb = peak()
-    quality = score(restoration.image.pixels, case.truth, case.scoring)
-    return Row(
-        suite=case.suite,
-        method=label,
-        picture=case.picture,
-        kernel=case.kernel_name,
-        noise=case.noise,
-        psnr=round(quality.psnr, 4),
-        ssim=round(quality.ssim, 5),
-        psnr_blurred=round(psnr_blurred, 4),
-        seconds=round(restoration.seconds - away, 4),
-        steps=restoration.steps,
-        outcome=restoration.outcome.name,
-        peak_mb=None if peak_mb is None else round(peak_mb, 1),
-        weights=restorer.weights,
-        revision=revision(),
-        hardware=hardware(restorer.device),
-        curve=tuple(points) if curve else None,
-    )
+def _cases(suite: Suite, folder: Path, noises: Sequence[Noise], limit: int | None) -> list[Case]:
+    return [case for noise in dict.fromkeys(noises) for case in suite.cases(folder, [noise])[:limit]]
 
 
-def _cases(suite: Suite, folder: Path, noises: Sequence[Noise], limit: int | None) -> Iterable[Case]:
-    for noise in dict.fromkeys(noises):
-        yield from islice(suite.cases(folder, [noise]), limit)
-
-
-def _psnr(case: Case, estimate: torch.Tensor) -> float:
-    """PSNR alone under the protocol of the case; SSIM costs more."""
-    best, truth, _ = aligned(estimate, case.truth, case.scoring)
-    return float(psnr(best, truth))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def _value(text: str) -> bool | int | float | str | None:
-    words: dict[str, bool | None] = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+def _key(case: Case, bench: Bench, number: int) -> Key:
+    label, weights = bench.plan.contenders[number].label, bench.runner(number).weights
+    return (case.suite, label, case.picture, case.kernel_name, case.noise, weights)

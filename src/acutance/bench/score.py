@@ -115,6 +115,18 @@ def moved_along(x: Tensor, distance: float, dim: int) -> Tensor:
     return moved.narrow(dim, 0, n)
 
 
+def require_ssim() -> None:
+    """See that SSIM can be computed.
+
+    Raises:
+        MissingExtra: torchmetrics is not installed.
+    """
+    try:
+        import torchmetrics.functional.image  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("SSIM in the benchmark", "bench") from error
+
+
 def structural_similarity(estimate: Tensor, truth: Tensor) -> float:
     """SSIM (Wang 2004): Gaussian window of 11 x 11 and sigma 1.5, range 1, K 0.01 and 0.03, mean over whole windows.
 
@@ -123,10 +135,9 @@ def structural_similarity(estimate: Tensor, truth: Tensor) -> float:
     Raises:
         MissingExtra: torchmetrics is not installed.
     """
-    try:
-        from torchmetrics.functional.image import structural_similarity_index_measure
-    except ImportError as error:
-        raise MissingExtra("SSIM in the benchmark", "bench") from error
+    require_ssim()
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     _, whole = structural_similarity_index_measure(
         estimate.float(),  # its convolution takes twenty times as long in double precision
         truth.float(),

@@ -1,4 +1,4 @@
-"""The catalogue of suites. A new suite is a function that yields cases, a `Suite`, and its name in this list."""
+"""The catalogue of suites. A new suite is one file with a function that lists cases, and its name here."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acutance.bench.case import Case, Noise
+from acutance.bench.case import Content, Noise
 from acutance.errors import ConfigError
 from acutance.operators import Blur
 
@@ -28,22 +28,15 @@ def standard_normal(name: str, shape: Sequence[int]) -> Tensor:
     return torch.from_numpy(draw)
 
 
-def synthetic_case(suite: str, picture: str, kernel_name: str, noise: float, sharp: Tensor, kernel: Tensor) -> Case:
+def synthetic_content(
+    suite: str, picture: str, kernel_name: str, noise: float, sharp: Tensor, kernel: Tensor
+) -> Content:
     """Blur `sharp` (1, C, H', W') in [0, 1] with `kernel` (1, 1, h, w), add noise, clip, round; see the module."""
     blur = Blur(kernel.double())
     clean = blur.forward(sharp.double())
     noisy = clean + noise * standard_normal(f"{suite}/{picture}/{kernel_name}/{100 * noise:g}", clean.shape[1:])
     observed = (noisy.clamp(0, 1) * 255).round() / 255
-    return Case(
-        suite=suite,
-        picture=picture,
-        kernel_name=kernel_name,
-        noise=noise,
-        observed=observed.float(),
-        kernel=kernel.float(),
-        truth=blur.crop(sharp).float(),
-        sigma=noise,
-    )
+    return Content(observed.float(), kernel.float(), blur.crop(sharp).float(), sigma=noise)
 
 
 def synthetic_levels(suite: str, noises: Sequence[Noise]) -> list[float]:

@@ -30,19 +30,24 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
         ] = None,
         curve: Annotated[bool, typer.Option("--curve", help="PSNR after each step.")] = False,
         device: Annotated[str, typer.Option()] = "auto",
+        jobs: Annotated[int, typer.Option(min=1, help="Processes at work, which share the cores.")] = 1,
         quick: Annotated[bool, typer.Option("--quick", help="Four cases of each level.")] = False,
     ) -> None:
         names = [m for m in methods.replace(" ", ",,").split(",,") if m] if ":" in methods else methods.split(",")
         with progress_bar() as bar:
+            bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
             task = bar.add_task(suite.name, total=None)
 
+            def on_plan(count: int) -> None:
+                bar.update(task, total=count)
+
             def on_case(row: Row, fresh: bool) -> None:
-                bar.advance(task)
-                bar.update(task, description=f"{row.method} {row.picture} {row.kernel}")
+                if fresh:
+                    bar.update(task, advance=1, description=f"{row.method} {row.picture} {row.kernel}")
 
             rows = run(
                 suite, names, data=data, noises=_levels(noise), limit=4 if quick and limit is None else limit,
-                out=output, device=device, curve=curve, on_case=on_case,
+                out=output, device=device, curve=curve, jobs=jobs, on_plan=on_plan, on_case=on_case,
             )  # fmt: skip
         out.print(table(rows), markup=False)
         if output is not None:

@@ -1,0 +1,115 @@
+"""Contender: a method with settings, as written on the command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from acutance.bench.runner import MethodRunner, Runner
+from acutance.errors import ConfigError
+from acutance.methods.spec import find
+from acutance.restore import Restorer
+
+Told = Literal["true", "estimated"] | float
+"""The noise level that a method is told: the true one, none (it estimates), or always the same."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method of the catalogue with settings.
+
+    Args:
+        name: of the catalogue. settings: keyword arguments of `Restorer.load`.
+        sigma: which noise level it is told, if it wants one.
+
+    Example:
+        >>> Contender.parse("rgdm:threshold=0,steps=50").label
+        'rgdn:steps=50,threshold=0'
+        >>> Contender.parse("wiener:sigma=estimated").tell(0.02)
+        >>> Contender.parse("wiener:sigma=0.03").tell(0.02)
+        0.03
+    """
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    sigma: Told = "true"
+
+    @staticmethod
+    def parse(text: str) -> Contender:
+        """From ``NAME`` or ``NAME:SETTING=VALUE,SETTING=VALUE``.
+
+        ``weights=FILE`` is a setting like others; ``sigma=estimated``, ``sigma=0.02`` say what the method is told.
+
+        Raises:
+            UnknownMethod: no such name. ConfigError: a setting without a value; a noise level that is none, or told
+                to a method that wants none.
+        """
+        name, _, rest = text.partition(":")
+        settings: dict[str, Any] = {}
+        for part in filter(None, rest.split(",")):
+            key, equals, value = (s.strip() for s in part.partition("="))
+            if not key or not equals or not value:
+                raise ConfigError(f"{part!r} in {text!r} is no setting; write METHOD:SETTING=VALUE,SETTING=VALUE")
+            settings[key] = Path(value) if key == "weights" else _value(value)
+        spec = find(name.strip())
+        told: Told = "true"
+        if "sigma" in settings:
+            told = _told(settings.pop("sigma"), text)
+            if told != "true" and not spec.needs.sigma:
+                raise ConfigError(f"{spec.name} is told no noise level; leave out sigma in {text!r}")
+        return Contender(spec.name, settings, told)
+
+    @property
+    def label(self) -> str:
+        """Name and settings in alphabetical order; without the weights, whose version a row has anyway."""
+        told = {} if self.sigma == "true" else {"sigma": self.sigma}
+        shown = [f"{key}={_text(value)}" for key, value in sorted((self.settings | told).items()) if key != "weights"]
+        return f"{self.name}:{','.join(shown)}" if shown else self.name
+
+    def tell(self, sigma: float | None) -> float | None:
+        """The noise level that the method is told where `sigma` is the true one; None: it has to estimate."""
+        match self.sigma:
+            case "true":
+                return sigma
+            case "estimated":
+                return None
+            case fixed:
+                return fixed
+
+    def load(self, device: torch.device | str) -> Runner:
+        """The method, ready to run."""
+        return MethodRunner(Restorer.load(self.name, **{"device": device, **self.settings}))
+
+
+def _told(value: object, text: str) -> Told:
+    match value:
+        case True:
+            return "true"
+        case "estimated":
+            return "estimated"
+        case int() | float() if not isinstance(value, bool) and math.isfinite(value) and 0 <= value < 1:
+            return float(value)
+        case _:
+            raise ConfigError(f"sigma={_text(value)} in {text!r}: write sigma=estimated, or a level such as sigma=0.02")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _value(text: str) -> bool | int | float | str | None:
+    words: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
