@@ -17,7 +17,10 @@ from acutance.methods.spec import Explains, Iterative, MethodSpec, catalogue, fi
 from acutance.operators import Blur
 from acutance.problem import Method, Outcome, Problem, Progress, Result
 
-SMALL: dict[str, dict[str, Any]] = {"rgdn": {"features": 6, "steps": 4}}
+SMALL: dict[str, dict[str, Any]] = {
+    "rgdn": {"features": 6, "steps": 4},
+    "bm3d": {"radius": 5, "first": 8, "second": 8},
+}
 """Settings that make a method quick; whatever is not here runs with its own."""
 
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"

@@ -1,0 +1,49 @@
+r"""BM3D (Dabov et al. 2007): noise and nothing else, removed by filtering stacks of similar patches together.
+
+y = x + n,      x = two stages of `acutance.priors.block_matching` at the noise level sigma
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from acutance.errors import ConfigError
+from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise import noise_level
+from acutance.priors.block_matching import BlockMatching, denoise
+from acutance.problem import Observer, Problem, Result, direct_result
+
+
+@dataclass(frozen=True)
+class Bm3d(BlockMatching):
+    """The denoiser as a method; direct, no iterations. Its settings are those of `BlockMatching`."""
+
+    @torch.no_grad()
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`. An unknown sigma is estimated.
+
+        Raises:
+            ConfigError: the problem has a blur.
+        """
+        if problem.blur is not None:
+            raise ConfigError("bm3d removes noise; leave the kernel out, or use pnp to deblur with it")
+        y = problem.observed
+        sigma = noise_level(y) if problem.sigma is None else problem.sigma
+        return direct_result(problem, denoise(y, sigma, self))
+
+
+def build(**settings: Any) -> Bm3d:
+    """BM3D; its settings are `step`, `radius`, `threshold`, `first`, `second` and `separate`."""
+    return configure(Bm3d, "bm3d", settings)
+
+
+SPEC = MethodSpec(
+    name="bm3d",
+    summary="removes noise by filtering similar patches together, no blur; wants the noise level",
+    reference="dabov2007bm3d",
+    build=build,
+    needs=Needs(kernel=False, sigma=True),
+)
