@@ -1,20 +1,63 @@
-"""Markdown tables from measured rows, with published figures beside them, marked as such."""
+"""Rankings and Markdown tables from measured rows, with published figures beside them, marked as such."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
 from acutance.bench.case import Noise, describe_noise
-from acutance.bench.published import PUBLISHED
+from acutance.bench.published import PUBLISHED, Comparison, comparisons
 from acutance.bench.rows import Row, read_rows
 from acutance.bench.suites import SUITES
+from acutance.bench.timing import FILE as TIMES_FILE
 from acutance.errors import DataError
 
 SHOWN_STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
 BLURRED = "*blurred input*"
 OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
+Name = tuple[str, str | None]
+"""What tells methods apart: label and version of the weights."""
+
+_PLACE = re.compile(r"<!-- bench(?: ([\w-]+))? -->.*?<!-- /bench -->", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A method at one noise level.
+
+    Args:
+        name: label and weights. rank: from 1; None: not every case was measured, so it has none.
+        psnr, ssim: means over its own cases. cases: how many of them. failed: restored to no finite picture.
+        gap: mean PSNR less that of the best ranked method on the same cases; None: there is none.
+    """
+
+    name: Name
+    rank: int | None
+    psnr: float
+    ssim: float
+    cases: int
+    failed: int
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The methods at one noise level, best first; the unranked behind.
+
+    Args:
+        noise: the level. cases: on which the ranked were compared, which is all that anybody has (`whole`), or those
+            that everybody has, where nobody has all. blurred: mean PSNR of the blurred pictures on them.
+    """
+
+    noise: Noise
+    standings: tuple[Standing, ...]
+    cases: int
+    whole: bool
+    blurred: float
 
 
 def report(folder: Path) -> str:
@@ -23,10 +66,24 @@ def report(folder: Path) -> str:
     Raises:
         DataError: there is none.
     """
-    files = sorted(folder.glob("*.jsonl"))
-    if not files:
+    return table(row for rows in read_suites(folder).values() for row in rows)
+
+
+def read_suites(folder: Path) -> dict[str, list[Row]]:
+    """The rows of every SUITE.jsonl in a folder, by suite; those of the catalogue first, in its order.
+
+    Raises:
+        DataError: there is none.
+    """
+    files = [file for file in sorted(folder.glob("*.jsonl")) if file.name != TIMES_FILE]
+    suites: dict[str, list[Row]] = {}
+    for file in files:
+        for row in read_rows(file):
+            suites.setdefault(row.suite, []).append(row)
+    if not suites:
         raise DataError(f"no SUITE.jsonl in {folder}; run a suite with --out {folder} first")
-    return table([row for file in files for row in read_rows(file)])
+    order = list(SUITES)
+    return dict(sorted(suites.items(), key=lambda s: (order.index(s[0]) if s[0] in order else len(order), s[0])))
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -38,17 +95,50 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def put_into(page: str, rows: Sequence[Row]) -> str:
-    """A page with the measured means of one suite between its lines ``<!-- bench -->`` and ``<!-- /bench -->``.
+    """A page with short tables of measured means between its lines ``<!-- bench SUITE -->`` and ``<!-- /bench -->``.
+
+    The line ``<!-- bench -->`` stands for the only suite of the rows, or levin32 if there are several.
 
     Raises:
-        DataError: the page has no such lines, or the rows are of several suites.
+        DataError: the page has no such lines, or one of a suite that there are no rows of.
     """
-    before, opening, rest = page.partition(OPENING)
-    _, closing, after = rest.partition(CLOSING)
-    if not opening or not closing or len({row.suite for row in rows}) != 1:
-        raise DataError(f"a page with the lines {OPENING} and {CLOSING}, and the rows of one suite, are needed")
-    noises, methods = _grouped(list(rows))
-    return f"{before}{OPENING}\n{_measured(methods, noises)}\n{CLOSING}{after}"
+    suites: dict[str, list[Row]] = {}
+    for row in rows:
+        suites.setdefault(row.suite, []).append(row)
+
+    def fill(place: re.Match[str]) -> str:
+        suite = place[1] or (next(iter(suites)) if len(suites) == 1 else "levin32")
+        if suite not in suites:
+            raise DataError(f"the page wants a table of {suite}, of which there are no rows; run it with --out first")
+        opening = place[0].partition("-->")[0] + "-->"
+        return f"{opening}\n{short_table(suites[suite])}\n{CLOSING}"
+
+    filled, count = _PLACE.subn(fill, page)
+    if count == 0:
+        raise DataError(f"the page has no lines <!-- bench SUITE --> and {CLOSING} for the tables to stand between")
+    return filled
+
+
+def short_table(rows: Sequence[Row]) -> str:
+    """Markdown: PSNR in dB / SSIM of one suite by noise level, and seconds; best mean first."""
+    noises, methods = grouped(rows)
+    names = display_names(methods)
+    rankings = [ranking(rows, noise) for noise in noises]
+    lines = []
+    for name in overall(rankings):
+        cells = []
+        for place in rankings:
+            found = next((s for s in place.standings if s.name == name), None)
+            text = "–" if found is None else f"{found.psnr:.2f} / {found.ssim:.3f}"
+            if found is not None and found.rank == 1 and len(place.standings) > 1:
+                text = f"**{text}**"
+            if found is not None and found.cases < place.cases:
+                text += f" ({found.cases} of {place.cases} cases)"
+            cells.append(text)
+        weights = f" ({name[1]})" if name[1] and name[1] not in names[name] else ""
+        lines.append([f"{names[name]}{weights}", *cells, f"{median(r.seconds for r in methods[name]):.2f}"])
+    lines.append([BLURRED, *(f"{place.blurred:.2f}" for place in rankings), ""])
+    return markdown(["method", *map(describe_noise, noises), "seconds (median)"], lines)
 
 
 def mean_curve(rows: Sequence[Row]) -> tuple[float, ...]:
@@ -62,8 +152,112 @@ def mean_curve(rows: Sequence[Row]) -> tuple[float, ...]:
     return tuple(fmean(c[min(t, len(c) - 1)] for c in curves) for t in range(longest))
 
 
+def grouped(rows: Iterable[Row]) -> tuple[list[Noise], dict[Name, list[Row]]]:
+    """The noise levels, "as captured" first, and the rows by method in the order of their coming."""
+    methods: dict[Name, list[Row]] = {}
+    for row in rows:
+        methods.setdefault((row.method, row.weights), []).append(row)
+    noises = {row.noise for found in methods.values() for row in found}
+    return sorted(noises, key=lambda n: -1.0 if n is None else n), methods
+
+
+def ranking(rows: Iterable[Row], noise: Noise) -> Ranking:
+    """Methods by mean PSNR at one noise level, those that were measured on every case; the others behind, unranked.
+
+    A case that was restored to no finite picture counts as not measured.
+    """
+    scores: dict[Name, dict[tuple[str, str], Row]] = {}
+    failed: dict[Name, int] = {}
+    blurred: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if row.noise == noise:
+            name = (row.method, row.weights)
+            scores.setdefault(name, {})
+            blurred[row.picture, row.kernel] = row.psnr_blurred
+            if math.isfinite(row.psnr):
+                scores[name][row.picture, row.kernel] = row
+            elif math.isfinite(row.psnr_blurred):  # else nobody knows the truth
+                failed[name] = failed.get(name, 0) + 1
+    wanted = set(blurred)
+    whole = any(wanted <= set(found) for found in scores.values())
+    if not whole:
+        wanted = set.intersection(*(set(found) for found in scores.values())) if scores else set()
+
+    def mean(name: Name, cases: Iterable[tuple[str, str]]) -> float:
+        values = [scores[name][case].psnr for case in sorted(cases)]
+        return fmean(values) if values else math.nan
+
+    ranked = sorted((name for name in scores if wanted and wanted <= set(scores[name])), key=lambda n: -mean(n, wanted))
+    others = sorted((name for name in scores if name not in ranked), key=lambda n: (-len(scores[n]), n[0], n[1] or ""))
+    standings = []
+    for position, name in enumerate([*ranked, *others], 1):
+        found = scores[name]
+        shared = set(found) & set(scores[ranked[0]]) & wanted if ranked else set()
+        used = wanted if name in ranked else set(found)
+        ssims = [found[case].ssim for case in sorted(used) if math.isfinite(found[case].ssim)]
+        standings.append(
+            Standing(
+                name=name,
+                rank=position if name in ranked else None,
+                psnr=mean(name, used),
+                ssim=fmean(ssims) if ssims else math.nan,
+                cases=len(used),
+                failed=failed.get(name, 0),
+                gap=mean(name, shared) - mean(ranked[0], shared) if shared else None,
+            )
+        )
+    shown = wanted or set(blurred)
+    finite = [blurred[case] for case in sorted(shown) if math.isfinite(blurred[case])]
+    return Ranking(noise, tuple(standings), len(shown), whole, fmean(finite) if finite else math.nan)
+
+
+def overall(rankings: Sequence[Ranking]) -> list[Name]:
+    """All methods, best first: ranked at the most levels, then by the mean of their PSNRs there."""
+    found: dict[Name, list[float]] = {}
+    for place in rankings:
+        for standing in place.standings:
+            values = found.setdefault(standing.name, [])
+            if standing.rank is not None:
+                values.append(standing.psnr)
+    return sorted(found, key=lambda n: (-len(found[n]), -fmean(found[n]) if found[n] else 0.0, n[0], n[1] or ""))
+
+
+def display_names(methods: Iterable[Name]) -> dict[Name, str]:
+    """Labels, with the weights where a label alone is not clear."""
+    names = list(methods)
+    labels = [label for label, _ in names]
+    return {
+        (label, weights): f"{label} ({weights or 'no weights'})" if labels.count(label) > 1 else label
+        for label, weights in names
+    }
+
+
+def compared(suite: str, rows: Sequence[Row]) -> list[Comparison]:
+    """Measured means beside the published figures that they compare with."""
+    means = {}
+    for noise in grouped(rows)[0]:
+        for s in ranking(rows, noise).standings:
+            if s.cases:
+                means[(*s.name, noise)] = (s.psnr, s.cases)
+    return comparisons(suite, means)
+
+
+def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, lines)])
+
+
+def distinct(values: Iterable[str]) -> str:
+    """Every value once, with commas."""
+    return ", ".join(dict.fromkeys(values))
+
+
 def _suite(name: str, rows: list[Row]) -> str:
-    noises, methods = _grouped(rows)
+    noises, methods = grouped(rows)
     parts = [f"## {name}", "**Measured** (mean PSNR in dB / SSIM)", _measured(methods, noises)]
     suite = SUITES.get(name)
     if suite is not None:
@@ -71,25 +265,20 @@ def _suite(name: str, rows: list[Row]) -> str:
     curves = _curves(methods, noises)
     if curves:
         parts += ["**Measured** mean PSNR in dB after each step", curves]
-    parts.append(f"Revision {_all(r.revision for r in rows)}; {_all(r.hardware for r in rows)}.")
+    parts.append(f"Revision {distinct(r.revision for r in rows)}; {distinct(r.hardware for r in rows)}.")
     published = _published(name, noises)
     if published:
         parts += [
             "**Published, not measured here** (mean PSNR in dB; compares only as far as the protocols agree)",
             published,
         ]
+    beside = _compared(compared(name, rows))
+    if beside:
+        parts += ["**Published against measured** (mean PSNR in dB; measured less published)", beside]
     return "\n\n".join(parts)
 
 
-def _grouped(rows: list[Row]) -> tuple[list[Noise], dict[tuple[str, str | None], list[Row]]]:
-    noises = sorted({row.noise for row in rows}, key=lambda n: -1.0 if n is None else n)
-    methods: dict[tuple[str, str | None], list[Row]] = {}
-    for row in rows:
-        methods.setdefault((row.method, row.weights), []).append(row)
-    return noises, methods
-
-
-def _measured(methods: dict[tuple[str, str | None], list[Row]], noises: list[Noise]) -> str:
+def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
     head = ["method", "weights", *map(describe_noise, noises), "seconds (median)", "peak MB", "cases"]
     cases = {(r.picture, r.kernel, r.noise): r.psnr_blurred for rows in methods.values() for r in rows}
     blurred = [fmean(v for (_, _, n), v in cases.items() if n == noise) for noise in noises]
@@ -111,10 +300,10 @@ def _measured(methods: dict[tuple[str, str | None], list[Row]], noises: list[Noi
                 str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts)),
             ]
         )
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
-def _curves(methods: dict[tuple[str, str | None], list[Row]], noises: list[Noise]) -> str:
+def _curves(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
     found = []
     for (method, weights), rows in methods.items():
         for noise in noises:
@@ -124,24 +313,41 @@ def _curves(methods: dict[tuple[str, str | None], list[Row]], noises: list[Noise
     longest = max((len(curve) for *_, curve in found), default=0)
     steps = sorted({t for t in SHOWN_STEPS if t <= longest} | ({longest} if longest else set()))
     lines = [[*words, *(f"{c[t - 1]:.2f}" if t <= len(c) else "–" for t in steps)] for *words, c in found]
-    return _markdown(["method", "weights", "noise", *map(str, steps)], lines) if lines else ""
+    return markdown(["method", "weights", "noise", *map(str, steps)], lines) if lines else ""
 
 
-def _published(suite: str, noises: list[Noise]) -> str:
+def _published(suite: str, noises: Sequence[Noise]) -> str:
     lines = []
     for each in PUBLISHED:
         if each.suite == suite and any(noise in each.psnr for noise in noises):
             cells = [each.psnr.get(noise, "–") for noise in noises]
             lines.append([each.method, f"[{each.source}]", *cells, each.note])
-    return _markdown(["method", "source", *map(describe_noise, noises), "note"], lines) if lines else ""
+    return markdown(["method", "source", *map(describe_noise, noises), "note"], lines) if lines else ""
 
 
-def _markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+def _compared(found: Sequence[Comparison]) -> str:
+    lines = [
+        [
+            c.method if c.weights is None else f"{c.method} ({c.weights})",
+            describe_noise(c.noise),
+            f"{c.measured:.2f}",
+            f"{c.published.method} {c.figure} [{c.published.source}]",
+            difference(c),
+            "; ".join(c.differences) or "none known",
+        ]
+        for c in found
+    ]
+    return (
+        markdown(["ours", "noise", "measured", "published", "difference", "the protocols differ"], lines)
+        if lines
+        else ""
+    )
 
-    return "\n".join([line(head), line(["---"] * len(head)), *map(line, lines)])
 
-
-def _all(values: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(values))
+def difference(comparison: Comparison) -> str:
+    """Measured less published: "+0.21", "≈ −2.4" where a digit is illegible, "–" where too many are."""
+    value = comparison.difference
+    if value is None:
+        return "–"
+    text = f"{abs(value):.{1 if comparison.rough else 2}f}"
+    return f"{'≈ ' if comparison.rough else ''}{'−' if value < 0 else '+'}{text}"

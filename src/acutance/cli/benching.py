@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from acutance.bench.case import Suite
-from acutance.bench.report import put_into, report, table
-from acutance.bench.rows import Row, read_rows
+from acutance.bench.report import put_into, read_suites, report, table
+from acutance.bench.report_html import write_page
+from acutance.bench.rows import Row
 from acutance.bench.run import run
 from acutance.bench.suites import SUITES
 from acutance.cli.console import escape, out, parse_level, progress_bar, say
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, DataError
+from acutance.images import write_atomically
 
 app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True)
 
@@ -76,9 +78,18 @@ for _suite in SUITES.values():
 @app.command("report")
 def report_command(
     folder: Annotated[Path, typer.Argument(help="Folder with the rows of suites.")],
-    into: Annotated[Path | None, typer.Option(help="Put the table of levin32 into this page, e.g. README.md.")] = None,
+    html: Annotated[Path | None, typer.Option(help="The page; FOLDER/report.html unless said.")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Put short tables between the lines <!-- bench SUITE --> of this page.")
+    ] = None,
 ) -> None:
-    """Print the tables of what was measured, with published figures beside them."""
+    """Print the tables of what was measured, and make a page of HTML of it, with published figures beside them."""
     out.print(report(folder), markup=False)
     if into is not None:
-        into.write_text(put_into(into.read_text(), read_rows(folder / "levin32.jsonl")))
+        rows = [row for found in read_suites(folder).values() for row in found]
+        try:
+            before = into.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"--into {into}: it cannot be read ({type(error).__name__}); give a page of text") from None
+        write_atomically(into, put_into(before, rows).encode(), overwrite=True)
+    say(f"page: {escape(write_page(folder, html))}")

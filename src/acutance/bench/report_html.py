@@ -1,0 +1,399 @@
+"""A report as one page of HTML that needs nothing else: rankings, plots, crops, published figures, provenance.
+
+Labels and files come from outside: the template escapes every one of them, and pictures are decoded and encoded anew.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from statistics import fmean, median
+
+from acutance.bench import report_plots as plots
+from acutance.bench.case import Noise, describe_noise
+from acutance.bench.published import CASES, PUBLISHED, Comparison
+from acutance.bench.report import (
+    Name,
+    Ranking,
+    compared,
+    difference,
+    display_names,
+    distinct,
+    grouped,
+    mean_curve,
+    overall,
+    ranking,
+    read_suites,
+)  # fmt: skip
+from acutance.bench.report_crops import CROP, Strip, strips
+from acutance.bench.rows import Row
+from acutance.bench.suites import SUITES
+from acutance.bench.timing import FILE as TIMES_FILE
+from acutance.bench.timing import Timing, describe, ratio, read_times
+from acutance.errors import MissingExtra
+from acutance.images import write_atomically
+
+TEMPLATE = "report.html.j2"
+CLOSE = 0.05
+"""dB below which the best is not said to be ahead."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: SVG, title and what must be known of it."""
+
+    svg: str
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class BorderLine:
+    """Mean PSNR in dB of the outer 20 pixels and of the rest."""
+
+    title: str
+    noise: str
+    border: float
+    interior: float
+    cases: int
+
+
+@dataclass(frozen=True)
+class PictureTable:
+    """PSNR of every picture at one noise level: (picture, kernel, blurred, values in the order of the titles)."""
+
+    noise: str
+    titles: tuple[str, ...]
+    lines: tuple[tuple[str, str, float, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class SuiteView:
+    """What the page says of one suite, in the order of the page."""
+
+    name: str
+    summary: str
+    lead: str
+    rankings: tuple[Ranking, ...]
+    titles: Mapping[Name, str]
+    plots: tuple[Plot, ...]
+    strips: tuple[Strip, ...]
+    strips_left_out: int
+    comparisons: tuple[Comparison, ...]
+    published: bool
+    border: tuple[BorderLine, ...]
+    pictures: tuple[PictureTable, ...]
+    means: tuple[tuple[str, str, float, float | None, str], ...]
+    protocol: str
+    warnings: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def write_page(folder: Path, file: Path | None = None) -> Path:
+    """The page of a folder of rows, written to FOLDER/report.html or another file, which is replaced.
+
+    Raises:
+        DataError: no rows. MissingExtra: matplotlib or Jinja2 is not installed. OutputError: it cannot be written.
+    """
+    target = folder / "report.html" if file is None else file
+    write_atomically(target, page(folder).encode(), overwrite=True)
+    return target
+
+
+def page(folder: Path) -> str:
+    """The page of a folder of rows: the same rows and pictures make the same bytes.
+
+    Raises:
+        DataError: no rows. MissingExtra: matplotlib or Jinja2 is not installed.
+    """
+    try:
+        import jinja2
+        from markupsafe import Markup, escape
+    except ImportError as error:
+        raise MissingExtra("a report as a page", "bench") from error
+    suites = read_suites(folder)
+    runs = read_times(folder / TIMES_FILE)
+    views = [suite_view(name, rows, runs, folder / "pictures") for name, rows in suites.items()]
+    everything = [row for rows in suites.values() for row in rows]
+
+    def label(text: str) -> Markup:
+        """With places where it may break."""
+        return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[:,])", _printable(text)))
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "noise": _level, "db": _db, "ssim": _ssim, "gain": _gain, "seconds": _seconds, "svg": Markup,
+        "difference": difference, "words": _printable,
+        "label": label,
+    }  # fmt: skip
+    source = (resources.files("acutance.bench") / TEMPLATE).read_text(encoding="utf-8")
+    return environment.from_string(source).render(
+        suites=views,
+        runs=[_RunView(run, describe(run[0]), tuple(ratio(t, run[0]) for t in run)) for run in reversed(runs)],
+        methods=len({row.method for row in everything}),
+        count=len(everything),
+        revisions=distinct(row.revision for row in everything),
+        crop=CROP,
+    )
+
+
+@dataclass(frozen=True)
+class _RunView:
+    timings: Sequence[Timing]
+    description: str
+    ratios: tuple[float, ...]
+
+
+def suite_view(name: str, rows: Sequence[Row], runs: Sequence[Sequence[Timing]], pictures: Path) -> SuiteView:
+    """Everything that the page says of a suite.
+
+    Args:
+        rows: of that suite. runs: of `acutance.bench.times`, perhaps none. pictures: folder, perhaps missing.
+    """
+    noises, methods = grouped(rows)
+    rankings = [ranking(rows, noise) for noise in noises]
+    order = overall(rankings)
+    titles = display_names(order)
+    suite = SUITES.get(name)
+    shown, left_out = strips(pictures / name, rows, order)
+    return SuiteView(
+        name=name,
+        summary="" if suite is None else suite.summary,
+        lead=_lead(rankings, titles),
+        rankings=tuple(rankings),
+        titles=titles,
+        plots=tuple(_plots(rows, rankings, order, titles, runs)),
+        strips=tuple(shown),
+        strips_left_out=left_out,
+        comparisons=tuple(compared(name, rows)),
+        published=any(each.suite == name for each in PUBLISHED),
+        border=tuple(_border(rankings, methods, titles)),
+        pictures=tuple(_picture_table(rows, place.noise, order, titles) for place in rankings),
+        means=tuple(_costs(methods[n], titles[n]) for n in order),
+        protocol="" if suite is None else suite.protocol,
+        warnings=tuple(_warnings(name, rows, rankings, titles)),
+        facts=(
+            ("revision", distinct(row.revision for row in rows)),
+            ("hardware", distinct(row.hardware for row in rows)),
+            ("weights", distinct(row.weights for row in rows if row.weights is not None) or "none"),
+            ("rows", str(len(rows))),
+        ),
+    )
+
+
+def _lead(rankings: Sequence[Ranking], titles: Mapping[Name, str]) -> str:
+    """Who is best where, in a sentence; the same method at levels in a row is named once."""
+    answers: list[tuple[str, list[str]]] = []
+    for place in rankings:
+        ranked = [s for s in place.standings if s.rank is not None]
+        if len(ranked) < 2:
+            continue
+        ahead = ranked[0].psnr - ranked[1].psnr
+        names = titles[ranked[0].name]
+        if ahead < CLOSE:
+            names = f"{names} level with {titles[ranked[1].name]}"
+        where = f"{'' if place.noise is None else 'at '}{_level(place.noise)}"
+        where += f" ({ahead:.2f}\u00a0dB ahead)" if ahead >= CLOSE else ""
+        if answers and answers[-1][0] == names:
+            answers[-1][1].append(where)
+        else:
+            answers.append((names, [where]))
+    if not answers:
+        return ""
+    return f"Best mean PSNR: {'; '.join(f'{names} {_listed(where)}' for names, where in answers)}."
+
+
+def _level(noise: Noise) -> str:
+    """The level with a space that does not break."""
+    return describe_noise(noise).replace(" %", "\u00a0%")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _plots(
+    rows: Sequence[Row],
+    rankings: Sequence[Ranking],
+    order: Sequence[Name],
+    titles: Mapping[Name, str],
+    runs: Sequence[Sequence[Timing]],
+) -> list[Plot]:
+    looks = {name: plots.look(i) for i, name in enumerate(order)}
+    labels = _plot_labels(order, titles)
+    found = []
+    ranked = {place.noise: {s.name: s.psnr for s in place.standings if s.rank is not None} for place in rankings}
+    lines = [
+        plots.Line(labels[n], looks[n], {noise: means[n] for noise, means in ranked.items() if n in means})
+        for n in order
+    ]
+    lines = [line for line in lines if line.psnr]
+    if lines and len(rankings) > 1:
+        blurred = {place.noise: place.blurred for place in rankings}
+        apart = " Pictures as captured stand apart: they are others, scored another way." if None in blurred else ""
+        found.append(
+            Plot(
+                plots.against_noise(lines, blurred),
+                "PSNR against noise",
+                f"Means over the cases of the ranking; methods without a rank at a level are left out there.{apart}",
+            )
+        )
+    noise = _main_level(ranked)
+    means = ranked.get(noise, {})
+    seconds, what, caption = _seconds_of(rows, noise, list(means), runs)
+    points = [plots.Point(labels[n], looks[n], seconds[n], means[n]) for n in order if n in means and n in seconds]
+    if len(points) > 1:
+        found.append(Plot(plots.against_seconds(points, noise=noise, what=what), "PSNR against time", caption))
+    curves = []
+    for n in order:
+        curve = mean_curve([r for r in rows if (r.method, r.weights) == n and r.noise == noise])
+        if len(curve) > 1 and all(map(math.isfinite, curve)):
+            curves.append((labels[n], looks[n], curve))
+    if curves:
+        caption = "Means over the rows that have a curve; one that ended early keeps its last value."
+        found.append(Plot(plots.against_steps(curves, noise=noise), "PSNR after each step", caption))
+    return found
+
+
+def _main_level(ranked: Mapping[Noise, Mapping[Name, float]]) -> Noise:
+    """Where most methods have a rank; 1 % before others."""
+    return max(ranked, key=lambda n: (len(ranked[n]), n == 0.01, n is not None, -(n or 0)))
+
+
+def _seconds_of(
+    rows: Sequence[Row], noise: Noise, names: Sequence[Name], runs: Sequence[Sequence[Timing]]
+) -> tuple[dict[Name, float], str, str]:
+    """Seconds by method, the name of the axis, and where they come from."""
+    dashed = " The dashed line joins those that none beats in both: what to take for a given time."
+    best: Mapping[Name, float] = {}
+    used: Sequence[Timing] = ()
+    for run in runs:
+        here = {(t.method, t.weights): t.median for t in run if (t.method, t.weights) in names}
+        if len(here) >= max(2, len(best)):
+            best, used = here, run
+    if used:
+        t = used[0]
+        kind = "grey" if t.channels == 1 else "colour"
+        missing = len(names) - len(best)
+        left_out = f" {missing} of {len(names)} methods were not timed and are left out." if missing else ""
+        return (
+            dict(best),
+            f"seconds for a picture of {t.width}×{t.height}, {kind} (log scale)",
+            f"Medians of {len(t.seconds)} rounds side by side in one process, {t.hardware}.{left_out}{dashed}",
+        )
+    medians = {
+        n: median(r.seconds for r in rows if (r.method, r.weights) == n and r.noise == noise and r.seconds > 0)
+        for n in names
+        if any((r.method, r.weights) == n and r.noise == noise and r.seconds > 0 for r in rows)
+    }
+    note = "Medians over the rows of the benchmark, not measured side by side: only large differences count."
+    return medians, "seconds for a picture of the set, median (log scale)", note + dashed
+
+
+def _plot_labels(order: Sequence[Name], titles: Mapping[Name, str]) -> dict[Name, str]:
+    """Names without settings where that is clear."""
+    bare = [label.partition(":")[0] for label, _ in order]
+    return {n: _printable(b if bare.count(b) == 1 else titles[n]) for n, b in zip(order, bare, strict=True)}
+
+
+def _border(
+    rankings: Sequence[Ranking], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str]
+) -> list[BorderLine]:
+    found = []
+    for place in rankings:
+        for standing in place.standings:
+            pairs = [
+                (border, interior)
+                for row in methods[standing.name]
+                if row.noise == place.noise
+                for border, interior in [(getattr(row, "psnr_border", None), getattr(row, "psnr_interior", None))]
+                if border is not None and interior is not None and math.isfinite(border) and math.isfinite(interior)
+            ]
+            if pairs:
+                outer, inner = fmean(p[0] for p in pairs), fmean(p[1] for p in pairs)
+                noise = describe_noise(place.noise)
+                found.append(BorderLine(titles[standing.name], noise, outer, inner, len(pairs)))
+    return found
+
+
+def _picture_table(
+    rows: Sequence[Row], noise: Noise, order: Sequence[Name], titles: Mapping[Name, str]
+) -> PictureTable:
+    here = [row for row in rows if row.noise == noise]
+    names = [n for n in order if any((r.method, r.weights) == n for r in here)]
+    values = {(r.picture, r.kernel, (r.method, r.weights)): r.psnr for r in here}
+    blurred = {(r.picture, r.kernel): r.psnr_blurred for r in here}
+    lines = tuple(
+        (picture, kernel, before, tuple(values.get((picture, kernel, n)) for n in names))
+        for (picture, kernel), before in blurred.items()
+    )
+    return PictureTable(describe_noise(noise), tuple(titles[n] for n in names), lines)
+
+
+def _costs(rows: Sequence[Row], title: str) -> tuple[str, str, float, float | None, str]:
+    """Title, weights, median seconds, peak of memory in MB, steps of a method."""
+    peaks = [r.peak_mb for r in rows if r.peak_mb is not None]
+    steps = sorted(r.steps for r in rows)
+    shown = str(steps[0]) if steps[0] == steps[-1] else f"{steps[0]} to {steps[-1]}, median {median(steps):g}"
+    return title, rows[0].weights or "–", median(r.seconds for r in rows), max(peaks, default=None), shown
+
+
+def _warnings(name: str, rows: Sequence[Row], rankings: Sequence[Ranking], titles: Mapping[Name, str]) -> list[str]:
+    found = []
+    revisions = list(dict.fromkeys(row.revision for row in rows))
+    machines = list(dict.fromkeys(row.hardware for row in rows))
+    if len(revisions) > 1:
+        found.append(f"The rows come from {len(revisions)} revisions of the source: {', '.join(revisions)}.")
+    if any(r.endswith("-dirty") for r in revisions):
+        found.append("Some rows were measured with uncommitted changes (-dirty): the revision does not say what ran.")
+    if "unknown" in revisions:
+        found.append("Of some rows the revision is unknown.")
+    if len(machines) > 1:
+        found.append(
+            f"The rows come from different machines or settings ({'; '.join(machines)}): seconds do not compare."
+        )
+    for place in rankings:
+        level = describe_noise(place.noise)
+        whole = CASES.get(name)
+        if not place.whole:
+            found.append(f"{level}: no method has every case; ranked on the {place.cases} that all of them have.")
+        elif whole is not None and place.cases < whole:
+            found.append(f"{level}: {place.cases} of the {whole} cases of the set.")
+        for s in place.standings:
+            if s.failed:
+                found.append(f"{level}: {titles[s.name]} gave no finite picture in {s.failed} of {s.cases + s.failed}.")
+    diverged = [row for row in rows if row.outcome == "DIVERGED"]
+    if diverged:
+        found.append(f"{len(diverged)} runs diverged: {distinct(row.method for row in diverged)}.")
+    return found
+
+
+def _db(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.2f}"
+
+
+def _ssim(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _gain(value: float | None) -> str:
+    """With its sign; a true minus."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{abs(value):.2f}"
+    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else f"{value:.1g}"
+
+
+def _printable(text: object) -> str:
+    """Characters that would hide or turn what follows become visible."""
+    return "".join(c if c.isprintable() or c == "\u00a0" else "�" for c in str(text))
