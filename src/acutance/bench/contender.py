@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import torch
 
+from acutance.bench.peers import PEERS, load_peer
 from acutance.bench.runner import MethodRunner, Runner
-from acutance.errors import ConfigError
-from acutance.methods.spec import find
+from acutance.errors import ConfigError, UnknownMethod
+from acutance.methods.spec import Needs, find
 from acutance.restore import Restorer
 
 Told = Literal["true", "estimated"] | float
@@ -20,10 +21,10 @@ Told = Literal["true", "estimated"] | float
 
 @dataclass(frozen=True)
 class Contender:
-    """A method of the catalogue with settings.
+    """A method of the catalogue, or a peer, with settings.
 
     Args:
-        name: of the catalogue. settings: keyword arguments of `Restorer.load`.
+        name: of the catalogue or of `PEERS`. settings: keyword arguments of `Restorer.load`, or of the peer.
         sigma: which noise level it is told, if it wants one.
 
     Example:
@@ -55,13 +56,13 @@ class Contender:
             if not key or not equals or not value:
                 raise ConfigError(f"{part!r} in {text!r} is no setting; write METHOD:SETTING=VALUE,SETTING=VALUE")
             settings[key] = Path(value) if key == "weights" else _value(value)
-        spec = find(name.strip())
+        known, needs = _needs(name.strip())
         told: Told = "true"
         if "sigma" in settings:
             told = _told(settings.pop("sigma"), text)
-            if told != "true" and not spec.needs.sigma:
-                raise ConfigError(f"{spec.name} is told no noise level; leave out sigma in {text!r}")
-        return Contender(spec.name, settings, told)
+            if told != "true" and not needs.sigma:
+                raise ConfigError(f"{known} is told no noise level; leave out sigma in {text!r}")
+        return Contender(known, settings, told)
 
     @property
     def label(self) -> str:
@@ -82,7 +83,20 @@ class Contender:
 
     def load(self, device: torch.device | str) -> Runner:
         """The method, ready to run."""
+        if self.name in PEERS:
+            return load_peer(self.name, self.settings)
         return MethodRunner(Restorer.load(self.name, **{"device": device, **self.settings}))
+
+
+def _needs(name: str) -> tuple[str, Needs]:
+    """The proper name of a method or a peer, and what it is to be told."""
+    if name in PEERS:
+        return name, PEERS[name].needs
+    try:
+        spec = find(name)
+    except UnknownMethod as error:
+        raise UnknownMethod(f"{error}; and, in the benchmark, {', '.join(PEERS)}") from None
+    return spec.name, spec.needs
 
 
 def _told(value: object, text: str) -> Told:

@@ -13,7 +13,7 @@ import torch
 import typer
 
 from acutance import __version__
-from acutance.cli import benching, measuring, restoring, training
+from acutance.cli import benching, measuring, restoring, training, tuning
 from acutance.cli.console import out, say
 from acutance.errors import AcutanceError
 from acutance.methods.spec import catalogue
@@ -29,8 +29,9 @@ app = typer.Typer(
 app.command("restore")(restoring.restore)
 app.command("train")(training.train)
 app.command("publish")(training.publish)
-for _measure in (measuring.speed, measuring.size, measuring.sheet, measuring.operators):
+for _measure in (measuring.speed, measuring.size, measuring.sheet, measuring.operators, measuring.times):
     benching.app.command(_measure.__name__)(_measure)
+benching.app.command("tune")(tuning.tune)
 app.add_typer(benching.app, name="bench")
 
 
