@@ -111,8 +111,12 @@ def append_times(folder: Path, found: Sequence[Timing]) -> Path:
     file = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write("".join(f"{t.to_json()}\n" for t in found))
+        with file.open("a+b") as stream:
+            if stream.tell() > 0:
+                stream.seek(-1, 2)
+                if stream.read(1) != b"\n":  # a line that was cut off stays one line
+                    stream.write(b"\n")
+            stream.write("".join(f"{t.to_json()}\n" for t in found).encode())
     except OSError as error:
         raise OutputError(f"cannot write {file}: {error.strerror or error}; give another --out") from error
     return file

@@ -1,4 +1,4 @@
-"""`acutance bench speed`, `size`, `sheet` and `operators`: thin commands over `acutance.bench`."""
+"""`acutance bench speed`, `size`, `sheet`, `operators` and `times`: thin commands over `acutance.bench`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from acutance.bench.contender import Contender
 from acutance.bench.operators import LARGEST, adjoint_errors, operators_table, worst
 from acutance.bench.sheet import SHEETS, Entry, sheet_table, write_sheet
 from acutance.bench.sheet import sheet as make_sheet
 from acutance.bench.size import Task, measure, size_table
 from acutance.bench.speed import Speed, compare, speed_table
+from acutance.bench.times import make_scene
+from acutance.bench.times import times as measure_times
+from acutance.bench.timing import append_times, times_table
 from acutance.cli.console import escape, out, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.frame import TILE
@@ -92,6 +96,56 @@ def operators() -> None:
     out.print(operators_table(found), markup=False)
     if not worst(found) < LARGEST:
         raise typer.Exit(1)
+
+
+def times(
+    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,rgdn",
+    against: Annotated[str | None, typer.Option(help="Whose time the others are compared with; the first.")] = None,
+    side: Annotated[int, typer.Option("--size", help="Side of the picture, pixels.")] = 512,
+    channels: Annotated[int, typer.Option(help="1: grey, 3: colour.")] = 1,
+    kernel: Annotated[int, typer.Option(help="Side of the camera-shake kernel, pixels, odd.")] = 25,
+    noise: Annotated[float, typer.Option(help="In percent of the range.")] = 1.0,
+    runs: Annotated[int, typer.Option(min=1, help="Rounds, after one to warm up.")] = 5,
+    photograph: Annotated[Path | None, typer.Option(help="A sharp picture instead of the made one.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", help="Folder; rows are added to its times.jsonl.")] = None,
+    device: Annotated[str, typer.Option()] = "auto",
+    threads: Threads = None,
+) -> None:
+    """Measure seconds and PSNR of methods side by side: one picture, one process, in turn."""
+    contenders = [Contender.parse(text) for text in split_methods(methods)]
+    reference = None if against is None else Contender.parse(against).label
+    if reference is not None and reference not in (c.label for c in contenders):
+        raise ConfigError(f"--against {against}: give one of {', '.join(c.label for c in contenders)}")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    scene = make_scene(side, channels=channels, kernel=kernel, noise=noise / 100, photograph=photograph)
+    with progress_bar() as bar:
+        bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
+        task = bar.add_task("", total=len(contenders) * (runs + 1))
+        found = measure_times(
+            scene, contenders, runs=runs, device=device,
+            on_round=lambda label, _: bar.update(task, advance=1, description=escape(label)),
+        )  # fmt: skip
+    out.print(times_table(found, reference), markup=False)
+    if output is not None:
+        say(f"rows: {escape(append_times(output, found))}")
+
+
+def split_methods(text: str) -> list[str]:
+    """Methods separated by commas or spaces; settings, NAME=VALUE, belong to the method before them.
+
+    Example:
+        >>> split_methods("a,b:x=1,y=2,c d:z=3")
+        ['a', 'b:x=1,y=2', 'c', 'd:z=3']
+    """
+    found: list[str] = []
+    for part in filter(None, text.replace(" ", ",").split(",")):
+        is_setting = "=" in part and ":" not in part.partition("=")[0]
+        if is_setting and found:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
 
 
 def _size(text: str) -> tuple[int, int, int]:
