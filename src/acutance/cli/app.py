@@ -29,7 +29,14 @@ app = typer.Typer(
 app.command("restore")(restoring.restore)
 app.command("train")(training.train)
 app.command("publish")(training.publish)
-for _measure in (measuring.speed, measuring.size, measuring.sheet, measuring.operators, measuring.times):
+for _measure in (
+    measuring.speed,
+    measuring.size,
+    measuring.sheet,
+    measuring.operators,
+    measuring.noise,
+    measuring.times,
+):
     benching.app.command(_measure.__name__)(_measure)
 benching.app.command("tune")(tuning.tune)
 app.add_typer(benching.app, name="bench")

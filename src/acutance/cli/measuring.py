@@ -1,4 +1,4 @@
-"""`acutance bench speed`, `size`, `sheet`, `operators` and `times`: thin commands over `acutance.bench`."""
+"""`acutance bench speed`, `size`, `sheet`, `operators`, `noise` and `times`: thin commands over `acutance.bench`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
+from acutance.bench.noise_levels import noise_table, real_levels, synthetic_levels
 from acutance.bench.operators import LARGEST, adjoint_errors, operators_table, worst
 from acutance.bench.sheet import SHEETS, Entry, sheet_table, write_sheet
 from acutance.bench.sheet import sheet as make_sheet
@@ -96,6 +98,19 @@ def operators() -> None:
     out.print(operators_table(found), markup=False)
     if not worst(found) < LARGEST:
         raise typer.Exit(1)
+
+
+def noise(
+    photographs: Annotated[Path | None, typer.Option(help="Folder of sharp photographs; some are held out.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Crops of the photographs.")] = 12,
+    wavelets: Annotated[bool, typer.Option(help="Compare with scikit-image's estimate_sigma.")] = False,
+) -> None:
+    """Measure the estimate of the noise level on photographs with known noise and on real noisy pairs."""
+    found = list(synthetic_levels(photographs, limit=limit, wavelets=wavelets)) if photographs is not None else []
+    if photographs is None or data is not None:
+        found += real_levels(bench_folder(data), wavelets=wavelets)
+    out.print(noise_table(found), markup=False, soft_wrap=True)
 
 
 def times(
