@@ -25,7 +25,11 @@ def scene(size: int, seed: int, channels: int = 1) -> Tensor:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """DATA/bench/levin32.npz, set12/ (3 pictures), bsd68/ (10), kodak24/ (1, 2, 10)."""
+    """All the test sets in small.
+
+    levin32.npz, levin32_kernels/ (2 methods, 3 files), set12/ (3 pictures), bsd68/ (10), kodak24/ (1, 2, 10),
+    lai/sharp (3 pictures of 2 classes), lai/kernels (2), lai/real (3), lai/real_kernels (4), kohler/ (2).
+    """
     root = tmp_path_factory.mktemp("data")
     bench = root / "bench"
     arrays: dict[str, np.ndarray] = {}
@@ -53,4 +57,39 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed, picture in enumerate(pictures):
             pixels = (scene(40, 10 + seed, channels)[0] * 255).round().byte().permute(1, 2, 0).squeeze(-1).numpy()
             Image.fromarray(pixels).save(bench / name / f"{picture}.png")
+    _estimated_kernels(bench, arrays)
+    _lai_and_kohler(bench)
     return root
+
+
+def save(pixels: Tensor, file: Path) -> None:
+    """(1, C, H, W) in [0, 1] as 8 bits."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((pixels[0] * 255).round().byte().permute(1, 2, 0).squeeze(-1).numpy()).save(file)
+
+
+def _estimated_kernels(bench: Path, arrays: dict[str, np.ndarray]) -> None:
+    """The true ones, in 29 x 29 and off the centre by a few pixels, as the published ones are."""
+    for method, i, j in (("early_2006", 1, 2), ("early_2006", 3, 1), ("late_2016", 1, 2)):
+        kernel = torch.zeros(1, 1, 29, 29)
+        kernel[..., 14:21, 13:20] = torch.from_numpy(arrays[f"kernel_{i}_{j}"]).float()
+        save(kernel / kernel.max(), bench / "levin32_kernels" / method / f"k_{j}_im_{i}_{method}.png")
+
+
+def _lai_and_kohler(bench: Path) -> None:
+    line = torch.zeros(1, 1, 9, 9)
+    line[..., 4, 1:8] = 1
+    hook = line.clone()
+    hook[..., 1:4, 1] = 1
+    for n, kernel in enumerate((line, hook), 1):
+        save(kernel.expand(1, 3, -1, -1), bench / "lai" / "kernels" / f"kernel_{n:02}.png")
+    for seed, name in enumerate(("natural_01", "saturated_01", "saturated_02")):
+        save((1.3 * scene(64, 30 + seed, 3)).clamp_max(1), bench / "lai" / "sharp" / f"{name}.png")
+    blurred = Blur(hook.double() / hook.sum(), "circular").forward(scene(270, 40, 3))
+    for name in ("car", "car_house", "dog"):
+        save(blurred, bench / "lai" / "real" / f"{name}.jpg")
+    for name in ("car_09_cho", "car_10_xu", "car_house_10_xu", "nobody_10_xu"):
+        save(hook, bench / "lai" / "real_kernels" / f"{name}_psf.png")
+    for name in ("Blurry1_1", "Blurry1_4"):
+        save(blurred, bench / "kohler" / f"{name}.png")
+        save(hook, bench / "kohler" / f"{name}_kernel.png")

@@ -12,6 +12,7 @@ import torch
 
 from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
+from acutance.bench.gallery import place
 from acutance.bench.published import PUBLISHED, Published
 from acutance.bench.report import BLURRED, mean_curve, report, table
 from acutance.bench.rows import Row, append_rows, read_rows
@@ -19,7 +20,8 @@ from acutance.bench.run import run, steps_curve
 from acutance.bench.runner import MethodRunner
 from acutance.bench.suites import find_suite
 from acutance.bench.work import measure, threads_each
-from acutance.errors import ConfigError, DataError, UnknownMethod, WeightsError
+from acutance.errors import ConfigError, DataError, OutputError, UnknownMethod, WeightsError
+from acutance.images import read_image
 from acutance.methods.rgdn import Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs
 from acutance.metrics import psnr
@@ -202,6 +204,90 @@ def test_rows_survive_the_file_and_a_crash(data: Path, tmp_path: Path, caplog: p
     with pytest.raises(DataError, match="line 1 is no benchmark result"):
         read_rows(file)
     assert read_rows(tmp_path / "missing.jsonl") == []
+
+
+def test_rows_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """A row as it was before border, interior and sparsity."""
+    old = {
+        "suite": "set12", "method": "wiener", "picture": "01", "kernel": "1", "noise": 0.01, "psnr": 28.1, "ssim": 0.8,
+        "psnr_blurred": 22.0, "seconds": 0.1, "steps": 1, "outcome": "CONVERGED", "peak_mb": 300.0, "weights": None,
+        "revision": "abc1234", "hardware": "cpu", "curve": None,
+    }  # fmt: skip
+    (tmp_path / "set12.jsonl").write_text(json.dumps(old) + "\n")
+    (row,) = read_rows(tmp_path / "set12.jsonl")
+    assert (row.psnr, row.psnr_border, row.sparsity) == (28.1, None, None)
+    del old["steps"]
+    (tmp_path / "set12.jsonl").write_text(json.dumps(old) + "\n")
+    with pytest.raises(DataError, match="line 1"):
+        read_rows(tmp_path / "set12.jsonl")
+
+
+def test_border_and_interior_of_whole_pictures(data: Path) -> None:
+    synthetic, captured = run("levin32", ["wiener"], data=data, noises=[0.01, None], limit=1)
+    assert captured.psnr_border is None
+    assert synthetic.psnr_border is not None
+    assert synthetic.psnr_interior is not None
+    low, high = sorted((synthetic.psnr_border, synthetic.psnr_interior))
+    assert low < synthetic.psnr < high
+
+
+def test_without_a_truth(data: Path, tmp_path: Path) -> None:
+    rows = run("kohler", ["wiener", "rgdn:steps=1"], data=data, out=tmp_path, curve=True, device="cpu")
+    assert [np.isnan([r.psnr, r.ssim, r.psnr_blurred]).all() for r in rows] == [True] * 4
+    for row in rows:
+        assert row.sparsity is not None
+        assert row.sparsity_blurred is not None
+        assert 0 < row.sparsity < 1
+        assert row.sparsity != row.sparsity_blurred
+    assert [row.curve for row in rows] == [None, ()] * 2
+    plans: list[int] = []
+    again = run(
+        "kohler", ["wiener", "rgdn:steps=1"], data=data, out=tmp_path, curve=True, device="cpu", on_plan=plans.append
+    )
+    assert plans == [0]
+    assert repr(again) == repr(rows)
+    assert json.loads((tmp_path / "kohler.jsonl").read_text().splitlines()[0])["psnr"] is None
+    text = report(tmp_path)
+    assert "nan" not in text
+    assert f"{rows[0].sparsity_blurred:.3f}" in text
+
+
+def test_pictures_that_are_shown_are_kept(data: Path, tmp_path: Path) -> None:
+    run("set12", ["wiener:strength=2", "wiener"], data=data, noises=[0.025], limit=6, out=tmp_path)
+    shown = [c for c in find_suite("set12").cases(bench_folder(data), [0.025])[:6] if c.shown]
+    assert len(shown) == 1
+    folder = tmp_path / "pictures" / "set12" / "2.5" / f"{shown[0].picture}-{shown[0].kernel_name}"
+    assert folder == place(tmp_path, "set12", 0.025, shown[0].picture, shown[0].kernel_name)
+    names = {"blurred.png", "truth.png", "wiener.png", "wiener_strength=2.png"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert list((tmp_path / "pictures" / "set12" / "2.5").iterdir()) == [folder]
+    content = shown[0].load()
+    torch.testing.assert_close(read_image(folder / "blurred.png").pixels, content.observed)
+    assert content.truth is not None
+    torch.testing.assert_close(read_image(folder / "truth.png").pixels, content.truth, atol=1 / 255, rtol=0)
+    (folder / "wiener.png").unlink()
+    run("set12", ["wiener"], data=data, noises=[0.025], limit=6, out=tmp_path)
+    assert not (folder / "wiener.png").exists()  # pictures come with their row
+    run("levin32_kernels", ["wiener"], data=data, limit=1, out=tmp_path)
+    assert (tmp_path / "pictures" / "levin32_kernels" / "captured" / "1-early_2006_2" / "truth.png").is_file()
+    run("kohler", ["wiener"], data=data, out=tmp_path)
+    assert len(list((tmp_path / "pictures" / "kohler" / "captured").glob("*/wiener.png"))) == 2
+    assert not list((tmp_path / "pictures" / "kohler").rglob("truth.png"))
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "pictures").touch()
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        run("kohler", ["wiener"], data=data, out=tmp_path / "blocked")
+
+
+def test_classes_are_reported_apart(data: Path) -> None:
+    rows = run("lai", ["wiener"], data=data)
+    text = table(rows)
+    natural = [row.psnr for row in rows if row.picture.startswith("natural")]
+    assert f"{sum(natural) / len(natural):.2f}" in text
+    assert "| method | weights | noise | natural | saturated |" in text
+    border = [row.psnr_border for row in rows if row.psnr_border is not None]
+    assert "outer 20 pixels" in text
+    assert f"{sum(border) / len(border):.2f}" in text
 
 
 def test_other_weights_are_another_measurement(data: Path, weights: Path, tmp_path: Path) -> None:

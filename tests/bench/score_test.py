@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from acutance.bench.score import Scoring, aligned, moved_along, score, structural_similarity
+from acutance.bench.score import Scoring, aligned, border_and_interior, moved_along, score, structural_similarity
 from acutance.errors import ConfigError, MissingExtra
 from acutance.metrics import psnr
 
@@ -109,6 +109,17 @@ def test_ssim_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_impossible_protocols_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="border"):
         Scoring(**wrong)
+
+
+def test_the_frame_and_the_rest() -> None:
+    truth = torch.full((1, 1, 60, 50), 0.5)
+    estimate = truth.clone()
+    estimate[..., :20, :] += 0.1
+    outer, inner = border_and_interior(estimate, truth) or (0.0, 0.0)
+    share = 20 * 50 / (60 * 50 - 20 * 10)
+    assert outer == pytest.approx(20 - 10 * np.log10(share), abs=1e-4)
+    assert inner == float("inf")
+    assert border_and_interior(truth[..., :40, :], truth[..., :40, :]) is None
 
 
 def test_too_little_left_is_refused() -> None:

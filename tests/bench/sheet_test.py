@@ -9,25 +9,27 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from acutance.bench.operators import LARGEST, AdjointError, adjoint_errors, operators_table, worst
+from acutance.bench.real import lai_real
+from acutance.bench.score import sparsity
 from acutance.bench.sheet import (
     CELL,
     GAP,
+    columns,
     draw,
     kernel_cell,
-    lai_real,
     most_textured,
     sheet,
     sheet_table,
-    sparsity,
     text_line,
     write_sheet,
 )
 from acutance.bench.speed import leaves
+from acutance.cli.app import app
 from acutance.errors import ConfigError, DataError, OutputError
 from acutance.operators import Blur
-from acutance.restore import Restorer
 from acutance.synth import kernels
 
 
@@ -55,39 +57,55 @@ def test_a_photograph_goes_with_its_first_kernel(photographs: Path) -> None:
 
 
 def test_a_sheet_from_files_to_files(photographs: Path, tmp_path: Path) -> None:
-    restorer = Restorer.load("wiener", device="cpu")
+    methods = columns(["wiener:strength=2", "skimage-wiener"])
     seen: list[str] = []
-    entries = sheet("lai-real", restorer, data=photographs, side=280, on_entry=lambda e: seen.append(e.picture))
+    entries = sheet("lai-real", methods, data=photographs, side=280, on_entry=lambda e: seen.append(e.picture))
     assert seen == ["car.jpg", "car_house.jpg"]
     good, bad = entries
     assert (good.width, good.height, good.cut, good.error) == (270, 280, True, "")
-    assert good.sparsity_restored != good.sparsity_blurred
-    assert bad.error
+    assert [r.method for r in good.results] == ["wiener:strength=2", "skimage-wiener"]
+    for result in good.results:
+        assert result.sparsity != good.sparsity
+        assert 0 < result.fitting_error < 0.05
+    assert "car_house_10_xu_psf.png" in bad.error
     assert not bad.cells
-    picture, record = write_sheet(entries, "lai-real", restorer, tmp_path / "new" / "out")
+    assert not bad.results
+    picture, record = write_sheet(entries, "lai-real", methods, tmp_path / "new" / "out")
     pixels = np.asarray(Image.open(picture))
-    assert pixels.shape[1] == 3 * CELL + 4 * GAP
+    assert pixels.shape[1] == 4 * CELL + 5 * GAP
     assert pixels.shape[0] > CELL
     content = json.loads(record.read_text())
     assert [e["picture"] for e in content["entries"]] == ["car.jpg", "car_house.jpg"]
+    assert [m["method"] for m in content["methods"]] == ["wiener:strength=2", "skimage-wiener"]
     assert "cells" not in content["entries"][0]
+    assert content["entries"][0]["results"][1]["steps"] == good.results[1].steps
     table = sheet_table(entries)
     assert "| car.jpg | car_09_cho_psf.png | 270x280 (cut) |" in table
-    assert "of 1 photographs" in table
-    assert len(sheet("lai-real", restorer, data=photographs, limit=1)) == 1
+    assert "of 1 photographs by skimage-wiener" in table
+    assert len(sheet("lai-real", methods, data=photographs, limit=1)) == 1
 
 
 def test_doors(photographs: Path, tmp_path: Path) -> None:
-    restorer = Restorer.load("wiener", device="cpu")
-    with pytest.raises(ConfigError, match="lai-real"):
-        sheet("lai", restorer, data=photographs)
+    methods = columns(["wiener"])
+    with pytest.raises(ConfigError, match="lai-real, kohler"):
+        sheet("lai", methods, data=photographs)
     with pytest.raises(ConfigError, match="256"):
-        sheet("lai-real", restorer, data=photographs, side=100)
+        sheet("lai-real", methods, data=photographs, side=100)
+    with pytest.raises(ConfigError, match="none at all"):
+        columns([])
     with pytest.raises(DataError, match="real_kernels"):
-        sheet("lai-real", restorer, data=tmp_path)
+        sheet("lai-real", methods, data=tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        write_sheet([], "lai-real", restorer, tmp_path / "file")
+        write_sheet([], "lai-real", methods, tmp_path / "file")
+
+
+def test_the_command(data: Path, tmp_path: Path) -> None:
+    words = ["bench", "sheet", "kohler", "--methods", "wiener:strength=2,sigma=0.01,skimage-wiener"]
+    result = CliRunner().invoke(app, [*words, f"--data={data}", f"--out={tmp_path}", "--limit=1"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "kohler.png").is_file()
+    assert "| skimage-wiener |" in result.output
 
 
 def test_sparsity_is_lower_for_a_sharp_picture() -> None:
@@ -118,6 +136,7 @@ def test_long_text_is_set_smaller_and_stays_in_its_line() -> None:
     assert text_line("word " * 100, 300).shape[-1] == 300
     assert float(text_line("word", 300).min()) < 0.5
     assert draw([], "title").shape[-1] == 3 * CELL + 4 * GAP
+    assert draw([], "title", 3).shape[-1] == 5 * CELL + 6 * GAP
 
 
 def test_every_adjoint_is_exact() -> None:

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from acutance.bench.case import VARIABLE, Case, Content, Suite, bench_folder
 from acutance.bench.score import score
 from acutance.bench.suites import SUITES, find_suite
 from acutance.bench.synthetic import standard_normal, synthetic_content
-from acutance.errors import ConfigError, DataError
+from acutance.errors import ConfigError, DataError, KernelError
 from acutance.operators import Blur
+from acutance.restore import Restorer
 
 
 def cases(data: Path, name: str, *noises: float | None) -> list[Case]:
@@ -46,6 +49,16 @@ def test_every_suite_describes_and_yields_consistent_cases(suite: Suite, data: P
 
 
 def test_how_many_cases(data: Path) -> None:
+    assert [(c.picture, c.kernel_name) for c in cases(data, "levin32_kernels", None)] == [
+        ("1", "early_2006/2"), ("3", "early_2006/1"), ("1", "late_2016/2"),
+    ]  # fmt: skip
+    assert [(c.picture, c.kernel_name) for c in cases(data, "lai", 0.01)][:3] == [
+        ("natural_01", "1"), ("natural_01", "2"), ("saturated_01", "1"),
+    ]  # fmt: skip
+    assert [(c.picture, c.kernel_name) for c in cases(data, "lai-real", None)] == [
+        ("car", "09_cho"), ("car_house", "10_xu"),
+    ]  # fmt: skip
+    assert [c.picture for c in cases(data, "kohler", None)] == ["Blurry1_1", "Blurry1_4"]
     assert len(cases(data, "levin32", None)) == len(cases(data, "levin32", 0.01)) == 32
     assert len(cases(data, "set12", 0.01)) == 3 * 8
     assert [c.kernel_name for c in cases(data, "bsd68", 0.01)] == list("1234567812")
@@ -100,6 +113,64 @@ def test_a_synthetic_case_by_hand() -> None:
     assert float(case.observed.std()) == pytest.approx(0.02, rel=0.03)
     expected = 0.5 + 0.02 * standard_normal("s/p/k/2", (1, 146, 148))
     assert float((case.observed[0] - expected).abs().max()) <= 0.5 / 255 + 1e-6
+
+
+def test_estimated_kernels_are_turned_and_their_place_is_forgiven(data: Path) -> None:
+    """A shift of the kernel moves the estimate the other way; the score is that of the true kernel."""
+    (true,) = (c.load() for c in cases(data, "levin32", None) if (c.picture, c.kernel_name) == ("1", "2"))
+    estimated = cases(data, "levin32_kernels", None)[0].load()
+    assert true.truth is not None
+    assert estimated.kernel is not None
+    assert torch.equal(true.observed, estimated.observed)
+    again = Blur(estimated.kernel, boundary="circular").forward(true.truth)
+    scoring = replace(estimated.scoring, border=25)
+    assert score(again, estimated.observed, scoring).psnr > 45
+    restorer = Restorer.load("wiener", device="cpu")
+    scores = [
+        score(restorer(c.observed, c.kernel, sigma=0.006).image.pixels, true.truth, c.scoring).psnr
+        for c in (true, estimated)
+    ]
+    assert scores[1] == pytest.approx(scores[0], abs=3)  # on 76 pixels the border counts for much
+
+
+def test_highlights_are_clipped_after_the_blur(data: Path) -> None:
+    case = next(c for c in cases(data, "lai", 0.01) if c.picture == "saturated_01")
+    content = case.load()
+    assert content.truth is not None
+    assert float(content.truth.max()) == float(content.observed.max()) == 1
+    assert content.observed.shape == (1, 3, 56, 56)
+    suite = find_suite("lai")
+    assert suite.classes is not None
+    assert [suite.classes(name) for name in ("natural_01", "night_sky_02")] == ["natural", "night_sky"]
+
+
+@pytest.mark.parametrize("name", ["lai-real", "kohler"])
+def test_real_photographs_have_no_truth_and_a_kernel_that_fits(name: str, data: Path) -> None:
+    content = cases(data, name, None)[0].load()
+    assert content.truth is None
+    assert content.sigma is None
+    assert content.observed.shape == (1, 3, 270, 270)
+    assert content.kernel is not None
+    with pytest.raises(ConfigError, match="as captured"):
+        cases(data, name, 0.01)
+
+
+def test_wrong_files_are_named(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "bench", tmp_path / "bench")
+    bench = tmp_path / "bench"
+    (bench / "lai" / "real_kernels" / "car_09_cho_psf.png").write_bytes(b"not a picture")
+    with pytest.raises(KernelError, match=r"car_09_cho_psf\.png"):
+        cases(tmp_path, "lai-real", None)[0].load()
+    black = bench / "levin32_kernels" / "early_2006" / "k_2_im_1_early_2006.png"
+    Image.new("L", (29, 29)).save(black)
+    with pytest.raises(DataError, match="black"):
+        cases(tmp_path, "levin32_kernels", None)[0].load()
+    Image.new("RGB", (29, 29)).save(bench / "lai" / "kernels" / "kernel_01.png")
+    with pytest.raises(DataError, match="black"):
+        cases(tmp_path, "lai", 0.01)[0].load()
+    black.rename(black.with_name("other.png"))
+    with pytest.raises(DataError, match="k_J_im_I"):
+        cases(tmp_path, "levin32_kernels", None)
 
 
 def test_the_folder_is_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ class Suite:
         cases: ``(folder, noises) -> cases``, for each level in a fixed order; nothing but names is read for it, if
             possible. `folder` is what `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError`
             that a level is impossible.
+        classes: name of a picture -> its class, where the pictures are of several, reported apart.
     """
 
     name: str
@@ -75,12 +76,16 @@ class Suite:
     protocol: str
     noises: tuple[Noise, ...]
     cases: Callable[[Path, Sequence[Noise]], Sequence[Case]]
+    classes: Callable[[str], str] | None = None
 
 
-def with_shown(cases: Sequence[Case], count: int = 3) -> list[Case]:
-    """The cases of one level with `count` of them marked as shown: spread evenly, and over kernels by an odd step."""
+def with_shown(cases: Sequence[Case], count: int = 3, *, turn: int = 1) -> list[Case]:
+    """The cases of one level with about `count` of them marked as shown, evenly spread.
+
+    Each mark is moved on by `turn` more than the one before, so that it does not always meet the same kernel.
+    """
     n = len(cases)
-    marked = {min(n - 1, (2 * k + 1) * n // (2 * count) + k) for k in range(count)}
+    marked = {min(n - 1, (2 * k + 1) * n // (2 * count) + turn * k) for k in range(count)} if n > count else range(n)
     return [replace(case, shown=i in marked) for i, case in enumerate(cases)]
 
 

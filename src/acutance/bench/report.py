@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -129,15 +129,15 @@ def short_table(rows: Sequence[Row]) -> str:
         cells = []
         for place in rankings:
             found = next((s for s in place.standings if s.name == name), None)
-            text = "–" if found is None else f"{found.psnr:.2f} / {found.ssim:.3f}"
+            text = "–" if found is None or not found.cases else f"{found.psnr:.2f} / {found.ssim:.3f}"
             if found is not None and found.rank == 1 and len(place.standings) > 1:
                 text = f"**{text}**"
-            if found is not None and found.cases < place.cases:
+            if found is not None and 0 < found.cases < place.cases:
                 text += f" ({found.cases} of {place.cases} cases)"
             cells.append(text)
         weights = f" ({name[1]})" if name[1] and name[1] not in names[name] else ""
         lines.append([f"{names[name]}{weights}", *cells, f"{median(r.seconds for r in methods[name]):.2f}"])
-    lines.append([BLURRED, *(f"{place.blurred:.2f}" for place in rankings), ""])
+    lines.append([BLURRED, *(f"{p.blurred:.2f}" if math.isfinite(p.blurred) else "–" for p in rankings), ""])
     return markdown(["method", *map(describe_noise, noises), "seconds (median)"], lines)
 
 
@@ -258,10 +258,22 @@ def distinct(values: Iterable[str]) -> str:
 
 def _suite(name: str, rows: list[Row]) -> str:
     noises, methods = grouped(rows)
-    parts = [f"## {name}", "**Measured** (mean PSNR in dB / SSIM)", _measured(methods, noises)]
     suite = SUITES.get(name)
+    if all(math.isnan(row.psnr_blurred) for row in rows):  # nobody knows the truth
+        parts = [f"## {name}", "**Measured** (mean sparsity of the gradients; lower is sharper)", _sparsity(methods)]
+    else:
+        parts = [f"## {name}", "**Measured** (mean PSNR in dB / SSIM)", _measured(methods, noises)]
+    classes = _classes(methods, noises, suite.classes) if suite is not None and suite.classes is not None else ""
+    if classes:
+        parts += ["**Measured** mean PSNR in dB by class", classes]
+    border = _border(methods, noises)
+    if border:
+        parts += ["**Measured** mean PSNR in dB of the outer 20 pixels and of the rest", border]
     if suite is not None:
-        parts.append(f"{suite.protocol} Methods that need the noise level were told the true one.")
+        parts.append(
+            f"{suite.protocol} Methods that need the noise level were told the true one where it is known; with "
+            "sigma=estimated nothing, with sigma=LEVEL that level."
+        )
     curves = _curves(methods, noises)
     if curves:
         parts += ["**Measured** mean PSNR in dB after each step", curves]
@@ -281,14 +293,14 @@ def _suite(name: str, rows: list[Row]) -> str:
 def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
     head = ["method", "weights", *map(describe_noise, noises), "seconds (median)", "peak MB", "cases"]
     cases = {(r.picture, r.kernel, r.noise): r.psnr_blurred for rows in methods.values() for r in rows}
-    blurred = [fmean(v for (_, _, n), v in cases.items() if n == noise) for noise in noises]
-    lines = [[BLURRED, "", *(f"{value:.2f}" for value in blurred), "", "", ""]]
+    blurred = [[v for (_, _, n), v in cases.items() if n == noise and math.isfinite(v)] for noise in noises]
+    lines = [[BLURRED, "", *(f"{fmean(values):.2f}" if values else "–" for values in blurred), "", "", ""]]
     for (method, weights), rows in methods.items():
         cells, counts = [], []
         for noise in noises:
             here = [r for r in rows if r.noise == noise]
             counts.append(len(here))
-            cells.append(f"{fmean(r.psnr for r in here):.2f} / {fmean(r.ssim for r in here):.3f}" if here else "–")
+            cells.append(_mean(here))
         peaks = [r.peak_mb for r in rows if r.peak_mb is not None]
         lines.append(
             [
@@ -301,6 +313,62 @@ def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) ->
             ]
         )
     return markdown(head, lines)
+
+
+def _mean(rows: Sequence[Row]) -> str:
+    """PSNR / SSIM over the finite ones, and how many are not; of pictures without a known truth how sharp they are."""
+    good = [row for row in rows if math.isfinite(row.psnr)]
+    if good:
+        failed = sum(math.isfinite(row.psnr_blurred) for row in rows) - len(good)
+        text = f"{fmean(r.psnr for r in good):.2f} / {fmean(r.ssim for r in good):.3f}"
+        return f"{text} ({failed} failed)" if failed > 0 else text
+    scores = [score for row in rows for score in [getattr(row, "sparsity", None)] if score is not None]
+    return f"sparsity {fmean(scores):.3f}" if scores else "–"
+
+
+def _sparsity(methods: Mapping[Name, Sequence[Row]]) -> str:
+    """For a suite without truth: the score that needs no reference, of the blurred pictures and of the restored."""
+    lines = []
+    for (method, weights), rows in methods.items():
+        pairs = [
+            (row.sparsity_blurred, row.sparsity)
+            for row in rows
+            if row.sparsity is not None and row.sparsity_blurred is not None
+        ]
+        if pairs:
+            before, after = (f"{fmean(values):.3f}" for values in zip(*pairs, strict=True))
+            lower = f"{sum(b > a for b, a in pairs)} of {len(pairs)}"
+            lines.append([method, weights or "–", before, after, lower, f"{median(r.seconds for r in rows):.2f}"])
+    return markdown(["method", "weights", "blurred", "restored", "lower in", "seconds (median)"], lines)
+
+
+def _classes(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise], class_of: Callable[[str], str]) -> str:
+    names = sorted({class_of(row.picture) for rows in methods.values() for row in rows})
+    lines = []
+    for (method, weights), rows in methods.items():
+        for noise in noises:
+            found = [[r.psnr for r in rows if r.noise == noise and class_of(r.picture) == name] for name in names]
+            if any(found):
+                cells = [f"{fmean(values):.2f}" if values else "–" for values in found]
+                lines.append([method, weights or "–", describe_noise(noise), *cells])
+    return markdown(["method", "weights", "noise", *names], lines)
+
+
+def _border(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
+    lines = []
+    for (method, weights), rows in methods.items():
+        cells = []
+        for noise in noises:
+            pairs = [
+                (r.psnr_border, r.psnr_interior)
+                for r in rows
+                if r.noise == noise and r.psnr_border is not None and r.psnr_interior is not None
+            ]
+            means = [fmean(values) for values in zip(*pairs, strict=True)]
+            cells.append(f"{means[0]:.2f} / {means[1]:.2f}" if means else "–")
+        if any(cell != "–" for cell in cells):
+            lines.append([method, weights or "–", *cells])
+    return markdown(["method", "weights", *map(describe_noise, noises)], lines) if lines else ""
 
 
 def _curves(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:

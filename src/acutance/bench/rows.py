@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,16 @@ class Row:
     Args:
         suite, picture, kernel, noise: of the case; noise is a fraction of the range, None: as captured.
         method: name and settings, as "rgdn:steps=50"; see `acutance.bench.contender.Contender`.
-        psnr, ssim: of the restored picture; psnr_blurred: of the blurred one, under the same protocol.
+        psnr, ssim: of the restored picture; psnr_blurred: of the blurred one, under the same protocol. Not a number
+            where nobody knows the truth.
         seconds: wall-clock time of the method. steps: behind the result. outcome: name of an `Outcome`.
         peak_mb: most memory held while restoring, 10^6 bytes: of the process on the CPU, of tensors on a GPU; None
             where the system does not tell.
         weights: version of the weights, None for a method without.
         revision: of the source. hardware: what it ran on.
         curve: PSNR after each step, where asked for and the method has steps.
+        psnr_border, psnr_interior: of the outer 20 pixels and of the rest, where the whole picture is scored.
+        sparsity, sparsity_blurred: where nobody knows the truth, see `acutance.bench.score.sparsity`; lower is sharper.
     """
 
     suite: str
@@ -49,6 +52,10 @@ class Row:
     revision: str
     hardware: str
     curve: tuple[float, ...] | None = None
+    psnr_border: float | None = None
+    psnr_interior: float | None = None
+    sparsity: float | None = None
+    sparsity_blurred: float | None = None
 
     @property
     def key(self) -> Key:
@@ -61,6 +68,9 @@ class Row:
 
 
 FIELDS = {f.name for f in fields(Row)}
+OPTIONAL = {f.name for f in fields(Row) if f.default is not MISSING}
+"""What rows of an earlier version may lack."""
+
 NUMBERS = ("psnr", "ssim", "psnr_blurred", "seconds")
 
 
@@ -120,10 +130,10 @@ def _number(value: Any) -> float:
 
 
 def _row(values: Any) -> Row | None:
-    if not isinstance(values, dict) or set(values) != FIELDS:
+    if not isinstance(values, dict) or not FIELDS - OPTIONAL <= set(values) <= FIELDS:
         return None
     try:
-        curve = values["curve"]
+        curve = values.get("curve")
         known = {k: _number(values[k]) for k in NUMBERS}
         return Row(**{**values, **known, "curve": None if curve is None else tuple(_number(v) for v in curve)})
     except (TypeError, ValueError):

@@ -49,7 +49,7 @@ def run(
         limit: at most so many cases of each level.
         out: folder; rows are added to OUT/SUITE.jsonl as they come. What is there already is not measured again (same
             suite, method with settings, picture, kernel, noise and weights, whatever the hardware and revision).
-            None: nothing is written.
+            None: nothing is written. Of a few cases of each level the pictures are kept too, `acutance.bench.gallery`.
         device: for methods that do not set it themselves.
         curve: write down the PSNR after each step of methods that have steps, see `Row.curve`.
         jobs: processes at work, which share the cores; 1: this one alone. Seconds are then those of a busy machine.
@@ -69,7 +69,7 @@ def run(
     require_ssim()
     contenders = tuple(map(Contender.parse, methods))
     cases = _cases(suite, bench_folder(data), suite.noises if noises is None else noises, limit)
-    bench = Bench(Plan(contenders, device, jobs))
+    bench = Bench(Plan(contenders, device, jobs, out))
     file = None if out is None else out / f"{suite.name}.jsonl"
     found: dict[Key, Row] = {} if file is None else {row.key: row for row in read_rows(file)}
     asked = [(_key(case, bench, i), case, i) for case in cases for i in range(len(contenders))]

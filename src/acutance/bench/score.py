@@ -20,6 +20,8 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, MissingExtra
 from acutance.metrics import psnr
+from acutance.operators import gradients
+from acutance.synth.degradation import luma
 from acutance.tensors import crop
 
 
@@ -45,6 +47,9 @@ class Scoring:
             )
 
 
+OUTER = 20
+"""Width of the frame that `border_and_interior` scores apart, pixels."""
+
 WINDOW = 11
 """Side of the window of SSIM."""
 
@@ -69,6 +74,32 @@ def score(estimate: Tensor, truth: Tensor, scoring: Scoring = WHOLE) -> Score:
     """
     estimate, truth, shift = aligned(estimate, truth, scoring)
     return Score(float(psnr(estimate, truth)), structural_similarity(estimate, truth), shift)
+
+
+def border_and_interior(estimate: Tensor, truth: Tensor) -> tuple[float, float] | None:
+    """PSNR in dB of the outer 20 pixels of (1, C, H, W), and of the rest; None if there is no rest."""
+    if min(truth.shape[-2:]) <= 2 * OUTER:
+        return None
+    square = (estimate.double().clamp(0, 1) - truth.double()).square()
+    inner = crop(square, OUTER, OUTER)
+    outer = (square.sum() - inner.sum()) / (square.numel() - inner.numel())
+    return float(-10 * torch.log10(outer.clamp_min(0))), float(-10 * torch.log10(inner.mean()))
+
+
+def sparsity(pixels: Tensor) -> float:
+    r"""A score of (1, C, H, W) that needs no reference; 0 for a picture without any gradient.
+
+    The normalised sparsity of the gradients of the luma (Krishnan et al. 2011),
+
+        s(x) = ||grad x||_1 / ( ||grad x||_2 sqrt(n) ),      in (0, 1],
+
+    lower for a sharp picture of few edges, higher for a blurred or a noisy one. It goes up with noise and ringing.
+    """
+    grey = luma(pixels.double()) if pixels.shape[1] == 3 else pixels.double()
+    rows, cols = gradients(grey[:, :1])
+    values = torch.cat((rows.flatten(), cols.flatten()))
+    root = float(values.norm()) * values.numel() ** 0.5
+    return float(values.abs().sum()) / root if root > 0 else 0.0
 
 
 def aligned(estimate: Tensor, truth: Tensor, scoring: Scoring) -> tuple[Tensor, Tensor, tuple[float, float]]:

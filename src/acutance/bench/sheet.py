@@ -1,11 +1,6 @@
-r"""Real photographs whose truth nobody knows: restored, put side by side for the eye, and scored without a reference.
+"""Real photographs whose truth nobody knows: restored by methods, put side by side for the eye, and scored.
 
-The score is the normalised sparsity of the gradients of the luma (Krishnan et al. 2011),
-
-    s(x) = ||grad x||_1 / ( ||grad x||_2 sqrt(n) ),      in (0, 1],
-
-lower for a sharp picture of few edges, higher for a blurred or a noisy one. It goes up with noise and with ringing; it
-is a hint, and the sheet is what is looked at.
+The score needs no reference, see `acutance.bench.score.sparsity`; it is a hint, and the sheet is what is looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -24,26 +18,45 @@ from PIL import ImageDraw
 from torch import Tensor
 
 from acutance.bench.case import bench_folder
+from acutance.bench.contender import Contender
 from acutance.bench.machine import hardware, revision
-from acutance.errors import AcutanceError, ConfigError, DataError, OutputError
-from acutance.images import Image, read_image, write_image
-from acutance.images.kernel_file import read_kernel
-from acutance.operators import gradients
-from acutance.orientation import Orientation, judge_orientation
-from acutance.restore import Restorer
-from acutance.synth.degradation import luma
-from acutance.tensors import flip
+from acutance.bench.real import REAL, Photograph, centre_cut, load
+from acutance.bench.runner import Runner
+from acutance.bench.score import sparsity
+from acutance.errors import AcutanceError, ConfigError, OutputError
+from acutance.images import Image, write_image
+from acutance.operators import Blur, gradients
 
 CELL, GAP, LINE = 256, 8, 20
 """Side of a cell of the sheet, space between cells, height of the line of text above them; pixels."""
 
+Column = tuple[str, Runner]
+"""A method of the sheet: its label, and itself."""
 
-@dataclass(frozen=True)
-class Photograph:
-    """A picture and the kernel that somebody estimated for it."""
 
-    picture: Path
-    kernel: Path
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """What one method made of a photograph.
+
+    Args:
+        method, weights: label and version. steps, outcome, seconds: see `acutance.bench.runner.Attempt`.
+        fitting_error: root mean square of k * x - y inside the frame, a fraction of the range.
+        sparsity: the score; lower is sharper. cell: (1, 3, CELL, CELL).
+    """
+
+    method: str
+    weights: str | None
+    steps: int
+    outcome: str
+    seconds: float
+    fitting_error: float
+    sparsity: float
+    cell: Tensor = field(repr=False)
+
+    @property
+    def line(self) -> str:
+        """What the sheet says above the cell."""
+        return f"{self.method}: s {self.sparsity:.3f}, misfit {100 * self.fitting_error:.2f} %, {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,68 +66,46 @@ class Entry:
     Args:
         picture, kernel: names of the files. width, height: as restored; cut: whether more was there.
         orientation: what `judge_orientation` says of the kernel; ROTATED: it was turned before it was used.
-        steps, outcome, seconds, fitting_error: see `Restoration`.
-        sparsity_blurred, sparsity_restored: the score, see the module; lower is sharper.
-        region: (x, y) of the cells in what was restored. cells: blurred, restored, kernel, (1, 3, CELL, CELL) each.
-        error: why there is no result; everything after it is empty then.
+        sparsity: the score of the blurred picture. region: (x, y) of the cells in what was restored.
+        results: of each method. cells: blurred and kernel, (1, 3, CELL, CELL) each.
+        error: why there is no result; everything after `kernel` is empty then.
     """
 
     picture: str
     kernel: str
-    width: int
-    height: int
-    cut: bool
-    orientation: str
-    steps: int = 0
-    outcome: str = ""
-    seconds: float = 0.0
-    fitting_error: float = 0.0
-    sparsity_blurred: float = 0.0
-    sparsity_restored: float = 0.0
+    width: int = 0
+    height: int = 0
+    cut: bool = False
+    orientation: str = "UNCLEAR"
+    sparsity: float = 0.0
     region: tuple[int, int] = (0, 0)
+    results: tuple[Restored, ...] = ()
     error: str = ""
     cells: tuple[Tensor, ...] = field(default=(), repr=False)
 
     @property
     def line(self) -> str:
-        """What the sheet says above the cells."""
-        said = self.error or (
-            f"{self.steps} steps, {self.outcome.lower()}, {self.seconds:.1f} s, "
-            f"fitting error {100 * self.fitting_error:.2f} %, "
-            f"sparsity {self.sparsity_blurred:.3f} -> {self.sparsity_restored:.3f}"
-        )
+        """What the sheet says above the row."""
+        said = self.error or f"s {self.sparsity:.3f}"
         return f"{self.picture}, {self.kernel}{', turned' if self.orientation == 'ROTATED' else ''}: {said}"
 
 
-def lai_real(folder: Path) -> list[Photograph]:
-    """The photographs of Lai et al. 2016 with an estimated kernel, NAME_METHOD_psf.png; of several the first by name.
+def columns(methods: Sequence[str], device: torch.device | str = "auto") -> list[Column]:
+    """Methods, ready to run; as "rgdn:steps=50", see `Contender.parse`.
 
     Raises:
-        DataError: there are none.
+        ConfigError: none, or one that takes no kernel; and the reasons of `Contender`.
     """
-    pictures = {p.stem: p for p in sorted((folder / "lai" / "real").glob("*.jpg"))}
-    found: dict[str, Photograph] = {}
-    for kernel in sorted((folder / "lai" / "real_kernels").glob("*_psf.png")):
-        parts = kernel.stem.split("_")
-        names = ("_".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))  # the longest name that there is
-        name = next((n for n in names if n in pictures), None)
-        if name is not None:
-            found.setdefault(name, Photograph(pictures[name], kernel))
-    if not found:
-        raise DataError(
-            f"{folder} has no photographs with kernels; expected are lai/real/NAME.jpg and "
-            "lai/real_kernels/NAME_METHOD_psf.png"
-        )
-    return list(found.values())
-
-
-SHEETS: MappingProxyType[str, Callable[[Path], list[Photograph]]] = MappingProxyType({"lai-real": lai_real})
-"""Every set of real photographs, by name."""
+    found = [(c.label, c.load(device)) for c in map(Contender.parse, methods)]
+    without = [label for label, runner in found if not runner.needs.kernel]
+    if not found or without:
+        raise ConfigError(f"a sheet wants methods that take a kernel, not {', '.join(without) or 'none at all'}")
+    return found
 
 
 def sheet(
     name: str,
-    restorer: Restorer,
+    methods: Sequence[Column],
     *,
     data: Path | None = None,
     limit: int | None = 20,
@@ -124,68 +115,68 @@ def sheet(
     """Restore the photographs of a set.
 
     Args:
-        name: one of `SHEETS`. restorer: of a method that takes a kernel. data: see `acutance.bench.case.bench_folder`.
+        name: one of `REAL`. methods: see `columns`. data: see `acutance.bench.case.bench_folder`.
         limit: at most so many, evenly spread over the set. side: longer pictures are cut, about their centre, to this.
         on_entry: told every entry as it comes.
 
     Raises:
         ConfigError: no such set. DataError: its files are missing.
     """
-    if name not in SHEETS:
-        raise ConfigError(f"there is no sheet {name!r}; there are {', '.join(SHEETS)}")
+    if name not in REAL:
+        raise ConfigError(f"there is no sheet {name!r}; there are {', '.join(REAL)}")
     if side < CELL:
         raise ConfigError(f"side={side}: give at least {CELL} pixels, the side of a cell")
-    photographs = SHEETS[name](bench_folder(data))
+    photographs = REAL[name](bench_folder(data))
     if limit is not None and limit < len(photographs):
         photographs = [photographs[i * len(photographs) // limit] for i in range(limit)]
     entries = []
     for photograph in photographs:
-        entry = restored(photograph, restorer, side=side)
+        entry = restored(photograph, methods, side=side)
         entries.append(entry)
         if on_entry is not None:
             on_entry(entry)
     return entries
 
 
-def restored(photograph: Photograph, restorer: Restorer, *, side: int) -> Entry:
+def restored(photograph: Photograph, methods: Sequence[Column], *, side: int) -> Entry:
     """One photograph; a file that cannot be used becomes an entry that says so."""
-    entry = Entry(photograph.picture.name, photograph.kernel.name, 0, 0, cut=False, orientation="UNCLEAR")
+    entry = Entry(photograph.picture.name, photograph.kernel.name)
     try:
-        whole = read_image(photograph.picture).pixels
-        pixels = centre_cut(whole, side)
-        kernel = read_kernel(photograph.kernel).kernel
-        verdict = judge_orientation(pixels, kernel).orientation
-        if verdict is Orientation.ROTATED:
-            kernel = flip(kernel)
-        done = restorer(pixels, kernel)
+        loaded = load(photograph, side)
+        top, left = most_textured(loaded.pixels)
+        place = (..., slice(top, top + CELL), slice(left, left + CELL))
+        results = tuple(_result(column, loaded.pixels, loaded.kernel, place) for column in methods)
     except AcutanceError as error:
         return replace(entry, error=str(error))
-    result = done.image.pixels.clamp(0, 1)
-    top, left = most_textured(pixels)
     return replace(
         entry,
-        height=pixels.shape[-2],
-        width=pixels.shape[-1],
-        cut=whole.shape != pixels.shape,
-        orientation=verdict.name,
-        steps=done.steps,
-        outcome=done.outcome.name,
-        seconds=round(done.seconds, 2),
-        fitting_error=round(done.fitting_error, 5),
-        sparsity_blurred=round(sparsity(pixels), 4),
-        sparsity_restored=round(sparsity(result), 4),
+        height=loaded.pixels.shape[-2],
+        width=loaded.pixels.shape[-1],
+        cut=loaded.cut,
+        orientation=loaded.orientation.name,
+        sparsity=round(sparsity(loaded.pixels), 4),
         region=(left, top),
-        cells=(*(_cell(z[..., top : top + CELL, left : left + CELL]) for z in (pixels, result)), kernel_cell(kernel)),
+        results=results,
+        cells=(_cell(loaded.pixels[place]), kernel_cell(loaded.kernel)),
     )
 
 
-def sparsity(pixels: Tensor) -> float:
-    """The score of (1, C, H, W), see the module; 0 for a picture without any gradient."""
-    grey = luma(pixels.double()) if pixels.shape[1] == 3 else pixels.double()
-    rows, cols = gradients(grey[:, :1])
-    values = torch.cat((rows.flatten(), cols.flatten()))
-    root = float(values.norm()) * values.numel() ** 0.5
-    return float(values.abs().sum()) / root if root > 0 else 0.0
+def _result(column: Column, pixels: Tensor, kernel: Tensor, place: tuple[object, ...]) -> Restored:
+    label, runner = column
+    attempt = runner(pixels, kernel, None)
+    blur = Blur(kernel.float())
+    misfit = blur.forward(attempt.pixels.float()) - blur.crop(pixels)  # of the part of y that x alone decides
+    shown = attempt.pixels.clamp(0, 1)
+    return Restored(
+        method=label,
+        weights=runner.weights,
+        steps=attempt.steps,
+        outcome=attempt.outcome,
+        seconds=round(attempt.seconds, 2),
+        fitting_error=round(float(misfit.square().mean().sqrt()), 5),
+        sparsity=round(sparsity(shown), 4),
+        cell=_cell(shown[place]),  # type: ignore[index]
+    )
 
 
 def most_textured(pixels: Tensor) -> tuple[int, int]:
@@ -198,14 +189,6 @@ def most_textured(pixels: Tensor) -> tuple[int, int]:
     return 8 * best[0], 8 * best[1]
 
 
-def centre_cut(pixels: Tensor, side: int) -> Tensor:
-    """At most `side` pixels each way, about the centre."""
-    height, width = pixels.shape[-2:]
-    h, w = min(side, height), min(side, width)
-    top, left = (height - h) // 2, (width - w) // 2
-    return pixels[..., top : top + h, left : left + w]
-
-
 def kernel_cell(kernel: Tensor) -> Tensor:
     """The kernel enlarged by whole pixels, its maximum white, in a cell."""
     shown = kernel.float().mean(1, keepdim=True)
@@ -214,17 +197,25 @@ def kernel_cell(kernel: Tensor) -> Tensor:
     return _cell(centre_cut(large, CELL), ground=0.25)
 
 
-def draw(entries: Sequence[Entry], title: str) -> Tensor:
-    """The sheet, (1, 3, H, W): a row of blurred, restored and kernel for each entry, with a line of text above it."""
-    width = 4 * GAP + 3 * CELL
+def draw(entries: Sequence[Entry], title: str, methods: int = 1) -> Tensor:
+    """The sheet, (1, 3, H, W): a row of blurred, each restored and kernel for each entry, lines of text above it."""
+    width = GAP + (methods + 2) * (CELL + GAP)
     rows = [text_line(title, width)]
     for entry in entries:
         rows.append(text_line(entry.line, width))
         if entry.cells:
-            gap = torch.ones(1, 3, CELL, GAP)
-            rows.append(torch.cat([part for cell in entry.cells for part in (gap, cell)] + [gap], -1))
+            blurred, kernel = entry.cells
+            captions = ["blurred", *(result.line for result in entry.results), "kernel"]
+            rows.append(_beside([text_line(text, CELL) for text in captions]))
+            rows.append(_beside([blurred, *(result.cell for result in entry.results), kernel]))
             rows.append(torch.ones(1, 3, GAP, width))
     return torch.cat(rows, -2)
+
+
+def _beside(parts: Sequence[Tensor]) -> Tensor:
+    """(1, 3, h, CELL) each, with gaps."""
+    gap = torch.ones(1, 3, parts[0].shape[-2], GAP)
+    return torch.cat([each for part in parts for each in (gap, part)] + [gap], -1)
 
 
 def text_line(text: str, width: int) -> Tensor:
@@ -238,7 +229,7 @@ def text_line(text: str, width: int) -> Tensor:
     return grey.expand(1, 3, LINE, width)
 
 
-def write_sheet(entries: Sequence[Entry], name: str, restorer: Restorer, folder: Path) -> tuple[Path, Path]:
+def write_sheet(entries: Sequence[Entry], name: str, methods: Sequence[Column], folder: Path) -> tuple[Path, Path]:
     """FOLDER/NAME.png and FOLDER/NAME.json; those that are there are replaced.
 
     Raises:
@@ -249,18 +240,18 @@ def write_sheet(entries: Sequence[Entry], name: str, restorer: Restorer, folder:
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
     picture, record = folder / f"{name}.png", folder / f"{name}.json"
-    label = restorer.weights or "no weights"
-    title = f"{name}: blurred, restored at 100 %, kernel. {restorer.spec.name}, {label}"
-    write_image(picture, Image(draw(entries, title)), overwrite=True)
-    rows = [{k: v for k, v in asdict(replace(e, cells=())).items() if k != "cells"} for e in entries]
+    who = "; ".join(f"{label}, {runner.weights or 'no weights'}" for label, runner in methods)
+    title = f"{name}: blurred, restored at 100 %, kernel. {who}"
+    write_image(picture, Image(draw(entries, title, len(methods))), overwrite=True)
     content = {
         "sheet": name,
-        "method": restorer.spec.name,
-        "weights": restorer.weights,
         "score": "l1/l2 of the gradients of the luma over the square root of their number; lower is sparser",
-        "hardware": hardware(restorer.device),
+        "methods": [
+            {"method": label, "weights": runner.weights, "hardware": hardware(runner.device)}
+            for label, runner in methods
+        ],
         "revision": revision(),
-        "entries": rows,
+        "entries": [_record(entry) for entry in entries],
     }
     try:
         record.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -270,28 +261,44 @@ def write_sheet(entries: Sequence[Entry], name: str, restorer: Restorer, folder:
 
 
 def sheet_table(entries: Sequence[Entry]) -> str:
-    """Markdown: a row for each photograph, the means last."""
+    """Markdown: a row for each photograph and method, the counts last."""
     lines = [
-        "| photograph | kernel | pixels | kernel is | steps | outcome | seconds | fitting error | s, before | after |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| photograph | kernel | pixels | kernel is | method | steps | outcome | seconds | misfit | s before | after |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
+    sparser: dict[str, list[bool]] = {}
     for e in entries:
-        size = f"{e.width}x{e.height}{' (cut)' if e.cut else ''}"
-        tail = (
-            f"{e.steps} | {e.outcome.lower()} | {e.seconds:.1f} | {100 * e.fitting_error:.2f} % | "
-            f"{e.sparsity_blurred:.3f} | {e.sparsity_restored:.3f}"
+        start = (
+            f"| {e.picture} | {e.kernel} | {e.width}x{e.height}{' (cut)' if e.cut else ''} | {e.orientation.lower()} |"
         )
-        lines.append(
-            f"| {e.picture} | {e.kernel} | {size} | {e.orientation.lower()} | "
-            f"{tail if not e.error else f'– | {e.error} | – | – | – | –'} |"
-        )
-    good = [e for e in entries if not e.error]
-    sparser = sum(e.sparsity_restored < e.sparsity_blurred for e in good)
+        if e.error:
+            lines.append(f"{start} – | – | {e.error.replace('|', '/')} | – | – | – | – |")
+        for r in e.results:
+            sparser.setdefault(r.method, []).append(r.sparsity < e.sparsity)
+            lines.append(
+                f"{start} {r.method} | {r.steps} | {r.outcome.lower()} | {r.seconds:.1f} | "
+                f"{100 * r.fitting_error:.2f} % | {e.sparsity:.3f} | {r.sparsity:.3f} |"
+            )
     lines += [
         "",
-        f"s: l1/l2 of the gradients; lower, which is sparser, in {sparser} of {len(good)} photographs.",
+        "s: l1/l2 of the gradients; lower, which is sparser, than before in "
+        + (
+            "; ".join(f"{sum(good)} of {len(good)} photographs by {method}" for method, good in sparser.items())
+            or "none"
+        )
+        + ". misfit: of kernel * restored against blurred.",
     ]
     return "\n".join(lines)
+
+
+def _record(entry: Entry) -> dict[str, object]:
+    """An entry as plain values."""
+    empty = torch.empty(0)
+    values = asdict(replace(entry, cells=(), results=tuple(replace(r, cell=empty) for r in entry.results)))
+    del values["cells"]
+    for result in values["results"]:
+        del result["cell"]
+    return values
 
 
 def _cell(x: Tensor, ground: float = 1.0) -> Tensor:

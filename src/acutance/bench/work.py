@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -10,16 +11,18 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from acutance.bench.case import Case, Content
 from acutance.bench.contender import Contender
+from acutance.bench.gallery import keep
 from acutance.bench.machine import hardware, revision, watch_memory
 from acutance.bench.rows import Row
 from acutance.bench.runner import Runner
-from acutance.bench.score import aligned, score
+from acutance.bench.score import WHOLE, aligned, border_and_interior, score, sparsity
 from acutance.errors import ConfigError
 from acutance.metrics import psnr
 
@@ -39,12 +42,13 @@ class Plan:
 
     Args:
         contenders: whom `Job.contender` counts. device: for those that do not set it themselves.
-        jobs: processes at work.
+        jobs: processes at work. out: folder for the pictures that are shown; None: none is kept.
     """
 
     contenders: tuple[Contender, ...]
     device: torch.device | str
     jobs: int = 1
+    out: Path | None = None
 
 
 class Bench:
@@ -66,6 +70,7 @@ class Bench:
             psnr_blurred=blurred,
             curve=job.curve,
             jobs=self.plan.jobs,
+            out=self.plan.out,
         )
 
     def _content(self, case: Case) -> tuple[Content, float]:
@@ -90,8 +95,9 @@ def measure(
     psnr_blurred: float,
     curve: bool = False,
     jobs: int = 1,
+    out: Path | None = None,
 ) -> Row:
-    """Restore one case and score it; the time that scoring a curve takes does not count."""
+    """Restore one case, score it, keep its pictures if it is shown; only restoring counts as time."""
     needs = runner.needs
     kernel = content.kernel if needs.kernel else None
     sigma = contender.tell(content.sigma) if needs.sigma else None
@@ -100,19 +106,26 @@ def measure(
     def watch(pixels: Tensor) -> None:
         points.append(round(_psnr(content, pixels), 4))
 
+    watched = curve and content.truth is not None
     peak = watch_memory(runner.device)
-    attempt = runner(content.observed, kernel, sigma, on_pixels=watch if curve else None)
+    attempt = runner(content.observed, kernel, sigma, on_pixels=watch if watched else None)
     peak_mb = peak()
-    assert content.truth is not None
-    quality = score(attempt.pixels, content.truth, content.scoring)
+    if out is not None and case.shown:
+        keep(out, case, content, contender.label, attempt.pixels)
+    quality, parts, sparse = None, None, None
+    if content.truth is None:
+        sparse = sparsity(attempt.pixels.clamp(0, 1)), sparsity(content.observed)
+    else:
+        quality = score(attempt.pixels, content.truth, content.scoring)
+        parts = border_and_interior(attempt.pixels, content.truth) if content.scoring == WHOLE else None
     return Row(
         suite=case.suite,
         method=contender.label,
         picture=case.picture,
         kernel=case.kernel_name,
         noise=case.noise,
-        psnr=round(quality.psnr, 4),
-        ssim=round(quality.ssim, 5),
+        psnr=math.nan if quality is None else round(quality.psnr, 4),
+        ssim=math.nan if quality is None else round(quality.ssim, 5),
         psnr_blurred=round(psnr_blurred, 4),
         seconds=round(attempt.seconds, 4),
         steps=attempt.steps,
@@ -122,6 +135,10 @@ def measure(
         revision=revision(),
         hardware=hardware(runner.device) + (f", {jobs} jobs" if jobs > 1 else ""),
         curve=tuple(points) if curve else None,
+        psnr_border=None if parts is None else round(parts[0], 4),
+        psnr_interior=None if parts is None else round(parts[1], 4),
+        sparsity=None if sparse is None else round(sparse[0], 5),
+        sparsity_blurred=None if sparse is None else round(sparse[1], 5),
     )
 
 
@@ -179,7 +196,8 @@ def _measure(job: Job) -> Row:
 
 
 def _psnr(content: Content, estimate: Tensor) -> float:
-    """PSNR alone under the protocol of the case; SSIM costs more."""
-    assert content.truth is not None
+    """PSNR alone under the protocol of the case; SSIM costs more. Not a number where nobody knows the truth."""
+    if content.truth is None:
+        return math.nan
     best, truth, _ = aligned(estimate, content.truth, content.scoring)
     return float(psnr(best, truth))

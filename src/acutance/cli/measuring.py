@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
@@ -12,7 +12,8 @@ from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
 from acutance.bench.noise_levels import noise_table, real_levels, synthetic_levels
 from acutance.bench.operators import LARGEST, adjoint_errors, operators_table, worst
-from acutance.bench.sheet import SHEETS, Entry, sheet_table, write_sheet
+from acutance.bench.real import REAL
+from acutance.bench.sheet import Entry, columns, sheet_table, write_sheet
 from acutance.bench.sheet import sheet as make_sheet
 from acutance.bench.size import Task, measure, size_table
 from acutance.bench.speed import Speed, compare, speed_table
@@ -66,28 +67,26 @@ def size(
 
 
 def sheet(
-    name: Annotated[str, typer.Argument(help=f"Set of real photographs: {', '.join(SHEETS)}.")],
+    name: Annotated[str, typer.Argument(help=f"Set of real photographs: {', '.join(REAL)}.")],
+    methods: Annotated[str, typer.Option(help="A column each: a,b:SETTING=VALUE; all take a kernel.")] = "rgdn",
     data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
-    weights: Weights = None,
-    method: Annotated[str, typer.Option(help="A method that takes a kernel.")] = "rgdn",
-    steps: Annotated[int | None, typer.Option(min=1, help="Most steps of an iterative method.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many photographs, spread over the set.")] = 20,
     side: Annotated[int, typer.Option(min=256, help="Longer pictures are cut to this, about their centre.")] = 1200,
     output: Annotated[Path, typer.Option("--out", help="Folder for NAME.png and NAME.json.")] = Path("out/sheets"),
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Restore real photographs into a contact sheet, with a score that needs no truth."""
-    settings: dict[str, Any] = {} if steps is None else {"steps": steps}
-    restorer = Restorer.load(method, weights=weights, device=device, **settings)
+    loaded = columns(split_methods(methods), device)
     with progress_bar() as bar:
         task = bar.add_task(name, total=None)
 
         def on_entry(entry: Entry) -> None:
             bar.advance(task)
-            say(escape(entry.line))
+            for line in (entry.line, *(f"  {result.line}" for result in entry.results)):
+                say(escape(line))
 
-        entries = make_sheet(name, restorer, data=data, limit=limit, side=side, on_entry=on_entry)
-    files = write_sheet(entries, name, restorer, output)
+        entries = make_sheet(name, loaded, data=data, limit=limit, side=side, on_entry=on_entry)
+    files = write_sheet(entries, name, loaded, output)
     out.print(sheet_table(entries), markup=False)
     say(" and ".join(escape(file) for file in files))
 
