@@ -15,6 +15,7 @@ from acutance.bench.rows import Row
 from acutance.bench.run import run
 from acutance.bench.suites import SUITES
 from acutance.cli.console import escape, out, parse_level, progress_bar, say
+from acutance.cli.measuring import split_methods
 from acutance.errors import ConfigError, DataError
 from acutance.images import write_atomically
 
@@ -23,7 +24,7 @@ app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=T
 
 def _suite_command(suite: Suite) -> Callable[..., None]:
     def command(
-        methods: Annotated[str, typer.Option(help="a,b,c; settings after a colon: 'rgdn:steps=5 wiener'.")] = "rgdn",
+        methods: Annotated[str, typer.Option(help="a,b:SETTING=VALUE,SETTING=VALUE,c")] = "rgdn",
         noise: Annotated[str | None, typer.Option(help="Levels in percent, e.g. captured,1,2,3.")] = None,
         data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
         limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases of each level.")] = None,
@@ -35,7 +36,6 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
         jobs: Annotated[int, typer.Option(min=1, help="Processes at work, which share the cores.")] = 1,
         quick: Annotated[bool, typer.Option("--quick", help="Four cases of each level.")] = False,
     ) -> None:
-        names = [m for m in methods.replace(" ", ",,").split(",,") if m] if ":" in methods else methods.split(",")
         with progress_bar() as bar:
             bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
             task = bar.add_task(suite.name, total=None)
@@ -48,8 +48,8 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
                     bar.update(task, advance=1, description=f"{row.method} {row.picture} {row.kernel}")
 
             rows = run(
-                suite, names, data=data, noises=_levels(noise), limit=4 if quick and limit is None else limit,
-                out=output, device=device, curve=curve, jobs=jobs, on_plan=on_plan, on_case=on_case,
+                suite, split_methods(methods), data=data, noises=_levels(noise),
+                limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs, on_plan=on_plan, on_case=on_case,
             )  # fmt: skip
         out.print(table(rows), markup=False)
         if output is not None:
