@@ -1,59 +1,200 @@
-r"""Spectral solves on a torus, and the one piece by which they meet a picture whose border is unknown.
+r"""Linear solves: conjugate gradients, and the one piece by which spectral methods meet an unknown border.
 
-A closed form in the Fourier domain wants y = A x with A circular on a torus. A photograph is a window of it. So the
-window is laid into a larger torus, the rest of y is a smooth bridge from each edge to the opposite one, and then, a few
-times, what is unknown of y is replaced by what the current solution says of it:
+A closed form in the Fourier domain wants y = K x with K circular. A photograph is a window M of that: beyond its frame
+nothing was observed. So the scene is put on a torus with room around the frame, where K is diagonal, and what every
+spectral method has to solve in each of its steps is
 
-    y <- M y + (1 - M) A x,      x <- solve(y)            (M: the window)
+    ( K' M K + R ) x = K' M y + b,           R >= 0 diagonal in the Fourier domain: the method's quadratic
 
-the expectation-maximisation view of an unknown boundary (after Reeves 2005 and Almeida & Figueiredo 2013).
+(masked data terms: Reeves 2005; Almeida & Figueiredo 2013; Matakos et al. 2013). With nothing masked the solution is
+x = (|K|^2 + R)^-1 (conj(K) y + b), and that very inverse preconditions conjugate gradients where something is. Iterated
+plainly (x <- x + (|K|^2 + R)^-1 r) it would be expectation maximisation, which fills what is beyond the frame with what
+the current x says of it; conjugate gradients pay the same two transforms for an iteration and need far fewer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from acutance.operators import Blur
+from acutance.errors import ConfigError
+from acutance.operators import Blur, LinearOperator
 from acutance.tensors import fast_length
 
+MARGIN = 8
+"""Pixels of the torus, at least, between one edge of the scene and the opposite one."""
 
-def solve_on_torus(
-    observed: Tensor, blur: Blur, solve: Callable[[Tensor, Tensor], Tensor], *, rounds: int = 8
+ROUNDS = 10
+"""Iterations of conjugate gradients for a solve from a cold start."""
+
+EPSILON = 1e-8
+"""What a regulariser is given where it would be zero, as that of differences is for the mean of a picture."""
+
+Linear = Callable[[Tensor], Tensor]
+
+
+def conjugate_gradients(
+    apply: Linear,
+    rhs: Tensor,
+    start: Tensor,
+    *,
+    rounds: int,
+    precondition: Linear | None = None,
+    inner: Callable[[Tensor, Tensor], Tensor] | None = None,
+    tolerance: float = 0.0,
 ) -> Tensor:
-    """Apply a circular closed form to a picture with an unknown border.
+    """Solve apply(x) = rhs, self-adjoint and positive, for every image and channel of its own.
 
     Args:
-        observed: y, (B, C, H, W).
-        blur: its `boundary` decides: "circular" solves once on the picture itself, "valid" as in the module, the
-            others likewise.
-        solve: (transform of y, transfer function) -> transform of x, as `torch.fft.rfft2` orders them.
-        rounds: how often the unknown part of y is filled in again.
-
-    Returns:
-        x on the domain of `blur`.
+        apply: (B, C, ...) -> the same shape. rhs, start: (B, C, ...), real or complex.
+        rounds: iterations. precondition: approximate inverse of `apply`; None: the identity.
+        inner: <a, b> as (B, C), the product in which both are self-adjoint; None: the sum of the products.
+        tolerance: an image and channel rests when its residual, in the norm of the preconditioner, has fallen to this
+            fraction of the right side's; a solve ends when all rest.
     """
-    height, width = observed.shape[-2:]
-    if blur.boundary == "circular":
-        spectrum = solve(torch.fft.rfft2(observed), blur.otf(height, width))
-        x: Tensor = torch.fft.irfft2(spectrum, s=(height, width))
-        return x
-    r, s = blur.radius
-    n, m = fast_length(height + 4 * r), fast_length(width + 4 * s)
-    otf = blur.otf(n, m)
-    y = bridge(bridge(observed, n, -2), m, -1)
-    spectrum = solve(torch.fft.rfft2(y), otf)
+    product = inner or _inner
+    solve = precondition or (lambda r: r)
+    x, r = start, rhs - apply(start)
+    z = solve(r)
+    p, rz = z, product(r, z)
+    target = tolerance**2 * product(rhs, solve(rhs)) if tolerance > 0 else torch.zeros_like(rz)
+    extra = (1,) * (rhs.ndim - 2)
     for _ in range(rounds):
-        y = torch.fft.irfft2(otf * spectrum, s=(n, m))
-        y[..., :height, :width] = observed
-        spectrum = solve(torch.fft.rfft2(y), otf)
-    x = torch.fft.irfft2(spectrum, s=(n, m))
-    if blur.boundary != "valid":
-        return x[..., :height, :width]
-    x = torch.roll(x, (r, s), (-2, -1))
-    return x[..., : height + 2 * r, : width + 2 * s]
+        if bool((~(rz > target)).all()):
+            break
+        q = apply(p)
+        pq = product(p, q)
+        moves = (rz > target) & (pq > 0)  # rests at the solution, where 0 / 0 would follow, and on NaN
+        a = torch.where(moves, rz / torch.where(moves, pq, 1.0), 0.0).reshape(*rz.shape, *extra)
+        x, r = x + a * p, r - a * q
+        z = solve(r)
+        before, rz = rz, product(r, z)
+        b = torch.where(moves, rz / torch.where(moves, before, 1.0), 0.0).reshape(*rz.shape, *extra)
+        p = z + b * p
+    return x
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    product = a.conj() * b
+    return (product.real if product.is_complex() else product).flatten(2).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Torus:
+    """A picture, its blur, and the torus on which the scene is solved for.
+
+    A spectrum is what `torch.fft.rfft2` makes of a picture on the torus.
+
+    Args:
+        size: of the torus. offset, frame: corner and size of what was observed.
+        corner, domain: corner and size of what is wanted, the domain of the blur.
+        otf: K, (B or 1, C or 1, n, m // 2 + 1), complex. power: |K|^2.
+        observed: y on the torus, continued beyond the frame by a smooth bridge, (B, C, n, m).
+        data: K' M y, a spectrum.
+    """
+
+    size: tuple[int, int]
+    offset: tuple[int, int]
+    frame: tuple[int, int]
+    corner: tuple[int, int]
+    domain: tuple[int, int]
+    otf: Tensor
+    power: Tensor
+    observed: Tensor
+    data: Tensor
+
+    @staticmethod
+    def of(observed: Tensor, blur: LinearOperator | None) -> Torus:
+        """The torus for y (B, C, H, W).
+
+        A blur with a "circular" border is solved on the picture itself; every other border is an unknown one, of which
+        the domain of the blur says how much is wanted. No blur is a kernel of one pixel.
+
+        Raises:
+            ConfigError: a blur that is no convolution.
+        """
+        blur = blur if blur is not None else Blur(observed.new_ones(1, 1, 1, 1))
+        if not isinstance(blur, Blur):
+            raise ConfigError("this method works in the Fourier domain and needs one kernel for the whole picture")
+        height, width = frame = (observed.shape[-2], observed.shape[-1])
+        if blur.boundary == "circular":
+            n, m, offset, corner = height, width, (0, 0), (0, 0)
+            y = masked = observed
+        else:
+            r, s = blur.radius
+            n, m = (fast_length(a + 2 * b + max(2 * b, MARGIN)) for a, b in ((height, r), (width, s)))
+            offset, corner = (r, s), (0, 0) if blur.boundary == "valid" else (r, s)
+            y = bridge(bridge(observed, n, -2), m, -1)
+            y = torch.roll(y, offset, (-2, -1))
+            masked = torch.zeros_like(y)
+            masked[..., r : r + height, s : s + width] = observed
+        otf = blur.otf(n, m)
+        power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfft2(masked)
+        return Torus((n, m), offset, frame, corner, blur.domain_size(height, width), otf, power, y, data)
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is masked: the border is known to be circular."""
+        return self.size == self.frame
+
+    def spectrum(self, x: Tensor) -> Tensor:
+        """Of a picture on the torus."""
+        out: Tensor = torch.fft.rfft2(x)
+        return out
+
+    def picture(self, spectrum: Tensor) -> Tensor:
+        """On the torus, (B, C, n, m)."""
+        out: Tensor = torch.fft.irfft2(spectrum, s=self.size)
+        return out
+
+    def crop(self, x: Tensor) -> Tensor:
+        """The part of a picture on the torus that is wanted."""
+        (top, left), (height, width) = self.corner, self.domain
+        return x[..., top : top + height, left : left + width]
+
+    def solve(self, regulariser: Tensor, extra: Tensor | None = None, *, start: Tensor | None, rounds: int) -> Tensor:
+        """The spectrum of x in (K' M K + R) x = K' M y + b.
+
+        Args:
+            regulariser: R, real, positive but where |K| is, broadcastable to a spectrum.
+            extra: b, a spectrum; None: zero.
+            start: a spectrum to start from; None: the solution for the bridged picture.
+            rounds: iterations; none are needed and done where nothing is masked.
+        """
+        rhs = self.data if extra is None else self.data + extra
+        inverse = 1 / (self.power + regulariser).clamp_min(torch.finfo(regulariser.dtype).tiny)
+        if self.whole:
+            return inverse * rhs
+        if start is None:
+            bridged = self.otf.conj() * torch.fft.rfft2(self.observed)
+            start = inverse * (bridged if extra is None else bridged + extra)
+        return conjugate_gradients(
+            lambda x: self.normal(x) + regulariser * x,
+            rhs,
+            start,
+            rounds=rounds,
+            precondition=lambda r: inverse * r,
+            inner=self.inner,
+        )
+
+    def normal(self, spectrum: Tensor) -> Tensor:
+        """K' M K x, from spectrum to spectrum."""
+        y = self.picture(self.otf * spectrum)
+        (r, s), (height, width) = self.offset, self.frame
+        y[..., :r, :] = 0
+        y[..., r + height :, :] = 0
+        y[..., :, :s] = 0
+        y[..., :, s + width :] = 0
+        return self.otf.conj() * self.spectrum(y)
+
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        """Of pictures, from their half spectra: the columns in between stand for two."""
+        product = a.real * b.real + a.imag * b.imag
+        total = 2 * product.sum((-2, -1)) - product[..., 0].sum(-1)
+        return total - product[..., -1].sum(-1) if self.size[1] % 2 == 0 else total
 
 
 def bridge(x: Tensor, length: int, dim: int) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from acutance.errors import ImageError
+from acutance.noise import noise_level
 from acutance.operators import LinearOperator
 from acutance.tensors import per_image
 
@@ -54,6 +55,12 @@ class Problem:
         """1/2 ||A x - y||^2 for each image of the batch: (B,)."""
         return 0.5 * per_image(self.residual(x).square())
 
+    def level(self) -> Tensor:
+        """The noise level of each picture, (B,): sigma, or what `acutance.noise` estimates where it is unknown."""
+        if self.sigma is None:
+            return noise_level(self.observed)
+        return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
+
     def crop(self, x: Tensor) -> Tensor:
         """The part of x inside the frame of the observed picture."""
         return x if self.blur is None else self.blur.crop(x)
@@ -64,6 +71,13 @@ class State:
     """What a step hands to the next one; subclasses carry more than the estimate x (B, C, H', W')."""
 
     x: Tensor
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A state that knows A x - y of its x, which then is not computed again to watch the run."""
+
+    residual: Tensor
 
 
 S = TypeVar("S", bound=State)

@@ -141,8 +141,9 @@ class Restorer:
                 tensors = spec.convert(tensors)
                 settings = {**spec.converted, **settings}
                 boundary = boundary or spec.converted_boundary
-            network = {"weights": tensors, "device": place, "precision": precision, "tile": tile}
-            settings = {**found.card.get("model", {}), **settings, **network}
+            settings = {**found.card.get("model", {}), **settings, "weights": tensors}
+        if spec.weights is not None or spec.composed:
+            settings = {**settings, "device": place, "precision": precision, "tile": tile}
         method = spec.build(**settings)
         return Restorer(spec, method, place, version, boundary or "valid")
 

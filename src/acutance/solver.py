@@ -16,7 +16,8 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from acutance.problem import Observer, Outcome, Problem, Progress, Result, State, Step
+from acutance.problem import Measured, Observer, Outcome, Problem, Progress, Result, State, Step
+from acutance.tensors import per_image
 
 S = TypeVar("S", bound=State)
 
@@ -111,7 +112,11 @@ class Solver(Generic[S]):
         iterates: list[Tensor] = []
         begun = time.monotonic()
         for t, state in zip(itertools.count(1), self.iterate(problem)):
-            error = problem.fitting_error(state.x)
+            error = (
+                0.5 * per_image(state.residual.square())
+                if isinstance(state, Measured)
+                else problem.fitting_error(state.x)
+            )
             bad = ~(error <= limit)  # catches NaN as well
             good = ~ended & ~bad
             x = state.x if bool(good.all()) else torch.where(good[:, None, None, None], state.x, x)

@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command("restore")(restoring.restore)
 app.command("train")(training.train)
+app.command("fit")(training.fit)
 app.command("publish")(training.publish)
 for _measure in (
     measuring.speed,

@@ -1,4 +1,4 @@
-"""`acutance train` and `acutance publish`."""
+"""`acutance train`, `acutance fit` and `acutance publish`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
-from acutance.cli.console import escape, out, say
+from acutance.cli.console import escape, out, progress_bar, say
+from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError
 from acutance.train import ledger
 from acutance.train.config import read_config
 from acutance.train.loop import Budget
 from acutance.train.loop import train as run_training
+from acutance.train.mixture import Fitted, MixtureFit, fit_mixture, held_out_likelihood
+from acutance.train.publish import DATA
 from acutance.train.publish import publish as run_publish
+from acutance.weights import write_weights
 
 NOTES = Path("docs/training.md")
 
@@ -62,6 +67,44 @@ def train(
     say(f"{run.images_per_second:.1f} pictures/s, {100 * run.data_share:.1f} % of the time spent on data")
     ledger.append(notes, row)
     out.print(row, markup=False)
+
+
+def fit(
+    data: Annotated[Path, typer.Option(help="Folder of sharp photographs.")],
+    output: Annotated[Path, typer.Option("--out", help="Weights file; its card NAME.json is put beside it.")],
+    components: Annotated[int, typer.Option(min=1, help="Gaussians of the mixture.")] = 200,
+    version: Annotated[str, typer.Option(help="Name in the card.")] = "epll-1",
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Fit the mixture of Gaussians that EPLL knows patches by; some ten minutes."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    settings = MixtureFit(components=components, seed=seed)
+    photographs = Photographs.load(data, device=device)
+    minutes = 0.0
+    with progress_bar() as bar:
+        task = bar.add_task("patches", total=sum(settings.patches))
+
+        def on_iteration(fitted: Fitted) -> None:
+            nonlocal minutes
+            minutes = fitted.minutes
+            bar.advance(task, settings.patches[fitted.iteration - 1])
+            say(f"iteration {fitted.iteration}: {fitted.likelihood:.2f} nats a patch, {minutes:.1f} min")
+
+        mixture = fit_mixture(photographs, settings, on_iteration=on_iteration)
+    held_out = held_out_likelihood(mixture, Photographs.load(data, device=device, validation=True))
+    card = {
+        "name": version,
+        "method": "epll",
+        "model": {},
+        "licence": "Apache-2.0",
+        "data": DATA,
+        "data_hash": photographs.digest,
+        "minutes": round(minutes, 1),
+        "iterations": len(settings.patches),
+        "scores": [{"nats_per_held_out_patch": round(held_out, 2)}],
+    }
+    digest = write_weights(output, mixture.tensors(), card, dtype=torch.float16)
+    say(f"{escape(output)}: {version}-{digest[:8]}, {held_out:.2f} nats a held-out patch")
 
 
 def publish(

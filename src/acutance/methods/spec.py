@@ -93,6 +93,7 @@ class MethodSpec:
             ``weights`` (a state dict or None), ``device``, ``precision`` and ``tile``.
         needs: see `Needs`.
         weights: name of the embedded weights, None for a method without any.
+        composed: made of another method of the catalogue, for which it takes ``device``, ``precision`` and ``tile``.
         aliases: further names.
         convert: turns the state dict of the method's authors into ours, where there is one.
         converted: settings that weights of the authors want. converted_boundary: the border they were made for.
@@ -104,6 +105,7 @@ class MethodSpec:
     build: Callable[..., Method]
     needs: Needs
     weights: str | None = None
+    composed: bool = False
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
     converted: Mapping[str, Any] = field(default_factory=dict)

@@ -1,10 +1,10 @@
 r"""The Wiener filter (Wiener 1949), with the signal's spectrum estimated and the border unknown.
 
-    X = conj(K) Y / ( |K|^2 + sigma^2 / S ),       S(f) = a / |D(f)|^2
+    min_x  1/2 ||A x - y||^2 + 1/2 x' R x,        R(f) = sigma^2 / S(f),      S(f) = a / |D(f)|^g
 
-S is the power spectrum of natural pictures, falling with the square of the frequency (D: first differences); its level
-a is the geometric mean of |Y|^2 |D|^2 / |K|^2 over the frequencies that the blur let through. The border is met by
-`acutance.linear.solve_on_torus`.
+S is the power spectrum of natural pictures, falling with about the square of the frequency (D: first differences); its
+level a is the geometric mean of |Y|^2 |D|^g / |K|^2 over the frequencies that the blur let through. Where A is circular
+the solution is the filter X = conj(K) Y / (|K|^2 + sigma^2 / S); the unknown border is `acutance.linear.Torus`.
 """
 
 from __future__ import annotations
@@ -15,52 +15,49 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acutance.errors import ConfigError
-from acutance.linear import laplacian_power, solve_on_torus
+from acutance.linear import ROUNDS, Torus, laplacian_power
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.operators import Blur
 from acutance.problem import Observer, Problem, Result, direct_result
 
-DEFAULT_SIGMA = 0.01
+SEEN = 0.03
+"""|K|^2 above which a frequency counts as let through."""
 
 
 @dataclass(frozen=True)
 class Wiener:
-    """The filter as a method; direct, no iterations.
+    """The filter as a method; direct, no steps.
 
     Args:
         strength: factor on sigma^2; above 1 smooths more.
+        fall: g, how fast the signal's power falls with the frequency.
+        rounds: of conjugate gradients, for the border.
     """
 
     strength: float = 1.0
+    fall: float = 2.0
+    rounds: int = ROUNDS
 
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`. An unknown sigma is taken as 1 %."""
-        if not isinstance(problem.blur, Blur):
-            raise ConfigError("wiener needs a convolution; give a kernel")
-        sigma = torch.as_tensor(DEFAULT_SIGMA if problem.sigma is None else problem.sigma).to(problem.observed)
-        circular, width = problem.blur.boundary == "circular", problem.observed.shape[-1]
-        variance = self.strength * sigma.reshape(-1, 1, 1, 1) ** 2
+        """See `acutance.problem.Method.run`."""
+        torus = Torus.of(problem.observed, problem.blur)
+        variance = self.strength * problem.level().reshape(-1, 1, 1, 1) ** 2
+        shape = laplacian_power(*torus.size, problem.observed) ** (self.fall / 2)
+        spectrum = torus.solve(variance * shape / self._level(torus, shape), start=None, rounds=self.rounds)
+        return direct_result(problem, torus.crop(torus.picture(spectrum)))
 
-        def solve(spectrum: Tensor, otf: Tensor) -> Tensor:
-            n = spectrum.shape[-2]
-            m = width if circular else 2 * (spectrum.shape[-1] - 1)  # other tori are even
-            difference = laplacian_power(n, m, problem.observed)
-            power = otf.abs().square()
-            seen = power > 0.03
-            level = torch.log(spectrum.abs().square() * difference / (n * m) / power.clamp_min(1e-6) + 1e-12)
-            mask = (seen & (difference > 0)).to(level.dtype).expand_as(level)
-            signal = torch.exp(
-                (level * mask).sum((-3, -2, -1), keepdim=True) / mask.sum((-3, -2, -1), keepdim=True).clamp_min(1)
-            )
-            return otf.conj() * spectrum / (power + variance * difference / signal + 1e-8)
-
-        return direct_result(problem, solve_on_torus(problem.observed, problem.blur, solve))
+    def _level(self, torus: Torus, shape: Tensor) -> Tensor:
+        """a, for each picture: (B, 1, 1, 1)."""
+        n, m = torus.size
+        power = torus.spectrum(torus.observed).abs().square() / (n * m)
+        logs = torch.log(power * shape / torus.power.clamp_min(1e-6) + 1e-12)
+        used = ((torus.power > SEEN) & (shape > 0)).to(logs).expand_as(logs)
+        count = used.sum((-3, -2, -1), keepdim=True)
+        return torch.exp((logs * used).sum((-3, -2, -1), keepdim=True) / count.clamp_min(1))
 
 
 def build(**settings: Any) -> Wiener:
-    """The Wiener filter; its setting is `strength`."""
+    """The Wiener filter; its settings are `strength`, `fall` and `rounds`."""
     return configure(Wiener, "wiener", settings)
 
 

@@ -10,7 +10,7 @@ A' = P' V': every border shares one convolution and one adjoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
@@ -56,6 +56,7 @@ class Blur(LinearOperator):
     kernel: Tensor
     boundary: Boundary = "valid"
     evaluation: Evaluation = "auto"
+    _last: dict[tuple[int, int], Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kernel.ndim != 4 or 0 in self.kernel.shape:
@@ -114,6 +115,17 @@ class Blur(LinearOperator):
         spectrum: Tensor = torch.fft.rfft2(torch.roll(k, (-(h // 2), -(w // 2)), (-2, -1)))
         return spectrum
 
+    def _remembered(self, n: int, m: int) -> Tensor:
+        """`otf`, computed once for the size that was last asked for; always anew where it is differentiated."""
+        if torch.is_grad_enabled() and self.kernel.requires_grad:
+            return self.otf(n, m)
+        found = self._last.get((n, m))
+        if found is None:
+            found = self.otf(n, m)
+            self._last.clear()
+            self._last[n, m] = found
+        return found
+
     @property
     def _border(self) -> Border:
         assert self.boundary != "valid"
@@ -156,7 +168,7 @@ class Blur(LinearOperator):
         (r, s), (height, width) = offset, size
         whole = size if adjoint else (x.shape[-2], x.shape[-1])
         n, m = fast_length(whole[0]), fast_length(whole[1])
-        otf = self.otf(n, m)
+        otf = self._remembered(n, m)
         if adjoint:
             otf = otf.conj()
 

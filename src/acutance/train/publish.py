@@ -17,6 +17,9 @@ from acutance.train.config import ValidationConfig
 from acutance.train.validate import Score, validate
 from acutance.weights import embedded, write_weights
 
+DATA = "451 photographs, CC0, CC BY, CC BY-SA, Unsplash and Free Art licences; see docs/training.md"
+"""What shipped weights are trained on, for their cards."""
+
 EXAMINATION = ValidationConfig(crops=16, crop=128, steps=(5, 10, 30))
 """Harder than the validation during a run: larger crops, more steps."""
 
@@ -54,7 +57,7 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
         "method": record["method"],
         "model": record["model"],
         "licence": "Apache-2.0",
-        "data": "451 photographs, CC0, CC BY, CC BY-SA, Unsplash and Free Art licences; see docs/training.md",
+        "data": DATA,
         "data_hash": record["data"],
         "minutes": round(record["clock"]["elapsed"] / 60, 1),
         "iterations": record["clock"]["iteration"],

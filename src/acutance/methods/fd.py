@@ -1,0 +1,126 @@
+r"""FD, fast deconvolution with a hyper-Laplacian prior (Krishnan & Fergus 2009).
+
+    min_x  1/2 ||A x - y||^2 + l sum_j sum_i |(D_j x)_i|^a,      D_j: differences down and along, a = 2/3
+
+Half-quadratic splitting with w_j for D_j x; the weight b of the tie grows from step to step:
+
+    w_j <- argmin_w |w|^a + b/2 (w - D_j x)^2                              a table, see `acutance.priors.sparse`
+    x   <- solution of (A'A + l b sum_j D_j'D_j) x = A'y + l b sum_j D_j' w_j         `acutance.linear.Torus`
+
+l = c sigma^p. The authors solve once for each b with a circular
+border; here the border is unknown, and the solve goes on from the last one with conjugate gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from acutance.errors import ConfigError
+from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
+from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.operators.filters import Difference
+from acutance.priors.sparse import HyperLaplacian
+from acutance.problem import Observer, Problem, Result, State
+from acutance.solver import Solver
+
+DOWN, ALONG = Difference("rows", circular=True), Difference("columns", circular=True)
+
+
+@dataclass(frozen=True)
+class FdConfig:
+    """Settings of FD.
+
+    Args:
+        strength, power: c and p of l = c sigma^p. exponent: a, above 0 and up to 1.
+        steps: half-quadratic steps; the weight grows geometrically from `first` to `last` over them.
+        start: weight of the quadratic prior of the picture that it begins with.
+        rounds: of conjugate gradients in each step.
+    """
+
+    strength: float = 0.6
+    power: float = 1.6
+    exponent: float = 2 / 3
+    steps: int = 8
+    first: float = 1.0
+    last: float = 256.0
+    start: float = 1.0
+    rounds: int = 2
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.rounds < 0 or not 0 < self.first <= self.last or self.strength < 0:
+            raise ConfigError(
+                f"{self}: steps must be at least 1, rounds and strength not negative, and first above 0 and not above "
+                "last"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class FdState(State):
+    """x, its spectrum on the torus, and l, (B, 1, 1, 1)."""
+
+    torus: Torus
+    spectrum: Tensor
+    prior: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class HyperLaplacianStep:
+    """w, then x, for one weight of the tie."""
+
+    config: FdConfig
+    weight: float
+
+    def init(self, problem: Problem) -> FdState:
+        """The picture smoothed as if the prior were quadratic."""
+        c = self.config
+        torus = Torus.of(problem.observed, problem.blur)
+        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        regulariser = prior * c.start * laplacian_power(*torus.size, problem.observed) + EPSILON
+        spectrum = torus.solve(regulariser, start=None, rounds=ROUNDS)
+        return FdState(torus.crop(torus.picture(spectrum)), torus, spectrum, prior)
+
+    def __call__(self, problem: Problem, state: FdState) -> FdState:
+        """One half-quadratic step."""
+        torus = state.torus
+        picture = torus.picture(state.spectrum)
+        prior = HyperLaplacian.of(self.config.exponent, picture)
+        tied = DOWN.adjoint(prior.prox(DOWN.forward(picture), self.weight))
+        tied += ALONG.adjoint(prior.prox(ALONG.forward(picture), self.weight))
+        tie = state.prior * self.weight
+        regulariser = tie * laplacian_power(*torus.size, picture) + EPSILON
+        spectrum = torus.solve(regulariser, tie * torus.spectrum(tied), start=state.spectrum, rounds=self.config.rounds)
+        return FdState(torus.crop(torus.picture(spectrum)), torus, spectrum, state.prior)
+
+
+@dataclass(frozen=True)
+class Fd:
+    """FD as a method."""
+
+    config: FdConfig
+
+    def solver(self) -> Solver[FdState]:
+        """One step for each weight."""
+        c = self.config
+        ratio = (c.last / c.first) ** (1 / max(1, c.steps - 1))
+        return Solver([HyperLaplacianStep(c, c.first * ratio**t) for t in range(c.steps)])
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`."""
+        return self.solver().run(problem, on_step=on_step)
+
+
+def build(**settings: Any) -> Fd:
+    """FD; its settings are those of `FdConfig`."""
+    return Fd(configure(FdConfig, "fd", settings))
+
+
+SPEC = MethodSpec(
+    name="fd",
+    summary="fast classical deconvolution, sparse gradients; wants the noise level",
+    reference="krishnan2009fast",
+    build=build,
+    needs=Needs(kernel=True, sigma=True),
+)

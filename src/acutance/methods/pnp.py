@@ -1,0 +1,101 @@
+r"""Plug and play: half-quadratic splitting with a denoiser as the prior (Venkatakrishnan 2013, Zhang et al. 2017).
+
+    z <- denoiser(x, s),      x <- argmin_x  1/2 ||A x - y||^2 + c/2 (sigma / s)^2 ||x - z||^2
+
+with s falling from step to step, see `acutance.methods.half_quadratic`. The denoiser is any method of the catalogue
+that restores without a blur: `bm3d`, and the learned ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError
+from acutance.frame import TILE, Precision
+from acutance.methods.half_quadratic import HalfQuadraticState, Schedule, half_quadratic_steps
+from acutance.methods.spec import MethodSpec, Needs, catalogue, configure, find
+from acutance.problem import Method, Observer, Problem, Result
+from acutance.solver import Solver
+from acutance.weights import embedded
+
+
+@dataclass(frozen=True)
+class PnpConfig(Schedule):
+    """Settings of plug and play: those of the schedule, and
+
+    Args:
+        denoiser: name of a method that needs no blur.
+    """
+
+    denoiser: str = "bm3d"
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """A method as a prior."""
+
+    method: Method
+
+    def prox(self, x: Tensor, sigma: Tensor, turn: int) -> Tensor:
+        """See `acutance.priors.base.HasProx`."""
+        return self.method.run(Problem(x, None, sigma)).x
+
+
+@dataclass(frozen=True, eq=False)
+class Pnp:
+    """Plug and play as a method."""
+
+    config: PnpConfig
+    denoiser: Denoiser
+
+    def solver(self) -> Solver[HalfQuadraticState]:
+        """One step for each level of the denoiser."""
+        return Solver(half_quadratic_steps(self.denoiser, self.config))
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`."""
+        return self.solver().run(problem, on_step=on_step)
+
+
+def build(
+    *,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    tile: int | None = TILE,
+    **settings: Any,
+) -> Pnp:
+    """Plug and play.
+
+    Args:
+        device, precision, tile: of a denoiser that is a network.
+        settings: fields of `PnpConfig`; those that begin with ``denoiser_`` are handed to the denoiser.
+
+    Raises:
+        ConfigError: an unknown setting, or a denoiser that is none. UnknownMethod: there is no such denoiser.
+    """
+    inner = {k.removeprefix("denoiser_"): v for k, v in settings.items() if k.startswith("denoiser_")}
+    config = configure(PnpConfig, "pnp", {k: v for k, v in settings.items() if not k.startswith("denoiser_")})
+    spec = find(config.denoiser)
+    if spec.needs.kernel or spec.name == SPEC.name:
+        names = [s.name for s in catalogue().values() if not s.needs.kernel]
+        raise ConfigError(f"denoiser={config.denoiser!r} needs a blur; a denoiser is one of {', '.join(names)}")
+    if spec.weights is not None:
+        tensors = embedded(spec.weights).tensors
+        inner = {"weights": tensors, "device": device, "precision": precision, "tile": tile, **inner}
+    elif config.denoiser == "bm3d":
+        inner = {"step": 4, "radius": 12, **inner}
+    return Pnp(config, Denoiser(spec.build(**inner)))
+
+
+SPEC = MethodSpec(
+    name="pnp",
+    summary="plug and play: any denoiser as the prior (BM3D); wants the noise level",
+    reference="venkatakrishnan2013plug",
+    build=build,
+    needs=Needs(kernel=True, sigma=True),
+    composed=True,
+)

@@ -1,0 +1,167 @@
+r"""Richardson-Lucy (Richardson 1972, Lucy 1974) with total variation (Dey et al. 2006), accelerated (Biggs 1997).
+
+Maximum likelihood of Poisson noise, and a penalty on the length of the gradient:
+
+    min_{x >= 0}  sum A x - y log A x  +  l sum_i ||(D x)_i||
+
+    x(t+1) = p(t) / (1 - l div(D p / |D p|))  *  A'(y / A p(t)) / A'1,        p(t) = x(t) + a(t) (x(t) - x(t-1))
+
+With "valid" borders A'1 is not 1 beyond the frame: dividing by it is what makes the border right; where nothing is seen
+of a pixel it stays as it is. a(t) is the correlation of the last two updates, between 0 and 1; without acceleration
+a = 0 and the likelihood rises with every step. The run ends when the residual is as small as the noise (Morozov's
+discrepancy): without an end, or a penalty, the method fits the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError
+from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.operators import LinearOperator
+from acutance.problem import Observer, Problem, Result, State
+from acutance.solver import Solver
+from acutance.tensors import per_image
+
+DARK = 1e-4
+"""Least brightness that a model has: the method multiplies, so nothing may be black."""
+
+SEEN = 1e-3
+"""Share of a pixel's light, at least, that has to be in the picture for the pixel to be changed."""
+
+
+@dataclass(frozen=True)
+class RichardsonLucyConfig:
+    """Settings of Richardson-Lucy.
+
+    Args:
+        steps: at most. accelerated: a(t) as above instead of 0.
+        strength, power: c and p of l = c sigma^p; strength 0 leaves the penalty out.
+        discrepancy: the run ends when the residual has fallen to this multiple of the noise; 0: after all steps.
+    """
+
+    steps: int = 50
+    accelerated: bool = True
+    strength: float = 0.02
+    power: float = 0.5
+    discrepancy: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.strength < 0 or self.discrepancy < 0:
+            raise ConfigError(f"{self}: steps must be at least 1, strength and discrepancy not negative")
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """Done when the fitting error is down to `error`, (B,): for noise alone 1/2 N sigma^2."""
+
+    error: Tensor
+
+    def done(self, errors: Sequence[Tensor]) -> Tensor:
+        """See `acutance.solver.StopRule`."""
+        return errors[-1] <= self.error
+
+
+@dataclass(frozen=True, eq=False)
+class RichardsonLucyState(State):
+    """x(t), the A x(t) - y behind it, A'1, the update before, the last update of p, and l (B, 1, 1, 1)."""
+
+    residual: Tensor
+    seen: Tensor
+    before: Tensor
+    update: Tensor
+    update_before: Tensor
+    prior: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class RichardsonLucyStep:
+    """One multiplicative update."""
+
+    config: RichardsonLucyConfig
+
+    def init(self, problem: Problem) -> RichardsonLucyState:
+        """The observed picture, extended and nowhere black."""
+        c, x = self.config, problem.start().clamp_min(DARK)
+        seen = _blur(problem).adjoint(torch.ones_like(problem.observed))
+        zero = torch.zeros_like(x)
+        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        return RichardsonLucyState(x, problem.residual(x), seen, x, zero, zero, prior)
+
+    def __call__(self, problem: Problem, state: RichardsonLucyState) -> RichardsonLucyState:
+        """x(t) -> x(t+1)."""
+        blur, x = _blur(problem), state.x
+        p, model = x, state.residual + problem.observed
+        if self.config.accelerated:
+            along = per_image(state.update * state.update_before)
+            a = (along / per_image(state.update_before.square()).clamp_min(1e-30)).clamp(0, 1).nan_to_num(0)
+            p = (x + a.reshape(-1, 1, 1, 1) * (x - state.before)).clamp_min(DARK)
+            model = blur.forward(p)
+        ratio = problem.observed.clamp_min(0) / model.clamp_min(DARK)
+        factor = blur.adjoint(ratio) / state.seen.clamp_min(SEEN)
+        if self.config.strength > 0:
+            factor = factor / (1 - state.prior * _curvature(p)).clamp_min(0.1)
+        new = torch.where(state.seen > SEEN, p * factor, p).clamp_min(DARK)
+        return RichardsonLucyState(new, problem.residual(new), state.seen, x, new - p, state.update, state.prior)
+
+
+def _blur(problem: Problem) -> LinearOperator:
+    if problem.blur is None:
+        raise ConfigError("richardson-lucy needs a blur; give a kernel")
+    return problem.blur
+
+
+def _curvature(x: Tensor) -> Tensor:
+    """div(D x / |D x|), smoothed where x is flat; zero slope across the border."""
+    down = torch.diff(x, dim=-2, append=x[..., -1:, :])
+    along = torch.diff(x, dim=-1, append=x[..., :, -1:])
+    size = torch.sqrt(down.square() + along.square() + FLAT**2)
+    down, along = down / size, along / size
+    out = down + along
+    out[..., 1:, :] -= down[..., :-1, :]
+    out[..., :, 1:] -= along[..., :, :-1]
+    return out
+
+
+FLAT = 2e-3
+"""Slope, as a fraction of the range, below which a gradient counts as flat."""
+
+
+@dataclass(frozen=True)
+class RichardsonLucy:
+    """Richardson-Lucy as a method."""
+
+    config: RichardsonLucyConfig
+
+    def solver(self) -> Solver[RichardsonLucyState]:
+        """`steps` equal steps."""
+        return Solver([RichardsonLucyStep(self.config)] * self.config.steps)
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`."""
+        solver = self.solver()
+        if self.config.discrepancy > 0:
+            count = problem.observed[0].numel()
+            stop = Discrepancy(0.5 * count * (self.config.discrepancy * problem.level()) ** 2)
+            solver = Solver(solver.steps, stop=stop)
+        return solver.run(problem, on_step=on_step)
+
+
+def build(**settings: Any) -> RichardsonLucy:
+    """Richardson-Lucy; its settings are those of `RichardsonLucyConfig`."""
+    return RichardsonLucy(configure(RichardsonLucyConfig, "richardson-lucy", settings))
+
+
+SPEC = MethodSpec(
+    name="richardson-lucy",
+    summary="the astronomers' method, Poisson noise, with total variation and an end; wants the noise level",
+    reference="richardson1972",
+    build=build,
+    needs=Needs(kernel=True, sigma=True),
+    aliases=("rl",),
+)

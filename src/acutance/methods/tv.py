@@ -1,0 +1,136 @@
+r"""Total variation (Rudin, Osher & Fatemi 1992) by the alternating direction method of multipliers (Wang et al. 2008).
+
+    min_x  1/2 ||A x - y||^2 + l sum_i ||(D x)_i||,      D: differences down and along
+
+with the Euclidean length of both differences at a pixel (isotropic) or the sum of their sizes (anisotropic). w stands
+for D x, u is the scaled multiplier of w = D x:
+
+    w <- shrink(D x + u, 1/b)
+    x <- solution of (A'A + l b D'D) x = A'y + l b D'(w - u)                          `acutance.linear.Torus`
+    u <- u + D x - w
+
+l = c sigma^p. The problem is convex: the iterates approach its minimum whatever b > 0 is, which only sets the pace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError
+from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
+from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.operators.filters import Difference
+from acutance.problem import Observer, Problem, Result, State
+from acutance.solver import Solver
+
+DOWN, ALONG = Difference("rows", circular=True), Difference("columns", circular=True)
+
+
+@dataclass(frozen=True)
+class TvConfig:
+    """Settings of TV.
+
+    Args:
+        strength, power: c and p of l = c sigma^p. isotropic: see the module.
+        steps: of the method of multipliers. tie: b, in units of one over a difference.
+        rounds: of conjugate gradients in each step.
+    """
+
+    strength: float = 0.5
+    power: float = 1.5
+    isotropic: bool = True
+    steps: int = 30
+    tie: float = 20.0
+    rounds: int = 2
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.rounds < 0 or self.tie <= 0 or self.strength < 0:
+            raise ConfigError(
+                f"{self}: steps must be at least 1, tie above 0, rounds and strength not negative; see `acutance "
+                "methods`"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class TvState(State):
+    """x, its spectrum on the torus, the multipliers u down and along, and l, (B, 1, 1, 1)."""
+
+    torus: Torus
+    spectrum: Tensor
+    down: Tensor
+    along: Tensor
+    prior: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TvStep:
+    """w, x, u."""
+
+    config: TvConfig
+
+    def init(self, problem: Problem) -> TvState:
+        """The picture smoothed as if the prior were quadratic."""
+        torus = Torus.of(problem.observed, problem.blur)
+        prior = self.config.strength * problem.level().reshape(-1, 1, 1, 1) ** self.config.power
+        regulariser = prior * self.config.tie * laplacian_power(*torus.size, problem.observed) + EPSILON
+        spectrum = torus.solve(regulariser, start=None, rounds=ROUNDS)
+        zero = torch.zeros_like(torus.observed)
+        return TvState(torus.crop(torus.picture(spectrum)), torus, spectrum, zero, zero, prior)
+
+    def __call__(self, problem: Problem, state: TvState) -> TvState:
+        """One iteration."""
+        torus, c = state.torus, self.config
+        picture = torus.picture(state.spectrum)
+        down, along = DOWN.forward(picture) + state.down, ALONG.forward(picture) + state.along
+        keep_down, keep_along = self._kept(down, along)
+        w_down, w_along = down * keep_down, along * keep_along
+        down, along = down - w_down, along - w_along  # u of the next step
+        tied = DOWN.adjoint(w_down - down) + ALONG.adjoint(w_along - along)
+        tie = state.prior * c.tie
+        regulariser = tie * laplacian_power(*torus.size, picture) + EPSILON
+        spectrum = torus.solve(regulariser, tie * torus.spectrum(tied), start=state.spectrum, rounds=c.rounds)
+        return TvState(torus.crop(torus.picture(spectrum)), torus, spectrum, down, along, state.prior)
+
+    def _kept(self, down: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        """The share of each difference that shrinkage by 1 / b leaves."""
+        if self.config.isotropic:
+            kept = _share(torch.hypot(down, along), 1 / self.config.tie)
+            return kept, kept
+        return _share(down.abs(), 1 / self.config.tie), _share(along.abs(), 1 / self.config.tie)
+
+
+def _share(size: Tensor, threshold: float) -> Tensor:
+    return (1 - threshold / size.clamp_min(threshold)).nan_to_num(0.0)
+
+
+@dataclass(frozen=True)
+class Tv:
+    """TV as a method."""
+
+    config: TvConfig
+
+    def solver(self) -> Solver[TvState]:
+        """`steps` equal steps."""
+        return Solver([TvStep(self.config)] * self.config.steps)
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`."""
+        return self.solver().run(problem, on_step=on_step)
+
+
+def build(**settings: Any) -> Tv:
+    """TV; its settings are those of `TvConfig`."""
+    return Tv(configure(TvConfig, "tv", settings))
+
+
+SPEC = MethodSpec(
+    name="tv",
+    summary="total variation by ADMM, convex; wants the noise level",
+    reference="wang2008new",
+    build=build,
+    needs=Needs(kernel=True, sigma=True),
+)

@@ -1,0 +1,1 @@
+"""What is known of sharp pictures, as functions of a picture: values, proximal maps, denoisers."""
