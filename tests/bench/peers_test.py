@@ -96,6 +96,15 @@ def test_the_noise_level_matters_where_it_is_told() -> None:
     assert load_peer("skimage-richardson-lucy", {"rounds": 1, "iterations": 7})(x, kernel, 0.01).steps == 14
 
 
+def test_black_regions_do_not_overflow() -> None:
+    x = torch.zeros(1, 1, 120, 120)
+    x[..., 50:70, 50:70] = 1
+    blur = Blur(kernels.line(41, 20))
+    attempt = load_peer("skimage-richardson-lucy", {"iterations": 40})(blur.forward(x).clamp(0, 1), blur.kernel, 0.01)
+    assert attempt.outcome == "CONVERGED"
+    assert float(attempt.pixels.max()) < 3
+
+
 def test_a_picture_that_is_not_finite_is_an_outcome() -> None:
     x = torch.full((1, 1, 40, 40), torch.nan)
     attempt = load_peer("skimage-wiener", {})(x, kernels.disc(2), 0.01)

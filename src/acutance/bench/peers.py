@@ -193,6 +193,8 @@ class SkimageRichardsonLucy(Peer):
 
     Args:
         iterations: 0: by the rule strength * (1 % / sigma)^power.
+        epsilon: where the blurred estimate is darker, it is not divided by. scikit-image divides by anything unless
+            told otherwise, which in float32 and in black regions overflows.
     """
 
     needs: ClassVar[Needs] = Needs(kernel=True, sigma=True)
@@ -201,12 +203,14 @@ class SkimageRichardsonLucy(Peer):
     iterations: int = 0
     strength: float = 26.0
     power: float = 1.0
+    epsilon: float = 1e-3
 
     def restore(self, observed: Plane, psf: Plane, sigma: float) -> tuple[Plane, int]:
         """See `Peer`."""
         count = self.iterations or round(self.strength * (0.01 / max(sigma, 1e-4)) ** self.power)
         count = min(max(count, 1), MOST_ITERATIONS)
-        return _restoration().richardson_lucy(observed.clip(0), psf, num_iter=count, clip=False), count
+        lucy = _restoration().richardson_lucy
+        return lucy(observed.clip(0), psf, num_iter=count, clip=False, filter_epsilon=self.epsilon), count
 
 
 PEERS: Mapping[str, type[Peer]] = MappingProxyType(

@@ -49,7 +49,8 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
 
             rows = run(
                 suite, split_methods(methods), data=data, noises=_levels(noise),
-                limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs, on_plan=on_plan, on_case=on_case,
+                limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs,
+                on_plan=on_plan, on_case=on_case,
             )  # fmt: skip
         out.print(table(rows), markup=False)
         if output is not None:
