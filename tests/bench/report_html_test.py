@@ -212,12 +212,21 @@ def test_illegible_figures() -> None:
     assert found == {("rgdn", "30.1?"): "≈ −1.2", ("ircnn", "3?.?"): "–", ("ircnn", "32.66"): "−2.66"}
 
 
+def test_estimated_kernels_compare_by_who_estimated_them() -> None:
+    suite = "levin32_kernels"
+    found = [
+        replace(BASE, suite=suite, method="levin", noise=None, kernel=f"{who}/1", psnr=value)
+        for who, value in (("levin_cvpr_2011", 30.0), ("fergus_tog_2006", 29.0), ("pan_cvpr_2016", 31.0))
+    ]
+    assert [(c.figure, c.measured) for c in compared(suite, found)] == [("30.05", 30.0), ("28.38", 29.0)]
+
+
 def test_what_was_told_here_and_there() -> None:
     assert told_here("wiener:strength=2") is True
     assert told_here("wiener:sigma=estimated") is False
     assert told_here("rgdn:steps=5") is False
     assert told_here("skimage-something") is None
-    assert {p.suite for p in PUBLISHED} <= set(CASES)
+    assert {p.suite for p in PUBLISHED if not p.kernels} == set(CASES)
     assert set(COUNTERPARTS) <= {p.method for p in PUBLISHED}
 
 
@@ -282,3 +291,31 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def test_border_and_sharpness_where_there_are_any(tmp_path: Path) -> None:
+    nan = float("nan")
+    blind = replace(
+        BASE, suite="kohler", noise=None, psnr=nan, ssim=nan, psnr_blurred=nan, sparsity=0.21, sparsity_blurred=0.34
+    )
+    append_rows(tmp_path / "kohler.jsonl", [blind, replace(blind, kernel="2")])
+    append_rows(tmp_path / "set12.jsonl", [replace(BASE, suite="set12", psnr_border=27.0, psnr_interior=31.5)])
+    text = page(tmp_path)
+    assert "−4.50" in text
+    assert "27.00 / 31.50" in text
+    assert "0.340" in text
+    assert "0.210" in text
+    assert text.count("Ranking by noise level") == 1
+    assert "2 of 2" in text
+    assert "0.210" in report(tmp_path)
+
+
+def test_suites_with_classes_say_them(tmp_path: Path) -> None:
+    rows = [
+        replace(BASE, suite="lai", picture=f"{name}_01", psnr=20.5 + i) for i, name in enumerate(("people", "text"))
+    ]
+    append_rows(tmp_path / "lai.jsonl", rows)
+    text = page(tmp_path)
+    assert "By class of picture" in text
+    assert '<th class="n">people</th>' in text
+    assert "21.50" in text

@@ -27,6 +27,7 @@ class Published:
         told: whether the method was told the noise level; None: the source does not say.
         psnr: by noise level; an illegible digit is "?".
         remark: what else must be known of the figures.
+        kernels: of the cases behind them, where not all count: what their names begin with, up to a "/".
     """
 
     suite: str
@@ -35,6 +36,7 @@ class Published:
     told: bool | None
     psnr: Mapping[Noise, str]
     remark: str = ""
+    kernels: str = ""
 
     @property
     def note(self) -> str:
@@ -86,7 +88,7 @@ def _captured(values: str) -> Mapping[Noise, str]:
     return MappingProxyType({**({} if first == "-" else {None: first}), **_percent(rest)})
 
 
-_VEM, _FDN, _RGDM = "nan2020variational", "kruse2017fdn", "rgdm2022"
+_VEM, _FDN, _RGDM, _CSF = "nan2020variational", "kruse2017fdn", "rgdm2022", "schmidt2014csf"
 _ILLEGIBLE = "a digit that is or is followed by ? is illegible or doubtful"
 
 PUBLISHED = (
@@ -123,6 +125,15 @@ PUBLISHED = (
     Published("set12", "IRCNN", _VEM, True, _percent("30.53")),
     Published("set12", "CSF", _VEM, True, _percent("29.37")),
     Published("set12", "EPLL", _VEM, True, _percent("27.61")),
+    *(
+        Published("levin32_kernels", method, _CSF, None, _captured(figure), f"kernels of {people}", folder)
+        for people, folder, figures in (
+            ("Levin et al. 2011", "levin_cvpr_2011", "30.05 30.40 30.42"),
+            ("Cho & Lee 2009", "cho_and_lee_tog_2009", "29.71 29.73 29.99"),
+            ("Fergus et al. 2006", "fergus_tog_2006", "28.38 29.10 29.02"),
+        )
+        for method, figure in zip(("Levin", "RTF", "CSF"), figures.split(), strict=True)
+    ),
 )
 """Within a suite by source; a later source repeats others' methods under its own protocol."""
 
@@ -149,6 +160,7 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
         _RGDM: "crop, alignment and rounding not stated there",
         _FDN: "crop and alignment there not known to us (FDN with its authors' weights scores 35.30 under ours)",
         _VEM: "crop and rounding there not known to us",
+        _CSF: "crop and alignment there not known to us",
     }
 )
 """What may differ from our protocol, by source."""
@@ -157,18 +169,21 @@ CASES: Mapping[str, int] = MappingProxyType({"levin32": 32, "set12": 96})
 """Pictures behind a published mean."""
 
 
-def comparisons(suite: str, means: Mapping[tuple[str, str | None, Noise], tuple[float, int]]) -> list[Comparison]:
+def comparisons(
+    suite: str, means: Mapping[tuple[str, str | None, Noise], tuple[float, int]], kernels: str = ""
+) -> list[Comparison]:
     """Every published figure of a suite for which one of ours was measured at that level.
 
     Args:
         suite: name. means: (label, weights, noise) -> (mean PSNR in dB, cases behind it).
+        kernels: of the cases behind the means, see `Published`.
 
     Returns:
         By published row, level, and our label; first the figures for the very method, then those of its family.
     """
     found = []
     for each in PUBLISHED:
-        for counterpart in COUNTERPARTS.get(each.method, ()) if each.suite == suite else ():
+        for counterpart in COUNTERPARTS.get(each.method, ()) if (each.suite, each.kernels) == (suite, kernels) else ():
             for (label, weights, noise), (mean, cases) in means.items():
                 if label.partition(":")[0] == counterpart.method and noise in each.psnr:
                     found.append(_compare(each, counterpart, (label, weights, noise), mean, cases))

@@ -234,12 +234,16 @@ def display_names(methods: Iterable[Name]) -> dict[Name, str]:
 
 def compared(suite: str, rows: Sequence[Row]) -> list[Comparison]:
     """Measured means beside the published figures that they compare with."""
-    means = {}
-    for noise in grouped(rows)[0]:
-        for s in ranking(rows, noise).standings:
-            if s.cases:
-                means[(*s.name, noise)] = (s.psnr, s.cases)
-    return comparisons(suite, means)
+    found = []
+    for kernels in dict.fromkeys(each.kernels for each in PUBLISHED if each.suite == suite):
+        here = [row for row in rows if not kernels or row.kernel.startswith(f"{kernels}/")]
+        means = {}
+        for noise in grouped(here)[0]:
+            for s in ranking(here, noise).standings:
+                if s.cases:
+                    means[(*s.name, noise)] = (s.psnr, s.cases)
+        found += comparisons(suite, means, kernels)
+    return found
 
 
 def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -316,14 +320,11 @@ def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) ->
 
 
 def _mean(rows: Sequence[Row]) -> str:
-    """PSNR / SSIM over the finite ones, and how many are not; of pictures without a known truth how sharp they are."""
+    """PSNR / SSIM over the finite ones, and how many are not."""
     good = [row for row in rows if math.isfinite(row.psnr)]
-    if good:
-        failed = sum(math.isfinite(row.psnr_blurred) for row in rows) - len(good)
-        text = f"{fmean(r.psnr for r in good):.2f} / {fmean(r.ssim for r in good):.3f}"
-        return f"{text} ({failed} failed)" if failed > 0 else text
-    scores = [score for row in rows for score in [getattr(row, "sparsity", None)] if score is not None]
-    return f"sparsity {fmean(scores):.3f}" if scores else "–"
+    text = f"{fmean(r.psnr for r in good):.2f} / {fmean(r.ssim for r in good):.3f}" if good else "–"
+    failed = sum(math.isfinite(row.psnr_blurred) for row in rows) - len(good)
+    return f"{text} ({failed} failed)" if failed > 0 else text
 
 
 def _sparsity(methods: Mapping[Name, Sequence[Row]]) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from statistics import fmean, median
 
 from acutance.bench import report_plots as plots
-from acutance.bench.case import Noise, describe_noise
+from acutance.bench.case import Noise, Suite, describe_noise
 from acutance.bench.published import CASES, PUBLISHED, Comparison
 from acutance.bench.report import (
     Name,
@@ -53,12 +53,39 @@ class Plot:
 
 @dataclass(frozen=True)
 class BorderLine:
-    """Mean PSNR in dB of the outer 20 pixels and of the rest."""
+    """A method's mean PSNR in dB of (the outer 20 pixels, the rest) at each level; None where there is none."""
+
+    title: str
+    cells: tuple[tuple[float, float] | None, ...]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Mean PSNR in dB by class of picture at one level: the classes, and (title, means) of every method."""
+
+    noise: str
+    classes: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class BesideLine:
+    """One of our methods beside one published row: comparisons by level, and how the protocols differ."""
+
+    first: Comparison
+    cells: tuple[Comparison | None, ...]
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SharpLine:
+    """Where nobody knows the truth: mean sparsity of the gradients before and after; lower is sharper."""
 
     title: str
     noise: str
-    border: float
-    interior: float
+    before: float
+    after: float
+    lower: int
     cases: int
 
 
@@ -73,19 +100,24 @@ class PictureTable:
 
 @dataclass(frozen=True)
 class SuiteView:
-    """What the page says of one suite, in the order of the page."""
+    """What the page says of one suite, in the order of the page; without `truth` there is no PSNR to speak of."""
 
     name: str
     summary: str
+    truth: bool
     lead: str
     rankings: tuple[Ranking, ...]
     titles: Mapping[Name, str]
+    classes: tuple[ClassTable, ...]
     plots: tuple[Plot, ...]
     strips: tuple[Strip, ...]
     strips_left_out: int
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[BesideLine, ...]
+    compared_at: tuple[Noise, ...]
     published: bool
     border: tuple[BorderLine, ...]
+    border_at: tuple[Noise, ...]
+    sharpness: tuple[SharpLine, ...]
     pictures: tuple[PictureTable, ...]
     means: tuple[tuple[str, str, float, float | None, str], ...]
     protocol: str
@@ -162,19 +194,28 @@ def suite_view(name: str, rows: Sequence[Row], runs: Sequence[Sequence[Timing]],
     titles = display_names(order)
     suite = SUITES.get(name)
     shown, left_out = strips(pictures / name, rows, order)
+    truth = any(math.isfinite(row.psnr) for row in rows)
+    beside = compared(name, rows)
+    border_at, border = _border(noises, methods, titles, order)
+    levels = [noise for noise in noises if any(c.noise == noise for c in beside)]
     return SuiteView(
         name=name,
         summary="" if suite is None else suite.summary,
+        truth=truth,
         lead=_lead(rankings, titles),
         rankings=tuple(rankings),
         titles=titles,
+        classes=() if suite is None else tuple(_classes(suite, rows, noises, order, titles)),
         plots=tuple(_plots(rows, rankings, order, titles, runs)),
         strips=tuple(shown),
         strips_left_out=left_out,
-        comparisons=tuple(compared(name, rows)),
+        comparisons=tuple(_beside(beside, levels)),
+        compared_at=tuple(levels),
         published=any(each.suite == name for each in PUBLISHED),
-        border=tuple(_border(rankings, methods, titles)),
-        pictures=tuple(_picture_table(rows, place.noise, order, titles) for place in rankings),
+        border=tuple(border),
+        border_at=tuple(border_at),
+        sharpness=tuple(_sharpness(noises, methods, titles, order)),
+        pictures=tuple(_picture_table(rows, place.noise, order, titles) for place in rankings) if truth else (),
         means=tuple(_costs(methods[n], titles[n]) for n in order),
         protocol="" if suite is None else suite.protocol,
         warnings=tuple(_warnings(name, rows, rankings, titles)),
@@ -302,23 +343,57 @@ def _plot_labels(order: Sequence[Name], titles: Mapping[Name, str]) -> dict[Name
     return {n: _printable(b if bare.count(b) == 1 else titles[n]) for n, b in zip(order, bare, strict=True)}
 
 
+def _classes(
+    suite: Suite, rows: Sequence[Row], noises: Sequence[Noise], order: Sequence[Name], titles: Mapping[Name, str]
+) -> Iterator[ClassTable]:
+    if suite.classes is None:
+        return
+    classes = sorted({suite.classes(row.picture) for row in rows})
+    for noise in noises:
+        values: dict[tuple[Name, str], list[float]] = {}
+        for row in rows:
+            if row.noise == noise and math.isfinite(row.psnr):
+                values.setdefault(((row.method, row.weights), suite.classes(row.picture)), []).append(row.psnr)
+        lines = [(titles[n], tuple(fmean(values[n, c]) if (n, c) in values else None for c in classes)) for n in order]
+        yield ClassTable(describe_noise(noise), tuple(classes), tuple(lines))
+
+
 def _border(
-    rankings: Sequence[Ranking], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str]
-) -> list[BorderLine]:
+    noises: Sequence[Noise], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str], order: Sequence[Name]
+) -> tuple[list[Noise], list[BorderLine]]:
+    """The levels at which border and interior were scored, and the methods that were."""
+
+    def pair(name: Name, noise: Noise) -> tuple[float, float] | None:
+        pairs = [
+            (row.psnr_border, row.psnr_interior)
+            for row in methods[name]
+            if row.noise == noise and row.psnr_border is not None and row.psnr_interior is not None
+        ]
+        pairs = [p for p in pairs if math.isfinite(p[0]) and math.isfinite(p[1])]
+        return (fmean(p[0] for p in pairs), fmean(p[1] for p in pairs)) if pairs else None
+
+    levels = [noise for noise in noises if any(pair(name, noise) for name in order)]
+    lines = [BorderLine(titles[name], tuple(pair(name, noise) for noise in levels)) for name in order]
+    return levels, [line for line in lines if any(line.cells)]
+
+
+def _sharpness(
+    noises: Sequence[Noise], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str], order: Sequence[Name]
+) -> list[SharpLine]:
     found = []
-    for place in rankings:
-        for standing in place.standings:
+    for noise in noises:
+        for name in order:
             pairs = [
-                (border, interior)
-                for row in methods[standing.name]
-                if row.noise == place.noise
-                for border, interior in [(getattr(row, "psnr_border", None), getattr(row, "psnr_interior", None))]
-                if border is not None and interior is not None and math.isfinite(border) and math.isfinite(interior)
+                (before, after)
+                for row in methods[name]
+                if row.noise == noise
+                for before, after in [(row.sparsity_blurred, row.sparsity)]
+                if before is not None and after is not None and math.isfinite(before) and math.isfinite(after)
             ]
             if pairs:
-                outer, inner = fmean(p[0] for p in pairs), fmean(p[1] for p in pairs)
-                noise = describe_noise(place.noise)
-                found.append(BorderLine(titles[standing.name], noise, outer, inner, len(pairs)))
+                before, after = fmean(p[0] for p in pairs), fmean(p[1] for p in pairs)
+                lower = sum(p[1] < p[0] for p in pairs)
+                found.append(SharpLine(titles[name], describe_noise(noise), before, after, lower, len(pairs)))
     return found
 
 
@@ -358,16 +433,21 @@ def _warnings(name: str, rows: Sequence[Row], rankings: Sequence[Ranking], title
         found.append(
             f"The rows come from different machines or settings ({'; '.join(machines)}): seconds do not compare."
         )
+    short: dict[int, list[str]] = {}
     for place in rankings:
         level = describe_noise(place.noise)
         whole = CASES.get(name)
+        if not any(s.cases for s in place.standings):
+            continue
         if not place.whole:
             found.append(f"{level}: no method has every case; ranked on the {place.cases} that all of them have.")
         elif whole is not None and place.cases < whole:
-            found.append(f"{level}: {place.cases} of the {whole} cases of the set.")
+            short.setdefault(place.cases, []).append(level)
         for s in place.standings:
             if s.failed:
                 found.append(f"{level}: {titles[s.name]} gave no finite picture in {s.failed} of {s.cases + s.failed}.")
+    for count, levels in short.items():
+        found.append(f"{count} of the {CASES[name]} cases of the set: {_listed(levels)}.")
     diverged = [row for row in rows if row.outcome == "DIVERGED"]
     if diverged:
         found.append(f"{len(diverged)} runs diverged: {distinct(row.method for row in diverged)}.")
@@ -392,6 +472,21 @@ def _gain(value: float | None) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else f"{value:.1g}"
+
+
+def _beside(found: Sequence[Comparison], noises: Sequence[Noise]) -> list[BesideLine]:
+    """Comparisons with the levels of one published row on one line."""
+    lines: dict[tuple[int, Name], list[Comparison]] = {}
+    for c in found:
+        lines.setdefault((id(c.published), (c.method, c.weights)), []).append(c)
+    return [
+        BesideLine(
+            first=here[0],
+            cells=tuple(next((c for c in here if c.noise == noise), None) for noise in noises),
+            differences=tuple(dict.fromkeys(text for c in here for text in c.differences)),
+        )
+        for here in lines.values()
+    ]
 
 
 def _printable(text: object) -> str:

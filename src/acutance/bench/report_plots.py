@@ -96,11 +96,12 @@ def against_noise(lines: Sequence[Line], blurred: Mapping[Noise, float]) -> str:
     captured = any(None in each.psnr for each in lines)
     apart = (levels[0] - 0.85 * max(0.01, levels[0])) * 100 - 0.75 if levels else 0.0
     values = [v for each in lines for v in each.psnr.values()]
-    near = [v for v in blurred.values() if v > min(values) - 0.35 * (max(values) - min(values))]
+    near = [v for v in blurred.values() if v > min(values) - 0.15 * (max(values) - min(values))]
     if near:  # else it would take the room that the differences need
         lines = [*lines, Line("blurred input", Look(SOFT, ".", (0, (1, 2))), blurred)]
     with _axes(0.6 + max(3.9, 0.21 * len(lines)), [each.label for each in lines]) as (axes, finish):
         ends = []
+        levels_apart = [each for each in lines if math.isfinite(each.psnr.get(None, math.nan))]
         for each in lines:
             there = [n for n in levels if math.isfinite(each.psnr.get(n, math.nan))]
             x, y = [100 * n for n in there], [each.psnr[n] for n in there]
@@ -110,7 +111,8 @@ def against_noise(lines: Sequence[Line], blurred: Mapping[Noise, float]) -> str:
                 axes.plot(x, y, linestyle=each.look.line, **style)
             at_left = each.psnr.get(None, math.nan)
             if math.isfinite(at_left):
-                axes.plot([apart], [at_left], linestyle="none", **style)
+                aside = levels_apart.index(each) / max(1, len(levels_apart) - 1) - 0.5  # so that all can be seen
+                axes.plot([apart + 0.5 * aside], [at_left], linestyle="none", **style)
             if x:
                 ends.append((x[-1], y[-1], each.label, each.look.colour))
             elif math.isfinite(at_left):
@@ -123,7 +125,8 @@ def against_noise(lines: Sequence[Line], blurred: Mapping[Noise, float]) -> str:
         axes.grid(axis="x", visible=False)
         right = ticks[-1] if ticks else 1.0
         span = max(right - ticks[0], 1.0) if ticks else 1.0
-        axes.set_xlim((ticks[0] if ticks else 0) - 0.06 * span, right + 0.02 * span)
+        left = (ticks[0] if ticks else 0) - 0.06 * span - (0.25 if captured else 0)
+        axes.set_xlim(left, right + 0.02 * span)
         if captured and levels:
             axes.axvline((apart + 100 * levels[0]) / 2, color=RULE, linewidth=1)
         _label_ends(axes, ends)
@@ -221,7 +224,7 @@ def _label_ends(axes: Any, ends: Sequence[tuple[float, float, str, str]]) -> Non
         axes.annotate(
             _short(label), (x, y), xytext=tuple(target), va="center", ha="left", color=INK, fontsize=9.5,
             annotation_clip=False, arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.9, "shrinkA": 2,
-            "shrinkB": 5},
+            "shrinkB": 5, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 
