@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
@@ -20,6 +21,7 @@ from acutance.bench.run import run, steps_curve
 from acutance.bench.runner import MethodRunner
 from acutance.bench.suites import find_suite
 from acutance.bench.work import measure, threads_each
+from acutance.cli.app import app
 from acutance.errors import ConfigError, DataError, OutputError, UnknownMethod, WeightsError
 from acutance.images import read_image
 from acutance.methods.rgdn import Rgdn, RgdnConfig
@@ -181,6 +183,22 @@ def test_several_processes_measure_the_same_and_stop_at_once(data: Path, tmp_pat
     for row in kept:
         assert row.psnr == pytest.approx(alone[row.key].psnr, abs=1e-3)
         assert row.hardware == f"{alone[row.key].hardware}, 2 jobs"
+
+
+def test_the_command_and_ctrl_c(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["bench", "set12", f"--data={data}", "--limit=1", "--noise=1", f"--out={tmp_path}"]
+    result = CliRunner().invoke(app, [*words, "--methods=wiener:strength=2,sigma=0.01,skimage-wiener"])
+    assert result.exit_code == 0, result.output
+    assert "| wiener:sigma=0.01,strength=2 |" in result.output
+    assert "| skimage-wiener |" in result.output
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("acutance.bench.run.work", stop)
+    stopped = CliRunner().invoke(app, [*words, "--methods=wiener"])
+    assert stopped.exit_code == 130
+    assert "the same command goes on" in stopped.output
 
 
 def test_threads_are_shared_out() -> None:

@@ -45,13 +45,19 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
 
             def on_case(row: Row, fresh: bool) -> None:
                 if fresh:
-                    bar.update(task, advance=1, description=f"{row.method} {row.picture} {row.kernel}")
+                    bar.update(task, advance=1, description=escape(f"{row.method} {row.picture} {row.kernel}"))
 
-            rows = run(
-                suite, split_methods(methods), data=data, noises=_levels(noise),
-                limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs,
-                on_plan=on_plan, on_case=on_case,
-            )  # fmt: skip
+            try:
+                rows = run(
+                    suite, split_methods(methods), data=data, noises=_levels(noise),
+                    limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs,
+                    on_plan=on_plan, on_case=on_case,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                bar.stop()
+                kept = "nothing is kept without --out" if output is None else "rows are kept; the same command goes on"
+                say(f"stopped; {kept}")
+                raise typer.Exit(130) from None
         out.print(table(rows), markup=False)
         if output is not None:
             say(f"rows: {escape(output / f'{suite.name}.jsonl')}")
