@@ -149,7 +149,9 @@ def page(folder: Path) -> str:
         raise MissingExtra("a report as a page", "bench") from error
     suites = read_suites(folder)
     runs = read_times(folder / TIMES_FILE)
-    views = [suite_view(name, rows, runs, folder / "pictures") for name, rows in suites.items()]
+    names = dict.fromkeys((row.method, row.weights) for rows in suites.values() for row in rows)
+    looks = {name: plots.look(i) for i, name in enumerate(names)}  # the same in every plot
+    views = [suite_view(name, rows, runs, folder / "pictures", looks) for name, rows in suites.items()]
     everything = [row for rows in suites.values() for row in rows]
 
     def label(text: str) -> Markup:
@@ -182,11 +184,18 @@ class _RunView:
     ratios: tuple[float, ...]
 
 
-def suite_view(name: str, rows: Sequence[Row], runs: Sequence[Sequence[Timing]], pictures: Path) -> SuiteView:
+def suite_view(
+    name: str,
+    rows: Sequence[Row],
+    runs: Sequence[Sequence[Timing]],
+    pictures: Path,
+    looks: Mapping[Name, plots.Look],
+) -> SuiteView:
     """Everything that the page says of a suite.
 
     Args:
         rows: of that suite. runs: of `acutance.bench.times`, perhaps none. pictures: folder, perhaps missing.
+        looks: of all methods in plots.
     """
     noises, methods = grouped(rows)
     rankings = [ranking(rows, noise) for noise in noises]
@@ -206,7 +215,7 @@ def suite_view(name: str, rows: Sequence[Row], runs: Sequence[Sequence[Timing]],
         rankings=tuple(rankings),
         titles=titles,
         classes=() if suite is None else tuple(_classes(suite, rows, noises, order, titles)),
-        plots=tuple(_plots(rows, rankings, order, titles, runs)),
+        plots=tuple(_plots(rows, rankings, order, titles, looks, runs)),
         strips=tuple(shown),
         strips_left_out=left_out,
         comparisons=tuple(_beside(beside, levels)),
@@ -264,9 +273,9 @@ def _plots(
     rankings: Sequence[Ranking],
     order: Sequence[Name],
     titles: Mapping[Name, str],
+    looks: Mapping[Name, plots.Look],
     runs: Sequence[Sequence[Timing]],
 ) -> list[Plot]:
-    looks = {name: plots.look(i) for i, name in enumerate(order)}
     labels = _plot_labels(order, titles)
     found = []
     ranked = {place.noise: {s.name: s.psnr for s in place.standings if s.rank is not None} for place in rankings}
