@@ -42,22 +42,27 @@ def conjugate_gradients(
     start: Tensor,
     *,
     rounds: int,
+    residual: Tensor | None = None,
     precondition: Linear | None = None,
     inner: Callable[[Tensor, Tensor], Tensor] | None = None,
     tolerance: float = 0.0,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Solve apply(x) = rhs, self-adjoint and positive, for every image and channel of its own.
 
     Args:
         apply: (B, C, ...) -> the same shape. rhs, start: (B, C, ...), real or complex.
+        residual: rhs - apply(start), where it is known already.
         rounds: iterations. precondition: approximate inverse of `apply`; None: the identity.
         inner: <a, b> as (B, C), the product in which both are self-adjoint; None: the sum of the products.
         tolerance: an image and channel rests when its residual, in the norm of the preconditioner, has fallen to this
             fraction of the right side's; a solve ends when all rest.
+
+    Returns:
+        x, and rhs - apply(x).
     """
     product = inner or _inner
     solve = precondition or (lambda r: r)
-    x, r = start, rhs - apply(start)
+    x, r = start, rhs - apply(start) if residual is None else residual
     z = solve(r)
     p, rz = z, product(r, z)
     target = tolerance**2 * product(rhs, solve(rhs)) if tolerance > 0 else torch.zeros_like(rz)
@@ -74,12 +79,20 @@ def conjugate_gradients(
         before, rz = rz, product(r, z)
         b = torch.where(moves, rz / torch.where(moves, before, 1.0), 0.0).reshape(*rz.shape, *extra)
         p = z + b * p
-    return x
+    return x, r
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
     product = a.conj() * b
     return (product.real if product.is_complex() else product).flatten(2).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """The spectrum of a picture x on a torus, and K' M K x, which comes with it and saves the next solve a product."""
+
+    spectrum: Tensor
+    normal: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,30 +168,36 @@ class Torus:
         (top, left), (height, width) = self.corner, self.domain
         return x[..., top : top + height, left : left + width]
 
-    def solve(self, regulariser: Tensor, extra: Tensor | None = None, *, start: Tensor | None, rounds: int) -> Tensor:
-        """The spectrum of x in (K' M K + R) x = K' M y + b.
+    def solve(
+        self, regulariser: Tensor, extra: Tensor | None = None, *, start: Estimate | None, rounds: int
+    ) -> Estimate:
+        """x in (K' M K + R) x = K' M y + b.
 
         Args:
             regulariser: R, real, positive but where |K| is, broadcastable to a spectrum.
             extra: b, a spectrum; None: zero.
-            start: a spectrum to start from; None: the solution for the bridged picture.
+            start: what to start from; None: the solution for the bridged picture.
             rounds: iterations; none are needed and done where nothing is masked.
         """
         rhs = self.data if extra is None else self.data + extra
         inverse = 1 / (self.power + regulariser).clamp_min(torch.finfo(regulariser.dtype).tiny)
         if self.whole:
-            return inverse * rhs
+            x = inverse * rhs
+            return Estimate(x, self.power * x)
         if start is None:
-            bridged = self.otf.conj() * torch.fft.rfft2(self.observed)
-            start = inverse * (bridged if extra is None else bridged + extra)
-        return conjugate_gradients(
+            bridged = self.otf.conj() * self.spectrum(self.observed)
+            x = inverse * (bridged if extra is None else bridged + extra)
+            start = Estimate(x, self.normal(x))
+        x, residual = conjugate_gradients(
             lambda x: self.normal(x) + regulariser * x,
             rhs,
-            start,
+            start.spectrum,
             rounds=rounds,
+            residual=rhs - start.normal - regulariser * start.spectrum,
             precondition=lambda r: inverse * r,
             inner=self.inner,
         )
+        return Estimate(x, rhs - residual - regulariser * x)
 
     def normal(self, spectrum: Tensor) -> Tensor:
         """K' M K x, from spectrum to spectrum."""

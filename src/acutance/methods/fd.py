@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
+from acutance.linear import EPSILON, Estimate, Torus, laplacian_power
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.operators.filters import Difference
 from acutance.priors.sparse import HyperLaplacian
@@ -59,10 +59,12 @@ class FdConfig:
 
 @dataclass(frozen=True, eq=False)
 class FdState(State):
-    """x, its spectrum on the torus, and l, (B, 1, 1, 1)."""
+    """x; on the torus it and its spectrum; sum_j D_j'D_j as a spectrum; l, (B, 1, 1, 1)."""
 
     torus: Torus
-    spectrum: Tensor
+    picture: Tensor
+    estimate: Estimate
+    laplacian: Tensor
     prior: Tensor
 
 
@@ -78,21 +80,23 @@ class HyperLaplacianStep:
         c = self.config
         torus = Torus.of(problem.observed, problem.blur)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
-        regulariser = prior * c.start * laplacian_power(*torus.size, problem.observed) + EPSILON
-        spectrum = torus.solve(regulariser, start=None, rounds=ROUNDS)
-        return FdState(torus.crop(torus.picture(spectrum)), torus, spectrum, prior)
+        laplacian = laplacian_power(*torus.size, problem.observed)
+        estimate = torus.solve(prior * c.start * laplacian + EPSILON, start=None, rounds=c.rounds)
+        picture = torus.picture(estimate.spectrum)
+        return FdState(torus.crop(picture), torus, picture, estimate, laplacian, prior)
 
     def __call__(self, problem: Problem, state: FdState) -> FdState:
         """One half-quadratic step."""
-        torus = state.torus
-        picture = torus.picture(state.spectrum)
+        torus, picture = state.torus, state.picture
         prior = HyperLaplacian.of(self.config.exponent, picture)
         tied = DOWN.adjoint(prior.prox(DOWN.forward(picture), self.weight))
         tied += ALONG.adjoint(prior.prox(ALONG.forward(picture), self.weight))
         tie = state.prior * self.weight
-        regulariser = tie * laplacian_power(*torus.size, picture) + EPSILON
-        spectrum = torus.solve(regulariser, tie * torus.spectrum(tied), start=state.spectrum, rounds=self.config.rounds)
-        return FdState(torus.crop(torus.picture(spectrum)), torus, spectrum, state.prior)
+        estimate = torus.solve(
+            tie * state.laplacian + EPSILON, tie * torus.spectrum(tied), start=state.estimate, rounds=self.config.rounds
+        )
+        picture = torus.picture(estimate.spectrum)
+        return FdState(torus.crop(picture), torus, picture, estimate, state.laplacian, state.prior)
 
 
 @dataclass(frozen=True)

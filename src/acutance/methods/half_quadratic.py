@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import ROUNDS, Torus
+from acutance.linear import ROUNDS, Estimate, Torus
 from acutance.priors.base import HasProx
 from acutance.problem import Problem, State
 
@@ -48,10 +48,11 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class HalfQuadraticState(State):
-    """x, its spectrum on the torus, and sigma, (B,)."""
+    """x; on the torus it and its spectrum; sigma, (B,)."""
 
     torus: Torus
-    spectrum: Tensor
+    picture: Tensor
+    estimate: Estimate
     sigma: Tensor
 
 
@@ -73,16 +74,18 @@ class HalfQuadratic:
         sigma = problem.level().clamp_min(LEAST)
         tie = self._tie(sigma, self._level(sigma))
         # what is tied to is the blurred picture itself
-        spectrum = torus.solve(tie, tie * torus.spectrum(torus.observed), start=None, rounds=ROUNDS)
-        return HalfQuadraticState(torus.crop(torus.picture(spectrum)), torus, spectrum, sigma)
+        estimate = torus.solve(tie, tie * torus.spectrum(torus.observed), start=None, rounds=ROUNDS)
+        picture = torus.picture(estimate.spectrum)
+        return HalfQuadraticState(torus.crop(picture), torus, picture, estimate, sigma)
 
     def __call__(self, problem: Problem, state: HalfQuadraticState) -> HalfQuadraticState:
         """One half-quadratic step."""
         torus, level = state.torus, self._level(state.sigma)
-        z = self.prior.prox(torus.picture(state.spectrum), level, self.turn)
+        z = self.prior.prox(state.picture, level, self.turn)
         tie = self._tie(state.sigma, level)
-        spectrum = torus.solve(tie, tie * torus.spectrum(z), start=state.spectrum, rounds=self.schedule.rounds)
-        return HalfQuadraticState(torus.crop(torus.picture(spectrum)), torus, spectrum, state.sigma)
+        estimate = torus.solve(tie, tie * torus.spectrum(z), start=state.estimate, rounds=self.schedule.rounds)
+        picture = torus.picture(estimate.spectrum)
+        return HalfQuadraticState(torus.crop(picture), torus, picture, estimate, state.sigma)
 
     def _level(self, sigma: Tensor) -> Tensor:
         s = self.schedule

@@ -65,9 +65,10 @@ class LevinConfig:
 
 @dataclass(frozen=True, eq=False)
 class LevinState(State):
-    """x, its spectrum on the torus, and l, (B, 1, 1, 1)."""
+    """x; on the torus it and its spectrum; l, (B, 1, 1, 1)."""
 
     torus: Torus
+    picture: Tensor
     spectrum: Tensor
     prior: Tensor
 
@@ -85,13 +86,13 @@ class Reweighting:
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
         weight = c.exponent * START ** (c.exponent - 2)
         power = laplacian_power(*torus.size, problem.observed)
-        spectrum = torus.solve(prior * weight * power + EPSILON, start=None, rounds=ROUNDS)
-        return LevinState(torus.crop(torus.picture(spectrum)), torus, spectrum, prior)
+        spectrum = torus.solve(prior * weight * power + EPSILON, start=None, rounds=ROUNDS).spectrum
+        picture = torus.picture(spectrum)
+        return LevinState(torus.crop(picture), torus, picture, spectrum, prior)
 
     def __call__(self, problem: Problem, state: LevinState) -> LevinState:
         """One reweighting."""
-        torus, c = state.torus, self.config
-        picture = torus.picture(state.spectrum)
+        torus, picture, c = state.torus, state.picture, self.config
         weights = []
         mean = torch.zeros_like(torus.power[:1, :1])
         for share, filters in FILTERS:
@@ -116,7 +117,7 @@ class Reweighting:
                 total += v
             return torus.normal(spectrum) + torus.spectrum(total) + EPSILON * spectrum
 
-        spectrum = conjugate_gradients(
+        spectrum, _ = conjugate_gradients(
             apply,
             torus.data,
             state.spectrum,
@@ -124,7 +125,8 @@ class Reweighting:
             precondition=lambda r: inverse * r,
             inner=torus.inner,
         )
-        return LevinState(torus.crop(torus.picture(spectrum)), torus, spectrum, state.prior)
+        picture = torus.picture(spectrum)
+        return LevinState(torus.crop(picture), torus, picture, spectrum, state.prior)
 
 
 START = 0.05

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
+from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.operators.filters import Difference
 from acutance.problem import Observer, Problem, Result, State
@@ -57,10 +57,12 @@ class TvConfig:
 
 @dataclass(frozen=True, eq=False)
 class TvState(State):
-    """x, its spectrum on the torus, the multipliers u down and along, and l, (B, 1, 1, 1)."""
+    """x; on the torus it and its spectrum; D'D as a spectrum; the multipliers u down and along; l, (B, 1, 1, 1)."""
 
     torus: Torus
-    spectrum: Tensor
+    picture: Tensor
+    estimate: Estimate
+    laplacian: Tensor
     down: Tensor
     along: Tensor
     prior: Tensor
@@ -76,24 +78,24 @@ class TvStep:
         """The picture smoothed as if the prior were quadratic."""
         torus = Torus.of(problem.observed, problem.blur)
         prior = self.config.strength * problem.level().reshape(-1, 1, 1, 1) ** self.config.power
-        regulariser = prior * self.config.tie * laplacian_power(*torus.size, problem.observed) + EPSILON
-        spectrum = torus.solve(regulariser, start=None, rounds=ROUNDS)
-        zero = torch.zeros_like(torus.observed)
-        return TvState(torus.crop(torus.picture(spectrum)), torus, spectrum, zero, zero, prior)
+        laplacian = laplacian_power(*torus.size, problem.observed)
+        estimate = torus.solve(prior * self.config.tie * laplacian + EPSILON, start=None, rounds=ROUNDS)
+        picture, zero = torus.picture(estimate.spectrum), torch.zeros_like(torus.observed)
+        return TvState(torus.crop(picture), torus, picture, estimate, laplacian, zero, zero, prior)
 
     def __call__(self, problem: Problem, state: TvState) -> TvState:
         """One iteration."""
-        torus, c = state.torus, self.config
-        picture = torus.picture(state.spectrum)
+        torus, picture, c = state.torus, state.picture, self.config
         down, along = DOWN.forward(picture) + state.down, ALONG.forward(picture) + state.along
         keep_down, keep_along = self._kept(down, along)
         w_down, w_along = down * keep_down, along * keep_along
         down, along = down - w_down, along - w_along  # u of the next step
         tied = DOWN.adjoint(w_down - down) + ALONG.adjoint(w_along - along)
         tie = state.prior * c.tie
-        regulariser = tie * laplacian_power(*torus.size, picture) + EPSILON
-        spectrum = torus.solve(regulariser, tie * torus.spectrum(tied), start=state.spectrum, rounds=c.rounds)
-        return TvState(torus.crop(torus.picture(spectrum)), torus, spectrum, down, along, state.prior)
+        regulariser = tie * state.laplacian + EPSILON
+        estimate = torus.solve(regulariser, tie * torus.spectrum(tied), start=state.estimate, rounds=c.rounds)
+        picture = torus.picture(estimate.spectrum)
+        return TvState(torus.crop(picture), torus, picture, estimate, state.laplacian, down, along, state.prior)
 
     def _kept(self, down: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
         """The share of each difference that shrinkage by 1 / b leaves."""

@@ -43,8 +43,8 @@ class Wiener:
         torus = Torus.of(problem.observed, problem.blur)
         variance = self.strength * problem.level().reshape(-1, 1, 1, 1) ** 2
         shape = laplacian_power(*torus.size, problem.observed) ** (self.fall / 2)
-        spectrum = torus.solve(variance * shape / self._level(torus, shape), start=None, rounds=self.rounds)
-        return direct_result(problem, torus.crop(torus.picture(spectrum)))
+        x = torus.solve(variance * shape / self._level(torus, shape), start=None, rounds=self.rounds)
+        return direct_result(problem, torus.crop(torus.picture(x.spectrum)))
 
     def _level(self, torus: Torus, shape: Tensor) -> Tensor:
         """a, for each picture: (B, 1, 1, 1)."""

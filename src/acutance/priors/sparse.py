@@ -3,6 +3,7 @@ r"""Sparse priors on filtered pictures: |v|^a with a <= 1, and its proximal map.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -41,12 +42,7 @@ class HyperLaplacian:
         """
         if not 0 < exponent <= 1:
             raise ConfigError(f"exponent={exponent}: the prior needs an exponent above 0 and up to 1")
-        v = _threshold(exponent) + torch.arange(0, REACH, SPACING, dtype=torch.float64)
-        u = v.clone()
-        for _ in range(60):  # Newton's method falls from v to the solution, which is convex from there on
-            slope = exponent * u ** (exponent - 1)
-            u = u - (slope + u - v) / (1 + (exponent - 1) * slope / u).clamp_min(0.25)
-        return HyperLaplacian(exponent, (v - u).to(like))
+        return HyperLaplacian(exponent, _shifts(exponent).to(like))
 
     def value(self, v: Tensor) -> Tensor:
         """|v|^a, elementwise."""
@@ -63,6 +59,17 @@ class HyperLaplacian:
         part = place - low
         shift = torch.lerp(self.table[low], self.table[low + 1], part)
         return torch.where(zero, 0.0, torch.sign(v) * (size - scale * shift))
+
+
+@cache
+def _shifts(exponent: float) -> Tensor:
+    """v - u(v), from the threshold on."""
+    v = _threshold(exponent) + torch.arange(0, REACH, SPACING, dtype=torch.float64)
+    u = v.clone()
+    for _ in range(60):  # Newton's method falls from v to the solution, which is convex from there on
+        slope = exponent * u ** (exponent - 1)
+        u = u - (slope + u - v) / (1 + (exponent - 1) * slope / u).clamp_min(0.25)
+    return v - u
 
 
 def _threshold(a: float) -> float:
