@@ -182,22 +182,22 @@ class Torus:
         rhs = self.data if extra is None else self.data + extra
         inverse = 1 / (self.power + regulariser).clamp_min(torch.finfo(regulariser.dtype).tiny)
         if self.whole:
-            x = inverse * rhs
-            return Estimate(x, self.power * x)
+            x = scaled(rhs, inverse)
+            return Estimate(x, scaled(x, self.power))
         if start is None:
             bridged = self.otf.conj() * self.spectrum(self.observed)
-            x = inverse * (bridged if extra is None else bridged + extra)
+            x = scaled(bridged if extra is None else bridged + extra, inverse)
             start = Estimate(x, self.normal(x))
         x, residual = conjugate_gradients(
-            lambda x: self.normal(x) + regulariser * x,
+            lambda x: self.normal(x) + scaled(x, regulariser),
             rhs,
             start.spectrum,
             rounds=rounds,
-            residual=rhs - start.normal - regulariser * start.spectrum,
-            precondition=lambda r: inverse * r,
+            residual=rhs - start.normal - scaled(start.spectrum, regulariser),
+            precondition=lambda r: scaled(r, inverse),
             inner=self.inner,
         )
-        return Estimate(x, rhs - residual - regulariser * x)
+        return Estimate(x, rhs - residual - scaled(x, regulariser))
 
     def normal(self, spectrum: Tensor) -> Tensor:
         """K' M K x, from spectrum to spectrum."""
@@ -211,9 +211,14 @@ class Torus:
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Of pictures, from their half spectra: the columns in between stand for two."""
-        product = a.real * b.real + a.imag * b.imag
-        total = 2 * product.sum((-2, -1)) - product[..., 0].sum(-1)
-        return total - product[..., -1].sum(-1) if self.size[1] % 2 == 0 else total
+        product = torch.view_as_real(a) * torch.view_as_real(b)
+        total = 2 * product.sum((-3, -2, -1)) - product[..., 0, :].sum((-2, -1))
+        return total - product[..., -1, :].sum((-2, -1)) if self.size[1] % 2 == 0 else total
+
+
+def scaled(spectrum: Tensor, by: Tensor) -> Tensor:
+    """spectrum * by, `by` real: without the complex copy of it that the plain product makes."""
+    return torch.view_as_complex(torch.view_as_real(spectrum) * by.unsqueeze(-1))
 
 
 def bridge(x: Tensor, length: int, dim: int) -> Tensor:

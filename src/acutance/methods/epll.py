@@ -32,7 +32,11 @@ class EpllConfig(Schedule):
         stride: pixels between the patches that are looked at in one step.
     """
 
-    stride: int = 2
+    steps: int = 12
+    first: float = 28.0
+    last: float = 0.7
+    weight: float = 0.62
+    stride: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()

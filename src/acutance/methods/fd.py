@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, Estimate, Torus, laplacian_power
+from acutance.linear import EPSILON, Estimate, Torus, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.operators.filters import Difference
 from acutance.priors.sparse import HyperLaplacian
@@ -40,13 +40,13 @@ class FdConfig:
         rounds: of conjugate gradients in each step.
     """
 
-    strength: float = 0.6
-    power: float = 1.6
+    strength: float = 0.85
+    power: float = 1.63
     exponent: float = 2 / 3
-    steps: int = 8
-    first: float = 1.0
-    last: float = 256.0
-    start: float = 1.0
+    steps: int = 6
+    first: float = 4.5
+    last: float = 500.0
+    start: float = 30.0
     rounds: int = 2
 
     def __post_init__(self) -> None:
@@ -93,7 +93,10 @@ class HyperLaplacianStep:
         tied += ALONG.adjoint(prior.prox(ALONG.forward(picture), self.weight))
         tie = state.prior * self.weight
         estimate = torus.solve(
-            tie * state.laplacian + EPSILON, tie * torus.spectrum(tied), start=state.estimate, rounds=self.config.rounds
+            tie * state.laplacian + EPSILON,
+            scaled(torus.spectrum(tied), tie),
+            start=state.estimate,
+            rounds=self.config.rounds,
         )
         picture = torus.picture(estimate.spectrum)
         return FdState(torus.crop(picture), torus, picture, estimate, state.laplacian, state.prior)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import ROUNDS, Estimate, Torus
+from acutance.linear import ROUNDS, Estimate, Torus, scaled
 from acutance.priors.base import HasProx
 from acutance.problem import Problem, State
 
@@ -74,7 +74,7 @@ class HalfQuadratic:
         sigma = problem.level().clamp_min(LEAST)
         tie = self._tie(sigma, self._level(sigma))
         # what is tied to is the blurred picture itself
-        estimate = torus.solve(tie, tie * torus.spectrum(torus.observed), start=None, rounds=ROUNDS)
+        estimate = torus.solve(tie, scaled(torus.spectrum(torus.observed), tie), start=None, rounds=ROUNDS)
         picture = torus.picture(estimate.spectrum)
         return HalfQuadraticState(torus.crop(picture), torus, picture, estimate, sigma)
 
@@ -83,7 +83,7 @@ class HalfQuadratic:
         torus, level = state.torus, self._level(state.sigma)
         z = self.prior.prox(state.picture, level, self.turn)
         tie = self._tie(state.sigma, level)
-        estimate = torus.solve(tie, tie * torus.spectrum(z), start=state.estimate, rounds=self.schedule.rounds)
+        estimate = torus.solve(tie, scaled(torus.spectrum(z), tie), start=state.estimate, rounds=self.schedule.rounds)
         picture = torus.picture(estimate.spectrum)
         return HalfQuadraticState(torus.crop(picture), torus, picture, estimate, state.sigma)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power
+from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.operators.filters import Difference
 from acutance.problem import Observer, Problem, Result, State
@@ -48,10 +48,10 @@ class LevinConfig:
         steps: reweightings. rounds: of conjugate gradients in each.
     """
 
-    strength: float = 0.3
+    strength: float = 0.635
     power: float = 1.6
     exponent: float = 0.8
-    knee: float = 0.01
+    knee: float = 0.0115
     steps: int = 6
     rounds: int = 15
 
@@ -122,7 +122,7 @@ class Reweighting:
             torus.data,
             state.spectrum,
             rounds=c.rounds,
-            precondition=lambda r: inverse * r,
+            precondition=lambda r: scaled(r, inverse),
             inner=torus.inner,
         )
         picture = torus.picture(spectrum)

@@ -45,11 +45,11 @@ class RichardsonLucyConfig:
         discrepancy: the run ends when the residual has fallen to this multiple of the noise; 0: after all steps.
     """
 
-    steps: int = 50
+    steps: int = 80
     accelerated: bool = True
-    strength: float = 0.02
-    power: float = 0.5
-    discrepancy: float = 1.0
+    strength: float = 0.21
+    power: float = 0.93
+    discrepancy: float = 0.875
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.strength < 0 or self.discrepancy < 0:
@@ -69,13 +69,20 @@ class Discrepancy:
 
 @dataclass(frozen=True, eq=False)
 class RichardsonLucyState(State):
-    """x(t), the A x(t) - y behind it, A'1, the update before, the last update of p, and l (B, 1, 1, 1)."""
+    """x(t), the A x(t) - y behind it, and what a(t) is made of.
+
+    Args:
+        light: y, nowhere negative. inverse: 1 / A'1 where it is seen, else 0; unseen: 1 where it is not, else 0.
+        before: x(t-1). update, update_before: the last two x(t) - p(t-1). prior: l, (B, 1, 1, 1).
+    """
 
     residual: Tensor
-    seen: Tensor
+    light: Tensor
+    inverse: Tensor
+    unseen: Tensor
     before: Tensor
-    update: Tensor
-    update_before: Tensor
+    update: Tensor | None
+    update_before: Tensor | None
     prior: Tensor
 
 
@@ -89,25 +96,31 @@ class RichardsonLucyStep:
         """The observed picture, extended and nowhere black."""
         c, x = self.config, problem.start().clamp_min(DARK)
         seen = _blur(problem).adjoint(torch.ones_like(problem.observed))
-        zero = torch.zeros_like(x)
+        inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
-        return RichardsonLucyState(x, problem.residual(x), seen, x, zero, zero, prior)
+        light, unseen = problem.observed.clamp_min(0), (seen <= SEEN).to(x)
+        return RichardsonLucyState(x, problem.residual(x), light, inverse, unseen, x, None, None, prior)
 
     def __call__(self, problem: Problem, state: RichardsonLucyState) -> RichardsonLucyState:
         """x(t) -> x(t+1)."""
-        blur, x = _blur(problem), state.x
-        p, model = x, state.residual + problem.observed
-        if self.config.accelerated:
-            along = per_image(state.update * state.update_before)
-            a = (along / per_image(state.update_before.square()).clamp_min(1e-30)).clamp(0, 1).nan_to_num(0)
-            p = (x + a.reshape(-1, 1, 1, 1) * (x - state.before)).clamp_min(DARK)
-            model = blur.forward(p)
-        ratio = problem.observed.clamp_min(0) / model.clamp_min(DARK)
-        factor = blur.adjoint(ratio) / state.seen.clamp_min(SEEN)
+        blur, x, p = _blur(problem), state.x, self._predicted(state)
+        model = state.residual + problem.observed if p is x else blur.forward(p)
+        factor = torch.addcmul(state.unseen, blur.adjoint(state.light / model.clamp_min_(DARK)), state.inverse)
         if self.config.strength > 0:
-            factor = factor / (1 - state.prior * _curvature(p)).clamp_min(0.1)
-        new = torch.where(state.seen > SEEN, p * factor, p).clamp_min(DARK)
-        return RichardsonLucyState(new, problem.residual(new), state.seen, x, new - p, state.update, state.prior)
+            factor /= (1 - state.prior * _curvature(p)).clamp_min_(0.1)
+        new = factor.mul_(p).clamp_min_(DARK)
+        update = new - p if self.config.accelerated else None
+        return RichardsonLucyState(
+            new, problem.residual(new), state.light, state.inverse, state.unseen, x, update, state.update, state.prior
+        )
+
+    def _predicted(self, state: RichardsonLucyState) -> Tensor:
+        """p(t)."""
+        if state.update is None or state.update_before is None:
+            return state.x
+        along = per_image(state.update * state.update_before)
+        a = (along / per_image(state.update_before.square()).clamp_min(1e-30)).clamp(0, 1).nan_to_num(0)
+        return torch.lerp(state.before, state.x, 1 + a.reshape(-1, 1, 1, 1)).clamp_min_(DARK)
 
 
 def _blur(problem: Problem) -> LinearOperator:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power
+from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.operators.filters import Difference
 from acutance.problem import Observer, Problem, Result, State
@@ -40,11 +40,11 @@ class TvConfig:
         rounds: of conjugate gradients in each step.
     """
 
-    strength: float = 0.5
-    power: float = 1.5
+    strength: float = 2.0
+    power: float = 1.58
     isotropic: bool = True
     steps: int = 30
-    tie: float = 20.0
+    tie: float = 37.0
     rounds: int = 2
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class TvStep:
         tied = DOWN.adjoint(w_down - down) + ALONG.adjoint(w_along - along)
         tie = state.prior * c.tie
         regulariser = tie * state.laplacian + EPSILON
-        estimate = torus.solve(regulariser, tie * torus.spectrum(tied), start=state.estimate, rounds=c.rounds)
+        estimate = torus.solve(regulariser, scaled(torus.spectrum(tied), tie), start=state.estimate, rounds=c.rounds)
         picture = torus.picture(estimate.spectrum)
         return TvState(torus.crop(picture), torus, picture, estimate, state.laplacian, down, along, state.prior)
 

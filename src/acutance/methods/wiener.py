@@ -34,7 +34,7 @@ class Wiener:
     """
 
     strength: float = 1.0
-    fall: float = 2.0
+    fall: float = 2.4
     rounds: int = ROUNDS
 
     @torch.no_grad()
