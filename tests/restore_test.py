@@ -16,6 +16,7 @@ from acutance.images import Image, ImageInfo
 from acutance.methods.rgdn import AUTHORS, Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs, find
 from acutance.methods.wiener import Wiener
+from acutance.noise import noise_level
 from acutance.operators import Blur
 from acutance.problem import Observer, Outcome, Problem, Result, direct_result
 from acutance.restore import Restorer, brightness, resolve_device
@@ -120,10 +121,22 @@ def test_the_fitting_error_is_the_root_mean_square_of_the_residual(channels: int
         assert done.fitting_error == pytest.approx(float(residual.square().mean().sqrt()), rel=1e-3)
 
 
+def test_an_unknown_noise_level_is_estimated_where_it_is_needed_and_said() -> None:
+    restorer = Restorer(find("wiener"), Wiener(), CPU)
+    told, untold = restorer(picture(), KERNEL, sigma=0.01), restorer(picture(), KERNEL)
+    assert told.notes == ()
+    (note,) = untold.notes
+    level = 100 * float(noise_level(picture()))
+    assert note == f"noise level not given, estimated as {level:.2g} % of the range (--sigma)"
+    same = restorer(picture(), KERNEL, sigma=level / 100)
+    torch.testing.assert_close(untold.image.pixels, same.image.pixels, rtol=1e-4, atol=1e-5)
+    assert small_rgdn()(picture(), KERNEL).notes == ()
+
+
 def test_what_a_restoration_says() -> None:
     done = small_rgdn()(picture(), KERNEL)
     assert (done.method, done.weights, done.steps) == ("rgdn", None, 3)
-    assert done.outcome is Outcome.EXHAUSTED
+    assert done.outcome is Outcome.COMPLETED
     assert done.seconds > 0
 
 

@@ -107,7 +107,7 @@ def test_trouble_is_an_outcome_with_the_last_good_estimate(at: int, value: float
     problem = problems(generator)
     good = Solver([Descent()] * 6).run(problem, keep=True)
     result = Solver([Spoil(at, value, which=1)] * 6).run(problem)
-    assert result.outcomes == (Outcome.EXHAUSTED, Outcome.DIVERGED, Outcome.EXHAUSTED)
+    assert result.outcomes == (Outcome.COMPLETED, Outcome.DIVERGED, Outcome.COMPLETED)
     assert result.outcome is Outcome.DIVERGED
     assert result.steps == (6, at - 1, 6)
     last_good = problem.start()[1] if at == 1 else good.iterates[at - 2][1]
@@ -120,7 +120,7 @@ def test_trouble_is_an_outcome_with_the_last_good_estimate(at: int, value: float
 def test_slow_growth_is_found_where_it_passes_the_limit(generator: torch.Generator) -> None:
     problem = problems(generator)
     result = Solver([Descent((1.0, 4.0, 1.0))] * 200).run(problem)
-    assert result.outcomes == (Outcome.EXHAUSTED, Outcome.DIVERGED, Outcome.EXHAUSTED)
+    assert result.outcomes == (Outcome.COMPLETED, Outcome.DIVERGED, Outcome.COMPLETED)
     assert 0 < result.steps[1] < 200
     assert bool((result.trace[:, 1] <= BLOWN_UP * result.trace[0, 1]).all())
 
@@ -139,7 +139,13 @@ def test_a_perfect_start_may_get_a_little_worse(generator: torch.Generator) -> N
             return State(state.x * 1.001)
 
     result = Solver([Drift()] * 3).run(Problem(torch.rand(1, 1, 8, 8, generator=generator)))
-    assert (result.outcome, result.steps) == (Outcome.EXHAUSTED, (3,))
+    assert (result.outcome, result.steps) == (Outcome.COMPLETED, (3,))
+
+
+def test_a_schedule_is_gone_through_and_a_search_is_cut_short(generator: torch.Generator) -> None:
+    problem = problems(generator, 1)
+    assert Solver([Descent()] * 3).run(problem).outcome is Outcome.COMPLETED
+    assert Solver([Descent()] * 3, stop=RelativeChange(1e-12)).run(problem).outcome is Outcome.EXHAUSTED
 
 
 def test_no_step_is_begun_after_the_seconds_are_spent(generator: torch.Generator) -> None:

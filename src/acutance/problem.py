@@ -99,6 +99,7 @@ class Outcome(Enum):
     """How a run ended for one image; the value is the sentence for the user."""
 
     CONVERGED = "converged: the fitting error no longer changes"
+    COMPLETED = "went through all its steps"
     EXHAUSTED = "used all the steps or seconds it was given"
     DIVERGED = "diverged: the last good estimate is returned; check the kernel and its orientation"
 
@@ -139,7 +140,7 @@ class Result:
     @property
     def outcome(self) -> Outcome:
         """The worst outcome of the batch."""
-        order = (Outcome.CONVERGED, Outcome.EXHAUSTED, Outcome.DIVERGED)
+        order = (Outcome.CONVERGED, Outcome.COMPLETED, Outcome.EXHAUSTED, Outcome.DIVERGED)
         return max(self.outcomes, key=order.index)
 
 

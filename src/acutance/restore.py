@@ -15,6 +15,7 @@ from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import TILE, Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, find
+from acutance.noise import noise_level
 from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Result
 from acutance.solver import Solver
@@ -74,6 +75,7 @@ class Prepared:
     scale: float
     channels: int
     linear: bool
+    notes: tuple[str, ...] = ()
 
     def finish(self, x: Tensor) -> Tensor:
         """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
@@ -159,7 +161,8 @@ class Restorer:
 
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, nominal range [0, 1].
-            kernel: (1, 1 or C, h, w), see `docs/conventions.md`. sigma: noise level, fraction of the range.
+            kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
+            sigma: noise level, fraction of the range; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after.
 
         Raises:
@@ -181,8 +184,12 @@ class Restorer:
         if self.needs.channels is not None and channels == 1:
             pixels = pixels.expand(-1, self.needs.channels, -1, -1)
         blur = None if kernel is None else self._blur(kernel, pixels, channels)
+        notes: tuple[str, ...] = ()
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
-        return Prepared(Problem(pixels, blur, level), scale, channels, linear)
+        if level is None and self.needs.sigma:
+            level = noise_level(pixels)
+            notes = (f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)",)
+        return Prepared(Problem(pixels, blur, level), scale, channels, linear, notes)
 
     def __call__(
         self,
@@ -203,7 +210,9 @@ class Restorer:
         pixels = prepared.finish(result.x).cpu()
         whole = image if isinstance(image, Image) else Image(image)
         restored = replace(whole, pixels=pixels)
-        return Restoration(restored, result, seconds, self.spec.name, self.weights, scale=prepared.scale)
+        return Restoration(
+            restored, result, seconds, self.spec.name, self.weights, notes=prepared.notes, scale=prepared.scale
+        )
 
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.

@@ -111,6 +111,7 @@ class Solver(Generic[S]):
         outcomes, steps = [Outcome.EXHAUSTED] * batch, [0] * batch
         iterates: list[Tensor] = []
         begun = time.monotonic()
+        t = 0
         for t, state in zip(itertools.count(1), self.iterate(problem)):
             error = (
                 0.5 * per_image(state.residual.square())
@@ -136,6 +137,8 @@ class Solver(Generic[S]):
                 on_step(Progress(step=t, steps=len(self.steps), state=state, error=errors[-1]))
             if bool(ended.all()) or (self.seconds is not None and time.monotonic() - begun >= self.seconds):
                 break
+        if self.stop is None and t == len(self.steps):  # a schedule that was gone through, no search cut short
+            outcomes = [Outcome.COMPLETED if o is Outcome.EXHAUSTED else o for o in outcomes]
         return Result(
             x=x, outcomes=tuple(outcomes), steps=tuple(steps), trace=torch.stack(errors), iterates=tuple(iterates)
         )

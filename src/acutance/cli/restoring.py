@@ -200,7 +200,7 @@ def run_jobs(
                     say(f"{escape(settings.explain)}: {count} pictures of what the steps see")
                 if journal is not None:
                     journal.add(job)
-                _report(job, done, (*image.info.notes, *notes), seconds, as_json=as_json)
+                _report(job, done, (*image.info.notes, *done.notes, *notes), seconds, as_json=as_json)
             except AcutanceError as error:
                 failed += 1
                 _report_error(job, error, as_json=as_json)
