@@ -310,7 +310,7 @@ def test_it_restores_the_border_included(sigma: float) -> None:
     assert problem.blur is not None
     truth = problem.blur.crop(scene(1, 3, 52, 48))
     result = Tv(replace(PLAIN, steps=30)).run(problem)
-    assert result.outcome is Outcome.EXHAUSTED
+    assert result.outcome is not Outcome.DIVERGED
     assert float(psnr(problem.crop(result.x), truth)) > float(psnr(problem.observed, truth)) + 3
 
 
