@@ -1,0 +1,151 @@
+"""Plug and play: any denoiser takes the place of the prior, and what is none is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError, UnknownMethod
+from acutance.methods.bm3d import Bm3d
+from acutance.methods.pnp import Denoiser, Pnp, PnpConfig, build
+from acutance.metrics import psnr
+from acutance.operators import Blur
+from acutance.problem import Observer, Outcome, Problem, Result, direct_result
+
+PLAIN = PnpConfig(steps=3, first=8.0, last=0.5, weight=2.0, rounds=200)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A denoiser that anyone can follow."""
+
+    asked: list[Problem] = field(default_factory=list)
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """Half of what it is given."""
+        self.asked.append(problem)
+        return direct_result(problem, problem.observed / 2)
+
+
+def kernel_of(*shape: int) -> Tensor:
+    k = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) ** 2
+    return k / k.sum()
+
+
+def scene(b: int, c: int, h: int, w: int) -> Tensor:
+    i, j = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    shapes = ((i // 8 + j // 9) % 3).double() / 3 + 0.2 * torch.sin(i / 5 + j / 7)
+    return torch.stack([0.3 + 0.5 * torch.roll(shapes, 3 * n, -1) for n in range(b * c)]).reshape(b, c, h, w)
+
+
+def noisy(
+    b: int, c: int, h: int, w: int, *, sigma: float = 0.02, boundary: Any = "valid", kernel: tuple[int, int] = (5, 5)
+) -> Problem:
+    blur = Blur(kernel_of(*kernel), boundary)
+    y = blur.forward(scene(b, c, *blur.domain_size(h, w)))
+    y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return Problem(y, blur, torch.tensor(sigma, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("boundary", ["circular", "valid"])
+def test_its_steps_are_the_denoiser_and_a_dense_solve(boundary: Any) -> None:
+    """(A'A + c (sigma / s)^2) x = A'y + c (sigma / s)^2 z."""
+    problem, halves = noisy(1, 1, 9, 10, boundary=boundary, kernel=(3, 4)), Halves()
+    assert problem.blur is not None
+    solver = Pnp(PLAIN, Denoiser(halves)).solver()
+    every = [solver.steps[0].init(problem), *solver.iterate(problem)]
+    size = problem.blur.domain_size(9, 10)
+    basis = torch.eye(size[0] * size[1], dtype=torch.float64)
+    a = problem.blur.forward(basis.reshape(-1, 1, *size)).flatten(1).T
+    for turn, s in enumerate((8.0, 2.0, 0.5)):
+        tie = 2.0 / s**2
+        rhs = a.T @ problem.observed.flatten() + tie * every[turn].x.flatten() / 2
+        expected = torch.linalg.solve(a.T @ a + tie * basis, rhs)
+        torch.testing.assert_close(every[turn + 1].x.flatten(), expected, rtol=1e-7, atol=1e-8)
+        asked = halves.asked[turn]
+        assert asked.blur is None
+        assert torch.equal(asked.observed, every[turn].picture)
+        assert asked.sigma is not None
+        assert float(asked.sigma) == pytest.approx(0.02 * s)
+
+
+def test_a_denoiser_that_halves_ends_at_the_ridge_solution() -> None:
+    """z = x / 2 and (A'A + 1) x = A'y + z: (A'A + 1/2) x = A'y."""
+    problem = noisy(1, 1, 9, 10, boundary="circular", kernel=(3, 3))
+    assert problem.blur is not None
+    config = PnpConfig(steps=150, first=1.0, last=1.0, weight=1.0)
+    x = [state.x for state in Pnp(config, Denoiser(Halves())).solver().iterate(problem)][-1]
+    basis = torch.eye(90, dtype=torch.float64)
+    a = problem.blur.forward(basis.reshape(-1, 1, 9, 10)).flatten(1).T
+    expected = torch.linalg.solve(a.T @ a + 0.5 * basis, a.T @ problem.observed.flatten())
+    torch.testing.assert_close(x.flatten(), expected, rtol=1e-8, atol=1e-9)
+
+
+def test_settings_of_the_denoiser_are_handed_on() -> None:
+    method = build(steps=3, denoiser="bm3d", denoiser_radius=5, denoiser_first=8, denoiser_threshold=2.5)
+    assert method.config.steps == 3
+    inner = method.denoiser.method
+    assert isinstance(inner, Bm3d)
+    assert (inner.radius, inner.first, inner.threshold) == (5, 8, 2.5)
+    with pytest.raises(ConfigError, match="bm3d has no setting 'flavour'"):
+        build(denoiser_flavour=1)
+
+
+@pytest.mark.parametrize("name", ["wiener", "tv", "pnp", "epll", "rl"])
+def test_what_needs_a_kernel_is_no_denoiser(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"needs a blur; a denoiser is one of .*bm3d"):
+        build(denoiser=name)
+
+
+def test_an_unknown_denoiser_is_told_the_known_ones() -> None:
+    with pytest.raises(UnknownMethod, match="bm3d"):
+        build(denoiser="magic")
+
+
+def test_unknown_settings_are_refused() -> None:
+    with pytest.raises(ConfigError, match="pnp has no setting 'radius'"):
+        build(radius=5)
+    with pytest.raises(ConfigError, match="must be at least 1"):
+        build(steps=0)
+
+
+def quick(**settings: Any) -> Pnp:
+    inner = {"denoiser_radius": 5, "denoiser_first": 8, "denoiser_second": 8, "denoiser_step": 4}
+    return build(denoiser="bm3d", steps=3, first=6.0, last=0.5, weight=1.0, rounds=2, **inner, **settings)
+
+
+def test_it_restores() -> None:
+    problem = noisy(1, 1, 40, 44)
+    assert problem.blur is not None
+    truth = problem.blur.crop(scene(1, 1, 44, 48))
+    result = quick().run(problem)
+    assert result.outcome is not Outcome.DIVERGED
+    assert float(psnr(problem.crop(result.x), truth)) > float(psnr(problem.observed, truth)) + 3
+
+
+@pytest.mark.parametrize("scale", [0.125, 8.0])  # powers of two, so that no two patches change places
+def test_it_does_not_depend_on_the_scale(scale: float) -> None:
+    problem = noisy(1, 1, 24, 25)
+    assert problem.sigma is not None
+    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    torch.testing.assert_close(quick().run(scaled).x, scale * quick().run(problem).x, rtol=1e-6, atol=1e-7 * scale)
+
+
+def test_grey_is_colour_with_three_equal_channels() -> None:
+    problem = noisy(1, 1, 24, 25)
+    colour = replace(problem, observed=problem.observed.expand(-1, 3, -1, -1))
+    grey = quick().run(problem).x.expand(-1, 3, -1, -1)
+    torch.testing.assert_close(quick().run(colour).x, grey, rtol=1e-6, atol=1e-7)
+
+
+def test_each_picture_of_a_batch_has_its_own_noise() -> None:
+    problem = noisy(2, 1, 20, 22)
+    sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
+    together = quick().run(Problem(problem.observed, problem.blur, sigma)).x
+    for i in range(2):
+        alone = quick().run(Problem(problem.observed[i : i + 1], problem.blur, sigma[i])).x
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-8, atol=1e-10)
