@@ -134,6 +134,14 @@ def test_conjugate_gradients_solve_a_dense_system_in_as_many_rounds_as_it_has_un
     assert 0 < float((few - expected).abs().max()) < 0.1 * float(expected.abs().max())
 
 
+def test_a_right_side_that_is_no_number_has_no_solution(generator: torch.Generator) -> None:
+    rhs = torch.rand(2, 1, 6, generator=generator, dtype=torch.float64)
+    rhs[1, 0, 2] = float("nan")
+    x, _ = conjugate_gradients(lambda x: 2 * x, rhs, torch.zeros_like(rhs), rounds=3)
+    torch.testing.assert_close(x[0], rhs[0] / 2)
+    assert bool(torch.isnan(x[1]).all())
+
+
 def test_trouble_in_one_picture_is_its_own(generator: torch.Generator) -> None:
     y = torch.rand(2, 1, 12, 13, generator=generator, dtype=torch.float64)
     spoilt = torch.cat((y[:1], torch.full_like(y[:1], float("nan"))))

@@ -142,6 +142,22 @@ def test_a_perfect_start_may_get_a_little_worse(generator: torch.Generator) -> N
     assert (result.outcome, result.steps) == (Outcome.COMPLETED, (3,))
 
 
+@pytest.mark.parametrize("sigma", [0.05, 0.4])
+@pytest.mark.parametrize("kernel", [None, 1], ids=["no blur", "one pixel"])
+def test_removing_noise_is_no_divergence(kernel: int | None, sigma: float, generator: torch.Generator) -> None:
+    """Where nothing was blurred the start fits perfectly, and the error has to rise to that of the noise."""
+
+    class Flatten(Descent):
+        def __call__(self, problem: Problem, state: State) -> State:
+            return State(state.x.mean((-2, -1), keepdim=True).expand_as(state.x))
+
+    y = 0.5 + sigma * torch.randn(1, 1, 32, 32, generator=generator)
+    blur = None if kernel is None else Blur(torch.ones(1, 1, kernel, kernel))
+    result = Solver([Flatten()] * 2).run(Problem(y, blur, torch.tensor(sigma)))
+    assert result.outcome is Outcome.COMPLETED
+    assert float(result.x.std()) < 1e-6
+
+
 def test_a_schedule_is_gone_through_and_a_search_is_cut_short(generator: torch.Generator) -> None:
     problem = problems(generator, 1)
     assert Solver([Descent()] * 3).run(problem).outcome is Outcome.COMPLETED

@@ -65,6 +65,7 @@ def conjugate_gradients(
     x, r = start, rhs - apply(start) if residual is None else residual
     z = solve(r)
     p, rz = z, product(r, z)
+    x = x + torch.where(torch.isnan(rz), torch.nan, 0.0).reshape(*rz.shape, *(1,) * (rhs.ndim - 2))  # no silent rest
     target = tolerance**2 * product(rhs, solve(rhs)) if tolerance > 0 else torch.zeros_like(rz)
     extra = (1,) * (rhs.ndim - 2)
     for _ in range(rounds):

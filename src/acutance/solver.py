@@ -23,10 +23,11 @@ S = TypeVar("S", bound=State)
 
 BLOWN_UP = 100.0
 """An image has diverged when its fitting error exceeds this multiple of its first error, or of the error that a
-residual of `NEGLIGIBLE` in every pixel makes, whichever is larger."""
+residual of `NEGLIGIBLE`, or of the noise where it is known, makes in every pixel, whichever is largest."""
 
-NEGLIGIBLE = 1e-3
-"""Root mean square residual, as a fraction of the range, below which a picture counts as fitted."""
+NEGLIGIBLE = 0.01
+"""Root mean square residual, as a fraction of the range, that no picture is called diverged for: where nothing was
+blurred the start fits perfectly, and whoever removes noise raises the error from zero to that of the noise."""
 
 
 class StopRule(Protocol):
@@ -105,7 +106,10 @@ class Solver(Generic[S]):
         """
         x = problem.start()
         errors = [problem.fitting_error(x)]
-        limit = BLOWN_UP * errors[0].clamp_min(0.5 * NEGLIGIBLE**2 * problem.observed[0].numel())
+        negligible = torch.full_like(errors[0], NEGLIGIBLE)
+        if problem.sigma is not None:
+            negligible = negligible.maximum(problem.level().nan_to_num(0))
+        limit = BLOWN_UP * errors[0].maximum(0.5 * negligible**2 * problem.observed[0].numel())
         batch = x.shape[0]
         ended = torch.zeros(batch, dtype=torch.bool, device=x.device)
         outcomes, steps = [Outcome.EXHAUSTED] * batch, [0] * batch

@@ -18,6 +18,7 @@ from acutance.errors import ConfigError
 from acutance.methods.richardson_lucy import (
     DARK,
     FLAT,
+    STABLE,
     RichardsonLucy,
     RichardsonLucyConfig,
     RichardsonLucyState,
@@ -28,10 +29,11 @@ from acutance.operators import Blur
 from acutance.problem import Outcome, Problem
 
 Array = NDArray[np.float64]
-PLAIN = RichardsonLucyConfig(steps=10, accelerated=False, strength=0.0, power=0.5, discrepancy=0.0)
+PLAIN = RichardsonLucyConfig(steps=10, accelerated=False, strength=0.0, power=0.5, background=0.0, discrepancy=0.0)
 FAST = replace(PLAIN, accelerated=True)
 PENALISED = replace(PLAIN, strength=0.1)
 BOTH = replace(FAST, strength=0.1)
+READ_OUT = replace(BOTH, background=0.5)
 
 
 def kernel_of(*shape: int) -> Tensor:
@@ -70,14 +72,15 @@ def likelihood(problem: Problem, x: Tensor) -> float:
     return float((problem.observed * model.log() - model).sum())
 
 
-def curvature(x: Array) -> Array:
+def curvature(x: Array, prior: float) -> Array:
     """div(D x / |D x|) by loops over the pixels."""
+    flat = max(FLAT, STABLE * prior)
     h, w = x.shape
     p = np.zeros((2, h, w))
     for i, j in np.ndindex(h, w):
         down = x[i + 1, j] - x[i, j] if i + 1 < h else 0.0
         along = x[i, j + 1] - x[i, j] if j + 1 < w else 0.0
-        p[:, i, j] = np.array([down, along]) / np.sqrt(down**2 + along**2 + FLAT**2)
+        p[:, i, j] = np.array([down, along]) / np.sqrt(down**2 + along**2 + flat**2)
     out = np.zeros_like(x)
     for i, j in np.ndindex(h, w):
         out[i, j] = p[:, i, j].sum() - (p[0, i - 1, j] if i else 0.0) - (p[1, i, j - 1] if j else 0.0)
@@ -101,9 +104,12 @@ def plain(problem: Problem, config: RichardsonLucyConfig) -> list[Array]:
         if config.accelerated and len(updates) > 1:
             a = float((updates[-1] * updates[-2]).sum() / (updates[-2] ** 2).sum())
             p = x + min(1.0, max(0.0, a)) * (x - every[-2])
-        new = p * adjoint(y / convolve2d(p, k, mode=there)) / seen
+        b = config.background
+        new = (p + b) * adjoint((y + b) / (convolve2d(p, k, mode=there) + b)) / seen
         if config.strength > 0:
-            new = new / (1 - config.strength * float(problem.sigma) ** config.power * curvature(p))
+            prior = config.strength * float(problem.sigma) ** config.power
+            new = new / (1 - prior * curvature(p, prior))
+        new = new - b
         updates.append(new - p)
         x = new
         every.append(x)
@@ -111,7 +117,11 @@ def plain(problem: Problem, config: RichardsonLucyConfig) -> list[Array]:
 
 
 @pytest.mark.parametrize("boundary", ["valid", "zero"])
-@pytest.mark.parametrize("config", [PLAIN, FAST, PENALISED, BOTH], ids=["plain", "accelerated", "penalised", "both"])
+@pytest.mark.parametrize(
+    "config",
+    [PLAIN, FAST, PENALISED, BOTH, READ_OUT],
+    ids=["plain", "accelerated", "penalised", "both", "with a background"],
+)
 def test_its_steps_are_what_the_formula_says(config: RichardsonLucyConfig, boundary: Any) -> None:
     problem = noisy(1, 1, 12, 13, boundary=boundary)
     for state, expected in zip(states(problem, config), plain(problem, config), strict=True):
@@ -184,7 +194,11 @@ def test_a_truth_without_noise_is_a_fixed_point(boundary: Any) -> None:
     torch.testing.assert_close(step(problem, state).x, truth, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("config", [PLAIN, FAST, PENALISED, BOTH], ids=["plain", "accelerated", "penalised", "both"])
+@pytest.mark.parametrize(
+    "config",
+    [PLAIN, FAST, PENALISED, BOTH, READ_OUT],
+    ids=["plain", "accelerated", "penalised", "both", "with a background"],
+)
 def test_nothing_becomes_black(config: RichardsonLucyConfig, generator: torch.Generator) -> None:
     y = 0.3 * torch.randn(1, 2, 16, 17, generator=generator, dtype=torch.float64)
     for state in states(Problem(y, Blur(kernel_of(5, 5)), torch.tensor(0.3)), replace(config, steps=30)):
@@ -192,7 +206,11 @@ def test_nothing_becomes_black(config: RichardsonLucyConfig, generator: torch.Ge
         assert bool(state.x.isfinite().all())
 
 
-@pytest.mark.parametrize("config", [PLAIN, FAST, PENALISED, BOTH], ids=["plain", "accelerated", "penalised", "both"])
+@pytest.mark.parametrize(
+    "config",
+    [PLAIN, FAST, PENALISED, BOTH, READ_OUT],
+    ids=["plain", "accelerated", "penalised", "both", "with a background"],
+)
 def test_the_state_knows_its_residual(config: RichardsonLucyConfig) -> None:
     problem = noisy(2, 3, 12, 13)
     for state in states(problem, config):
@@ -233,7 +251,7 @@ def test_the_penalty_smooths_and_has_a_fixed_point() -> None:
         lengths.append(length(x))
         if factor > 0:
             slope = 1 - problem.blur.adjoint(problem.observed / problem.blur.forward(x))
-            pull = factor * curvature(x[0, 0].numpy())
+            pull = factor * curvature(x[0, 0].numpy(), factor)
             np.testing.assert_allclose(slope[0, 0].numpy(), pull, rtol=0, atol=0.02 * float(np.abs(pull).max()))
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[2] < 0.8 * lengths[0]
@@ -280,6 +298,7 @@ def test_scale_is_shared(boundary: Any, scale: float, monkeypatch: pytest.Monkey
         with monkeypatch.context() as patch:
             expected = RichardsonLucy(config).run(problem)
             patch.setattr("acutance.methods.richardson_lucy.FLAT", scale * FLAT)
+            patch.setattr("acutance.methods.richardson_lucy.STABLE", scale * STABLE)
             got = RichardsonLucy(config).run(scaled)
         assert got.steps == expected.steps
         torch.testing.assert_close(got.x, scale * expected.x, rtol=1e-7, atol=0)

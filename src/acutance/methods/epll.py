@@ -40,8 +40,8 @@ class EpllConfig(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.stride <= 8:
-            raise ConfigError(f"stride={self.stride}: patches of 8 pixels want a stride of 1 to 8")
+        if self.stride < 1:
+            raise ConfigError(f"stride={self.stride}: give 1 or more pixels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +97,8 @@ def build(
     """
     config = configure(EpllConfig, "epll", settings)
     mixture = PatchMixture.untrained() if weights is None else PatchMixture.of(weights)
+    if config.stride > mixture.side:
+        raise ConfigError(f"stride={config.stride}: patches of {mixture.side} pixels want a stride of at most that")
     dtype = resolve_precision(precision, torch.device(device))
     return Epll(config, mixture.to(torch.empty(0, device=device)), dtype)
 

@@ -1,15 +1,20 @@
 r"""Richardson-Lucy (Richardson 1972, Lucy 1974) with total variation (Dey et al. 2006), accelerated (Biggs 1997).
 
-Maximum likelihood of Poisson noise, and a penalty on the length of the gradient:
+Maximum likelihood of Poisson noise over a background b, with a penalty on the length of the gradient:
 
-    min_{x >= 0}  sum A x - y log A x  +  l sum_i ||(D x)_i||
+    min_{x >= 0}  sum (A x + b) - (y + b) log(A x + b)  +  l sum_i s_i ||(D x)_i||,          s = A'1
 
-    x(t+1) = p(t) / (1 - l div(D p / |D p|))  *  A'(y / A p(t)) / A'1,        p(t) = x(t) + a(t) (x(t) - x(t-1))
+    x(t+1) + b = (p(t) + b) / (1 - l div(D p / |D p|))  *  A'((y + b) / (A p(t) + b)) / A'1
 
-With "valid" borders A'1 is not 1 beyond the frame: dividing by it is what makes the border right; where nothing is seen
-of a pixel it stays as it is. a(t) is the correlation of the last two updates, between 0 and 1; without acceleration
-a = 0 and the likelihood rises with every step. The run ends when the residual is as small as the noise (Morozov's
-discrepancy): without an end, or a penalty, the method fits the noise.
+    p(t) = x(t) + a(t) (x(t) - x(t-1))
+
+With "valid" borders A'1, the share of a pixel's light that is in the picture, is not 1 beyond the frame: dividing by it
+is what makes the border right. Of a pixel that is not seen at all, only the penalty is at work. a(t) is the correlation
+of the last two updates, between 0 and 1; without acceleration a = 0, and without a penalty the likelihood rises with
+every step. b stands for light that was counted but is not of the scene, such as the noise of reading a sensor out
+(Snyder et al. 1993); photographs, whose noise is about the same in light and shade, want a large one, photon counts
+none. The run ends when the residual is as small as the noise (Morozov's discrepancy): without an end, or a penalty, the
+method fits the noise.
 """
 
 from __future__ import annotations
@@ -42,18 +47,20 @@ class RichardsonLucyConfig:
     Args:
         steps: at most. accelerated: a(t) as above instead of 0.
         strength, power: c and p of l = c sigma^p; strength 0 leaves the penalty out.
+        background: b, a fraction of the range.
         discrepancy: the run ends when the residual has fallen to this multiple of the noise; 0: after all steps.
     """
 
-    steps: int = 80
+    steps: int = 60
     accelerated: bool = True
-    strength: float = 0.21
-    power: float = 0.93
-    discrepancy: float = 0.875
+    strength: float = 2.3
+    power: float = 1.75
+    background: float = 0.9
+    discrepancy: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.strength < 0 or self.discrepancy < 0:
-            raise ConfigError(f"{self}: steps must be at least 1, strength and discrepancy not negative")
+        if self.steps < 1 or min(self.strength, self.discrepancy, self.background) < 0:
+            raise ConfigError(f"{self}: steps must be at least 1, strength, background and discrepancy not negative")
 
 
 @dataclass(frozen=True)
@@ -98,17 +105,18 @@ class RichardsonLucyStep:
         seen = _blur(problem).adjoint(torch.ones_like(problem.observed))
         inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
-        light, unseen = problem.observed.clamp_min(0), (seen <= SEEN).to(x)
+        light, unseen = (problem.observed + c.background).clamp_min(0), (seen <= SEEN).to(x)
         return RichardsonLucyState(x, problem.residual(x), light, inverse, unseen, x, None, None, prior)
 
     def __call__(self, problem: Problem, state: RichardsonLucyState) -> RichardsonLucyState:
         """x(t) -> x(t+1)."""
         blur, x, p = _blur(problem), state.x, self._predicted(state)
-        model = state.residual + problem.observed if p is x else blur.forward(p)
+        b = self.config.background
+        model = (state.residual + problem.observed if p is x else blur.forward(p)) + b
         factor = torch.addcmul(state.unseen, blur.adjoint(state.light / model.clamp_min_(DARK)), state.inverse)
         if self.config.strength > 0:
-            factor /= (1 - state.prior * _curvature(p)).clamp_min_(0.1)
-        new = factor.mul_(p).clamp_min_(DARK)
+            factor /= (1 - state.prior * _curvature(p, state.prior)).clamp_min_(0.1)
+        new = factor.mul_(p + b).sub_(b).clamp_min_(DARK)
         update = new - p if self.config.accelerated else None
         return RichardsonLucyState(
             new, problem.residual(new), state.light, state.inverse, state.unseen, x, update, state.update, state.prior
@@ -129,11 +137,12 @@ def _blur(problem: Problem) -> LinearOperator:
     return problem.blur
 
 
-def _curvature(x: Tensor) -> Tensor:
-    """div(D x / |D x|), smoothed where x is flat; zero slope across the border."""
+def _curvature(x: Tensor, prior: Tensor) -> Tensor:
+    """div(D x / |D x|), smoothed where x is flat, the more the stronger l; zero slope across the border."""
+    flat = (STABLE * prior).clamp_min(FLAT)
     down = torch.diff(x, dim=-2, append=x[..., -1:, :])
     along = torch.diff(x, dim=-1, append=x[..., :, -1:])
-    size = torch.sqrt(down.square() + along.square() + FLAT**2)
+    size = torch.sqrt(down.square() + along.square() + flat**2)
     down, along = down / size, along / size
     out = down + along
     out[..., 1:, :] -= down[..., :-1, :]
@@ -143,6 +152,9 @@ def _curvature(x: Tensor) -> Tensor:
 
 FLAT = 2e-3
 """Slope, as a fraction of the range, below which a gradient counts as flat."""
+
+STABLE = 3.0
+"""The same in units of l: the update is explicit, and flat areas would swing to and fro."""
 
 
 @dataclass(frozen=True)

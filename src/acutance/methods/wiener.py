@@ -2,25 +2,39 @@ r"""The Wiener filter (Wiener 1949), with the signal's spectrum estimated and th
 
     min_x  1/2 ||A x - y||^2 + 1/2 x' R x,        R(f) = sigma^2 / S(f),      S(f) = a / |D(f)|^g
 
-S is the power spectrum of natural pictures, falling with about the square of the frequency (D: first differences); its
-level a is the geometric mean of |Y|^2 |D|^g / |K|^2 over the frequencies that the blur let through. Where A is circular
-the solution is the filter X = conj(K) Y / (|K|^2 + sigma^2 / S); the unknown border is `acutance.linear.Torus`.
+S is the power spectrum of the sharp picture, which falls with a power of the frequency (D: first differences). Its
+level and its fall are the likeliest ones behind the blurred spectrum,
+
+    max_{a, g}  - sum_f  log P(f) + |Y(f)|^2 / P(f),        P = |K|^2 S + sigma^2,
+
+found by Fisher scoring. So nothing has to be tuned: with the true noise level the filter is the best linear one for
+such pictures. Where A is circular the solution is X = conj(K) Y / (|K|^2 + sigma^2 / S); the unknown border is
+`acutance.linear.Torus`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from acutance.linear import ROUNDS, Torus, laplacian_power
+from acutance.errors import ConfigError
+from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.problem import Observer, Problem, Result, direct_result
 
 SEEN = 0.03
-"""|K|^2 above which a frequency counts as let through."""
+"""|K|^2 above which a frequency counts for the first guess of a."""
+
+SCORINGS = 20
+FALL, FLATTEST, STEEPEST = 2.0, 1.0, 4.0
+"""First guess of g, and its limits."""
+
+FAINTEST = 1e-12
+"""Least power that a signal is given."""
 
 
 @dataclass(frozen=True)
@@ -28,42 +42,70 @@ class Wiener:
     """The filter as a method; direct, no steps.
 
     Args:
-        strength: factor on sigma^2; above 1 smooths more.
-        fall: g, how fast the signal's power falls with the frequency.
+        strength: factor on R; above 1 smooths more.
         rounds: of conjugate gradients, for the border.
     """
 
     strength: float = 1.0
-    fall: float = 2.4
     rounds: int = ROUNDS
+
+    def __post_init__(self) -> None:
+        if self.strength < 0 or self.rounds < 0:
+            raise ConfigError(f"{self}: strength and rounds must not be negative")
 
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
         torus = Torus.of(problem.observed, problem.blur)
-        variance = self.strength * problem.level().reshape(-1, 1, 1, 1) ** 2
-        shape = laplacian_power(*torus.size, problem.observed) ** (self.fall / 2)
-        x = torus.solve(variance * shape / self._level(torus, shape), start=None, rounds=self.rounds)
+        variance = problem.level().reshape(-1, 1, 1, 1) ** 2
+        regulariser = self.strength * variance * inverse_spectrum(torus, variance) + EPSILON
+        x = torus.solve(regulariser, start=None, rounds=self.rounds)
         return direct_result(problem, torus.crop(torus.picture(x.spectrum)))
 
-    def _level(self, torus: Torus, shape: Tensor) -> Tensor:
-        """a, for each picture: (B, 1, 1, 1)."""
-        n, m = torus.size
-        power = torus.spectrum(torus.observed).abs().square() / (n * m)
-        logs = torch.log(power * shape / torus.power.clamp_min(1e-6) + 1e-12)
-        used = ((torus.power > SEEN) & (shape > 0)).to(logs).expand_as(logs)
-        count = used.sum((-3, -2, -1), keepdim=True)
-        return torch.exp((logs * used).sum((-3, -2, -1), keepdim=True) / count.clamp_min(1))
+
+def inverse_spectrum(torus: Torus, variance: Tensor) -> Tensor:
+    """1 / S of the picture on a torus, one for all channels: (B, 1, n, m // 2 + 1), zero at frequency zero.
+
+    Args:
+        torus: with the picture. variance: of the noise, (B, 1, 1, 1).
+    """
+    n, m = torus.size
+    laplacian = laplacian_power(n, m, torus.observed)
+    power = torus.spectrum(torus.observed).abs().square() / (n * m)
+    known = (laplacian > 0).to(power)
+    logs = torch.where(laplacian > 0, laplacian, 1).log()  # of |D|^2
+    floor = variance.clamp_min(FAINTEST)
+
+    used = known * (torus.power > SEEN)
+    guess = torch.log(power * torch.exp(0.5 * FALL * logs) / torus.power.clamp_min(SEEN) + FAINTEST) * used
+    a = _total(guess) / _total(used.expand_as(guess)).clamp_min(1)  # log a
+    g = torch.full_like(a, FALL)
+    for _ in range(SCORINGS):
+        signal = torch.exp(a - 0.5 * g * logs) * torus.power
+        model = signal + floor
+        share, misfit = (known * signal / model).expand_as(power), power / model - 1
+        slope = -0.5 * logs  # d log S / d g; d log S / d a is 1
+        aa, ag, gg = _total(share**2), _total(share**2 * slope), _total((share * slope) ** 2)
+        da, dg = _total(share * misfit), _total(share * misfit * slope)
+        determinant = (aa * gg - ag**2).clamp_min(torch.finfo(a.dtype).tiny)
+        a = (a + ((gg * da - ag * dg) / determinant).clamp(-2, 2)).clamp_min(2 * math.log(FAINTEST))
+        g = (g + ((aa * dg - ag * da) / determinant).clamp(-0.5, 0.5)).clamp(FLATTEST, STEEPEST)
+    return known * torch.exp(0.5 * g * logs - a)
+
+
+def _total(x: Tensor) -> Tensor:
+    """Sum over channels and frequencies: (B, 1, 1, 1)."""
+    return x.sum((-3, -2, -1), keepdim=True)
 
 
 def build(**settings: Any) -> Wiener:
-    """The Wiener filter; its settings are `strength`, `fall` and `rounds`."""
+    """The Wiener filter; its settings are `strength` and `rounds`."""
     return configure(Wiener, "wiener", settings)
 
 
 SPEC = MethodSpec(
     name="wiener",
-    summary="the classical filter, one pass; wants the noise level",
+    summary="the classical filter, one pass, nothing to tune; wants the noise level",
     reference="wiener1949",
     build=build,
     needs=Needs(kernel=True, sigma=True),

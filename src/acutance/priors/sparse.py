@@ -64,6 +64,8 @@ class HyperLaplacian:
 @cache
 def _shifts(exponent: float) -> Tensor:
     """v - u(v), from the threshold on."""
+    if exponent == 1:
+        return torch.ones(round(REACH / SPACING), dtype=torch.float64)
     v = _threshold(exponent) + torch.arange(0, REACH, SPACING, dtype=torch.float64)
     u = v.clone()
     for _ in range(60):  # Newton's method falls from v to the solution, which is convex from there on
