@@ -13,8 +13,8 @@ is what makes the border right. Of a pixel that is not seen at all, only the pen
 of the last two updates, between 0 and 1; without acceleration a = 0, and without a penalty the likelihood rises with
 every step. b stands for light that was counted but is not of the scene, such as the noise of reading a sensor out
 (Snyder et al. 1993); photographs, whose noise is about the same in light and shade, want a large one, photon counts
-none. The run ends when the residual is as small as the noise (Morozov's discrepancy): without an end, or a penalty, the
-method fits the noise.
+none. Without a penalty the method fits the noise in the end: then stop it when the residual is as small as the noise
+(Morozov's discrepancy). With one, all steps are best, and a noise level that is told wrong does little harm.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class RichardsonLucyConfig:
 
     steps: int = 60
     accelerated: bool = True
-    strength: float = 2.3
-    power: float = 1.75
+    strength: float = 1.0
+    power: float = 1.6
     background: float = 0.9
-    discrepancy: float = 0.7
+    discrepancy: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or min(self.strength, self.discrepancy, self.background) < 0:
