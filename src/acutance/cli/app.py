@@ -35,6 +35,7 @@ for _measure in (
     measuring.size,
     measuring.sheet,
     measuring.operators,
+    measuring.border,
     measuring.noise,
     measuring.times,
 ):

@@ -14,9 +14,9 @@ from acutance.bench.report_html import write_page
 from acutance.bench.rows import Row
 from acutance.bench.run import run
 from acutance.bench.suites import SUITES
-from acutance.cli.console import escape, out, parse_level, progress_bar, say
+from acutance.cli.console import escape, out, parse_levels, progress_bar, say
 from acutance.cli.measuring import split_methods
-from acutance.errors import ConfigError, DataError
+from acutance.errors import DataError
 from acutance.images import write_atomically
 
 app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True)
@@ -49,7 +49,7 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
 
             try:
                 rows = run(
-                    suite, split_methods(methods), data=data, noises=_levels(noise),
+                    suite, split_methods(methods), data=data, noises=parse_levels(noise),
                     limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs,
                     on_plan=on_plan, on_case=on_case,
                 )  # fmt: skip
@@ -64,18 +64,6 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
 
     command.__doc__ = f"Measure on {suite.name}: {suite.summary}"
     return command
-
-
-def _levels(text: str | None) -> list[float | None] | None:
-    if text is None:
-        return None
-    levels: list[float | None] = []
-    for part in text.split(","):
-        level = None if part.strip() == "captured" else parse_level(part if "/" in part or "%" in part else f"{part}%")
-        if level is None and part.strip() != "captured":
-            raise ConfigError(f"--noise {text}: give levels in percent, e.g. captured,1,2,3")
-        levels.append(level)
-    return levels
 
 
 for _suite in SUITES.values():

@@ -59,6 +59,23 @@ def parse_level(text: str | None) -> float | None:
     raise ConfigError(f"--sigma {text}: give the noise level as 1%, 2.55/255 or 0.01, between 0 and 50%")
 
 
+def parse_levels(text: str | None) -> list[float | None] | None:
+    """Noise levels separated by commas, plain numbers in percent; None for "captured".
+
+    Raises:
+        ConfigError: a part that is no level.
+    """
+    if text is None:
+        return None
+    levels: list[float | None] = []
+    for part in text.split(","):
+        level = None if part.strip() == "captured" else parse_level(part if "/" in part or "%" in part else f"{part}%")
+        if level is None and part.strip() != "captured":
+            raise ConfigError(f"--noise {text}: give levels in percent, e.g. captured,1,2,3")
+        levels.append(level)
+    return levels
+
+
 def parse_numbers(text: str, count: int, option: str, form: str) -> tuple[float, ...]:
     """`count` numbers separated by commas.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
+from acutance.bench.border import border_cost, border_table
 from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
 from acutance.bench.noise_levels import noise_table, real_levels, synthetic_levels
@@ -20,7 +21,7 @@ from acutance.bench.speed import Speed, compare, speed_table
 from acutance.bench.times import make_scene
 from acutance.bench.times import times as measure_times
 from acutance.bench.timing import append_times, times_table
-from acutance.cli.console import escape, out, parse_precision, progress_bar, say
+from acutance.cli.console import escape, out, parse_levels, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.frame import TILE
 from acutance.methods.rgdn import Rgdn
@@ -89,6 +90,24 @@ def sheet(
     files = write_sheet(entries, name, loaded, output)
     out.print(sheet_table(entries), markup=False)
     say(" and ".join(escape(file) for file in files))
+
+
+def border(
+    name: Annotated[str, typer.Argument(help="Suite, e.g. set12.")],
+    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,fd",
+    noise: Annotated[str, typer.Option(help="Levels in percent.")] = "1",
+    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases of each level.")] = None,
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Measure what the unknown scene beyond the frame costs: windows restored alone and within the picture."""
+    with progress_bar() as bar:
+        task = bar.add_task(name, total=None)
+        found = border_cost(
+            name, split_methods(methods), data=data, noises=parse_levels(noise), limit=limit, device=device,
+            on_case=lambda text: bar.update(task, advance=1, description=escape(text)),
+        )  # fmt: skip
+    out.print(border_table(found), markup=False)
 
 
 def operators() -> None:

@@ -31,6 +31,10 @@ class PnpConfig(Schedule):
         denoiser: name of a method that needs no blur.
     """
 
+    steps: int = 12
+    first: float = 28.0
+    last: float = 1.0
+    weight: float = 0.5
     denoiser: str = "bm3d"
 
 
