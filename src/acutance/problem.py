@@ -158,5 +158,5 @@ def direct_result(problem: Problem, x: Tensor) -> Result:
     finite = torch.isfinite(x).flatten(1).all(1)
     x = torch.where(finite[:, None, None, None], x, start)
     trace = torch.stack([problem.fitting_error(start), problem.fitting_error(x)])
-    outcomes = tuple(Outcome.CONVERGED if ok else Outcome.DIVERGED for ok in finite.tolist())
+    outcomes = tuple(Outcome.COMPLETED if ok else Outcome.DIVERGED for ok in finite.tolist())
     return Result(x=x, outcomes=outcomes, steps=(1,) * len(outcomes), trace=trace)

@@ -61,7 +61,7 @@ def test_a_peer_restores_to_the_very_frame(name: str, channels: int) -> None:
     attempt = load_peer(name, {})(observed, kernel, 0.01)
     assert attempt.pixels.shape == observed.shape
     assert attempt.pixels.dtype == torch.float32
-    assert attempt.outcome == "CONVERGED"
+    assert attempt.outcome == "COMPLETED"
     assert attempt.seconds > 0
     gain = psnr(attempt.pixels.clamp(0, 1), truth) - psnr(observed, truth)
     turned = load_peer(name, {})(observed, kernel.flip((-2, -1)), 0.01)
@@ -101,7 +101,7 @@ def test_black_regions_do_not_overflow() -> None:
     x[..., 50:70, 50:70] = 1
     blur = Blur(kernels.line(41, 20))
     attempt = load_peer("skimage-richardson-lucy", {"iterations": 40})(blur.forward(x).clamp(0, 1), blur.kernel, 0.01)
-    assert attempt.outcome == "CONVERGED"
+    assert attempt.outcome == "COMPLETED"
     assert float(attempt.pixels.max()) < 3
 
 
@@ -114,7 +114,7 @@ def test_a_picture_that_is_not_finite_is_an_outcome() -> None:
 def test_peers_run_beside_methods(data: Path, tmp_path: Path) -> None:
     rows = run("kodak24", ["wiener", *PEERS], data=data, noises=[0.01], limit=1, out=tmp_path)
     assert [row.method for row in rows] == ["wiener", *PEERS]
-    assert all(row.weights is None and row.outcome == "CONVERGED" for row in rows)
+    assert all(row.weights is None and row.outcome == "COMPLETED" for row in rows)
     assert "skimage-wiener" in table(rows)
 
 

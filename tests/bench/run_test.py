@@ -121,7 +121,7 @@ def test_a_run_restores_and_scores(data: Path) -> None:
     for row in rows:
         assert row.psnr > row.psnr_blurred + 1
         assert 0 < row.ssim <= 1
-        assert (row.weights, row.steps, row.outcome, row.curve) == (None, 1, "CONVERGED", None)
+        assert (row.weights, row.steps, row.outcome, row.curve) == (None, 1, "COMPLETED", None)
         assert row.peak_mb is None or row.peak_mb > 50
         assert row.revision
         assert "threads" in row.hardware

@@ -109,7 +109,7 @@ class Peer(ABC):
         restored = torch.cat(channels, 1)
         fine = bool(torch.isfinite(restored).all())
         seconds = time.perf_counter() - begun
-        outcome = Outcome.CONVERGED if fine else Outcome.DIVERGED
+        outcome = Outcome.COMPLETED if fine else Outcome.DIVERGED
         return Attempt(restored if fine else observed, seconds, steps, outcome.name)
 
     def _one(self, observed: Tensor, blur: Blur, sigma: float) -> tuple[Tensor, int]:

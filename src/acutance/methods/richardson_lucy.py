@@ -184,7 +184,7 @@ def build(**settings: Any) -> RichardsonLucy:
 
 SPEC = MethodSpec(
     name="richardson-lucy",
-    summary="the astronomers' method, Poisson noise, with total variation and an end; wants the noise level",
+    summary="the astronomers' method, Poisson noise, with total variation; wants the noise level",
     reference="richardson1972",
     build=build,
     needs=Needs(kernel=True, sigma=True),
