@@ -29,7 +29,7 @@ from acutance.problem import Observer, Problem, Result, direct_result
 SEEN = 0.03
 """|K|^2 above which a frequency counts for the first guess of a."""
 
-SCORINGS = 20
+SCORINGS = 8
 FALL, FLATTEST, STEEPEST = 2.0, 1.0, 4.0
 """First guess of g, and its limits."""
 
