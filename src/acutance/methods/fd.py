@@ -7,8 +7,8 @@ Half-quadratic splitting with w_j for D_j x; the weight b of the tie grows from 
     w_j <- argmin_w |w|^a + b/2 (w - D_j x)^2                              a table, see `acutance.priors.sparse`
     x   <- solution of (A'A + l b sum_j D_j'D_j) x = A'y + l b sum_j D_j' w_j         `acutance.linear.Torus`
 
-l = c sigma^p. The authors solve once for each b with a circular
-border; here the border is unknown, and the solve goes on from the last one with conjugate gradients.
+l = c sigma^p. The authors solve once for each b, with a circular border; here the border is unknown, and each solve
+goes on from the last one with conjugate gradients.
 """
 
 from __future__ import annotations
@@ -50,11 +50,13 @@ class FdConfig:
     rounds: int = 2
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.rounds < 0 or not 0 < self.first <= self.last or self.strength < 0:
+        if self.steps < 1 or min(self.rounds, self.strength, self.start) < 0 or not 0 < self.first <= self.last:
             raise ConfigError(
-                f"{self}: steps must be at least 1, rounds and strength not negative, and first above 0 and not above "
-                "last"
+                f"{self}: steps must be at least 1, rounds, strength and start not negative, and first above 0 and not "
+                "above last"
             )
+        if not 0 < self.exponent <= 1:
+            raise ConfigError(f"exponent={self.exponent}: the prior needs an exponent above 0 and up to 1")
 
 
 @dataclass(frozen=True, eq=False)

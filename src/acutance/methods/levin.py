@@ -38,6 +38,10 @@ FILTERS = (
 """c_j, and the differences that D_j is made of."""
 
 
+START = 0.05
+"""Size of every difference for the weights of the start, a fraction of the range."""
+
+
 @dataclass(frozen=True)
 class LevinConfig:
     """Settings of the sparse prior.
@@ -80,7 +84,7 @@ class Reweighting:
     config: LevinConfig
 
     def init(self, problem: Problem) -> LevinState:
-        """The solution with all weights as at the knee, as if the picture were flat."""
+        """The solution with the weights of a picture all of whose differences are `START`."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
@@ -127,10 +131,6 @@ class Reweighting:
         )
         picture = torus.picture(spectrum)
         return LevinState(torus.crop(picture), torus, picture, spectrum, state.prior)
-
-
-START = 0.05
-"""Size of a derivative at which the weights of the start are those of the prior."""
 
 
 def _power(torus: Torus, filters: tuple[Difference, ...], like: Tensor) -> Tensor:
