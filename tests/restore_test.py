@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from acutance.errors import ConfigError, KernelError, UnknownMethod, WeightsError
 from acutance.images import Image, ImageInfo
 from acutance.methods.rgdn import AUTHORS, Rgdn, RgdnConfig
-from acutance.methods.spec import MethodSpec, Needs, find
+from acutance.methods.spec import MethodSpec, Needs, catalogue, find
 from acutance.methods.wiener import Wiener
 from acutance.noise import noise_level
 from acutance.operators import Blur
-from acutance.problem import Observer, Outcome, Problem, Result, direct_result
+from acutance.problem import Observer, Outcome, Problem, Progress, Result, direct_result
 from acutance.restore import Restorer, brightness, resolve_device
 from acutance.weights import write_weights
 
@@ -297,3 +297,21 @@ def test_a_few_hot_pixels_do_not_make_a_picture_bright() -> None:
     x = torch.full((1, 3, 100, 100), 0.1)
     x[..., 5, 5:10] = 1
     assert brightness(x) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("kernels", [1, 3], ids=["one kernel", "one for each channel"])
+@pytest.mark.parametrize("name", [s.name for s in catalogue().values() if s.channels_apart])
+def test_a_large_picture_goes_channel_by_channel(name: str, kernels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = find(name)
+    settings = {"weights": None} if spec.weights is not None else {}
+    restorer = Restorer(spec, spec.build(steps=3, **settings), CPU)
+    kernel = KERNEL.expand(1, kernels, -1, -1)
+    together = restorer(picture(3), kernel)
+    monkeypatch.setattr("acutance.restore.APART", 1)
+    seen: list[Progress] = []
+    apart = restorer(picture(3), kernel, on_step=seen.append)
+    torch.testing.assert_close(apart.image.pixels, together.image.pixels, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(apart.result.trace, together.result.trace, rtol=1e-3, atol=1e-6)
+    assert (apart.outcome, apart.steps, apart.notes) == (together.outcome, together.steps, together.notes)
+    assert [(p.step, p.steps) for p in seen] == [(t, 9) for t in range(1, 10)]
+    assert all(s.x.shape[1] == 1 for s in (p.state for p in seen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
@@ -104,6 +104,12 @@ class Outcome(Enum):
     DIVERGED = "diverged: the last good estimate is returned; check the kernel and its orientation"
 
 
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """The one that a person has to know of."""
+    order = (Outcome.CONVERGED, Outcome.COMPLETED, Outcome.EXHAUSTED, Outcome.DIVERGED)
+    return max(outcomes, key=order.index)
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """What an observer sees after every step."""
@@ -140,8 +146,7 @@ class Result:
     @property
     def outcome(self) -> Outcome:
         """The worst outcome of the batch."""
-        order = (Outcome.CONVERGED, Outcome.COMPLETED, Outcome.EXHAUSTED, Outcome.DIVERGED)
-        return max(self.outcomes, key=order.index)
+        return worst(self.outcomes)
 
 
 class Method(Protocol):

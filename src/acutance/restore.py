@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, find
 from acutance.noise import noise_level
 from acutance.operators import Blur, Boundary
-from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.solver import Solver
 from acutance.weights import embedded, read_weights
 
 BRIGHT = 0.999
 """Quantile of a picture that stands for its brightness."""
+
+APART = 1 << 22
+"""Pixels from which the channels of a picture are restored one by one where they may: a third of the memory."""
 
 PROBE = 600
 """Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
@@ -203,7 +206,7 @@ class Restorer:
         """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
         prepared = self.prepare(image, kernel, sigma=sigma, linear=linear)
         begun = time.perf_counter()
-        result = self.method.run(prepared.problem, on_step=on_step)
+        result = self._run(prepared.problem, on_step)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         seconds = time.perf_counter() - begun
@@ -273,6 +276,27 @@ class Restorer:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    def _run(self, problem: Problem, on_step: Observer | None) -> Result:
+        """The method's run; channel by channel where the picture is large and the method does not mind."""
+        channels = problem.observed.shape[1]
+        if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
+            return self.method.run(problem, on_step=on_step)
+        results = []
+        for c in range(channels):
+
+            def shifted(progress: Progress, c: int = c) -> None:
+                assert on_step is not None
+                before = c * progress.steps
+                on_step(replace(progress, step=before + progress.step, steps=channels * progress.steps))
+
+            blur = problem.blur
+            if isinstance(blur, Blur) and blur.kernel.shape[1] > 1:
+                blur = replace(blur, kernel=blur.kernel[:, c : c + 1])
+            # the noise level is the picture's, not the channel's
+            single = Problem(problem.observed[:, c : c + 1], blur, problem.level())
+            results.append(self.method.run(single, on_step=None if on_step is None else shifted))
+        return merged(results)
+
     def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
         if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):
             raise KernelError(
@@ -286,6 +310,18 @@ class Restorer:
                 "the picture; trim its empty margin, or is it the kernel of another picture?"
             )
         return Blur(kernel.to(self.device, torch.float32), self.boundary)
+
+
+def merged(results: Sequence[Result]) -> Result:
+    """The results of a picture's channels as that of the picture."""
+    longest = max(len(r.trace) for r in results)
+    traces = [torch.cat((r.trace, r.trace[-1:].expand(longest - len(r.trace), -1))) for r in results]
+    return Result(
+        x=torch.cat([r.x for r in results], 1),
+        outcomes=(worst([r.outcome for r in results]),),
+        steps=(max(r.steps[0] for r in results),),
+        trace=torch.stack(traces).sum(0),
+    )
 
 
 def _solver(method: Method) -> Solver[Any] | None:

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from acutance.bench.machine import watch_memory
 from acutance.bench.speed import leaves, platform_line
 from acutance.errors import ConfigError
 from acutance.frame import TILE
+from acutance.methods.spec import Iterative
 from acutance.operators import Blur
 from acutance.restore import Restorer
 from acutance.synth import kernels
@@ -111,9 +113,10 @@ def measure_here(task: Task) -> Measured:
     if task.threads is not None:
         torch.set_num_threads(task.threads)
     peak = watch_memory(torch.device("cpu"))
-    restorer = Restorer.load(
-        task.method, weights=task.weights, device="cpu", tile=task.tile, steps=task.steps, threshold=0
-    )
+    settings: dict[str, Any] = {"weights": task.weights, "device": "cpu", "tile": task.tile, "steps": task.steps}
+    restorer = Restorer.load(task.method, **settings)
+    if isinstance(restorer.method, Iterative) and restorer.method.solver().stop is not None:
+        restorer = Restorer.load(task.method, **settings, threshold=0)  # all steps
     picture, kernel = blurred_scene(task)
     forecast = restorer.forecast(picture, kernel)
     begun, worked = time.perf_counter(), time.process_time()

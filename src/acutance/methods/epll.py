@@ -109,5 +109,6 @@ SPEC = MethodSpec(
     reference="zoran2011epll",
     build=build,
     needs=Needs(kernel=True, sigma=True),
+    channels_apart=True,
     weights="epll",
 )

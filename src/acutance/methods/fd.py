@@ -132,4 +132,5 @@ SPEC = MethodSpec(
     reference="krishnan2009fast",
     build=build,
     needs=Needs(kernel=True, sigma=True),
+    channels_apart=True,
 )

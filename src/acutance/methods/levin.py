@@ -170,4 +170,5 @@ SPEC = MethodSpec(
     reference="levin2007image",
     build=build,
     needs=Needs(kernel=True, sigma=True),
+    channels_apart=True,
 )

@@ -96,6 +96,7 @@ class MethodSpec:
         composed: made of another method of the catalogue, for which it takes ``device``, ``precision`` and ``tile``.
         aliases: further names.
         convert: turns the state dict of the method's authors into ours, where there is one.
+        channels_apart: every channel is restored as if it were alone, so that a large picture may be given one by one.
         converted: settings that weights of the authors want. converted_boundary: the border they were made for.
     """
 
@@ -106,6 +107,7 @@ class MethodSpec:
     needs: Needs
     weights: str | None = None
     composed: bool = False
+    channels_apart: bool = False
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
     converted: Mapping[str, Any] = field(default_factory=dict)

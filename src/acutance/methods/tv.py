@@ -135,4 +135,5 @@ SPEC = MethodSpec(
     reference="wang2008new",
     build=build,
     needs=Needs(kernel=True, sigma=True),
+    channels_apart=True,
 )
