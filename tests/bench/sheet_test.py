@@ -149,3 +149,9 @@ def test_every_adjoint_is_exact() -> None:
     assert table.count("\n| ") == 1 + 8
     assert "as it should be" in table
     assert "WRONG" in operators_table([*found, AdjointError("zero", "fft", "1x1", 1e-3)])
+
+
+def test_a_method_is_told_the_level_of_its_column(photographs: Path) -> None:
+    (entry,) = sheet("lai-real", columns(["wiener", "wiener:sigma=0.2"]), data=photographs, limit=1, side=280)
+    estimated, told = entry.results
+    assert told.fitting_error > 1.5 * estimated.fitting_error, "more noise, smoother"

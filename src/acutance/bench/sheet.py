@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,8 +31,13 @@ from acutance.operators import Blur, gradients
 CELL, GAP, LINE = 256, 8, 20
 """Side of a cell of the sheet, space between cells, height of the line of text above them; pixels."""
 
-Column = tuple[str, Runner]
-"""A method of the sheet: its label, and itself."""
+
+class Column(NamedTuple):
+    """A method of the sheet: its label, itself, and the noise level that it is told, if any."""
+
+    label: str
+    runner: Runner
+    sigma: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +102,8 @@ def columns(methods: Sequence[str], device: torch.device | str = "auto") -> list
     Raises:
         ConfigError: none, or one that takes no kernel; and the reasons of `Contender`.
     """
-    found = [(c.label, c.load(device)) for c in map(Contender.parse, methods)]
-    without = [label for label, runner in found if not runner.needs.kernel]
+    found = [Column(c.label, c.load(device), c.tell(None)) for c in map(Contender.parse, methods)]
+    without = [column.label for column in found if not column.runner.needs.kernel]
     if not found or without:
         raise ConfigError(f"a sheet wants methods that take a kernel, not {', '.join(without) or 'none at all'}")
     return found
@@ -162,8 +168,8 @@ def restored(photograph: Photograph, methods: Sequence[Column], *, side: int) ->
 
 
 def _result(column: Column, pixels: Tensor, kernel: Tensor, place: tuple[object, ...]) -> Restored:
-    label, runner = column
-    attempt = runner(pixels, kernel, None)
+    label, runner, sigma = column
+    attempt = runner(pixels, kernel, sigma if runner.needs.sigma else None)
     blur = Blur(kernel.float())
     misfit = blur.forward(attempt.pixels.float()) - blur.crop(pixels)  # of the part of y that x alone decides
     shown = attempt.pixels.clamp(0, 1)
@@ -240,7 +246,7 @@ def write_sheet(entries: Sequence[Entry], name: str, methods: Sequence[Column], 
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
     picture, record = folder / f"{name}.png", folder / f"{name}.json"
-    who = "; ".join(f"{label}, {runner.weights or 'no weights'}" for label, runner in methods)
+    who = "; ".join(f"{label}, {runner.weights or 'no weights'}" for label, runner, _ in methods)
     title = f"{name}: blurred, restored at 100 %, kernel. {who}"
     write_image(picture, Image(draw(entries, title, len(methods))), overwrite=True)
     content = {
@@ -248,7 +254,7 @@ def write_sheet(entries: Sequence[Entry], name: str, methods: Sequence[Column], 
         "score": "l1/l2 of the gradients of the luma over the square root of their number; lower is sparser",
         "methods": [
             {"method": label, "weights": runner.weights, "hardware": hardware(runner.device)}
-            for label, runner in methods
+            for label, runner, _ in methods
         ],
         "revision": revision(),
         "entries": [_record(entry) for entry in entries],
