@@ -186,6 +186,16 @@ def test_wrong_options_say_what_is_right(folder: Path, weights: Path, options: t
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_method_with_settings_and_an_estimated_noise_level(folder: Path) -> None:
+    kernel = ("--kernel", folder / "psf.npy")
+    said = call("restore", folder / "one.png", *kernel, "--method", "tv:steps=3", "-o", folder / "a.png")
+    assert "tv, 3 steps, went through all its steps" in said
+    assert "noise level not given, estimated as" in said
+    said = call("restore", folder / "one.png", *kernel, "--method", "tv", "--sigma", "1%", "-o", folder / "b.png")
+    assert "tv, 30 steps" in said
+    assert "estimated" not in said
+
+
 def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
     rng = np.random.default_rng(0)
     PillowImage.fromarray(rng.integers(0, 255, (700, 700, 3), dtype=np.uint8)).save(folder / "large.png")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from acutance.bench.contender import Contender
 from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_precision, progress_bar, say
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
@@ -55,11 +56,11 @@ def restore(
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
-    method: Annotated[str, typer.Option(help="See `acutance methods`.")] = "rgdn",
+    method: Annotated[str, typer.Option(help="NAME or NAME:SETTING=VALUE,...; see `acutance methods`.")] = "rgdn",
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Begin no step after so much time.")] = None,
     sigma: Annotated[
-        str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; most methods need none.")
+        str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; estimated where a method needs it.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")] = None,
     flip_kernel: Annotated[bool, typer.Option("--flip-kernel", help="Rotate the kernel by 180 degrees.")] = False,
@@ -100,9 +101,15 @@ def restore(
     if threads is not None:
         torch.set_num_threads(threads)
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
+    chosen = Contender.parse(method)
+    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys()
+    if chosen.sigma != "true" or own:
+        name = "sigma" if not own else min(own)
+        raise ConfigError(f"--method {method}: give the option --{name}, not a setting of that name")
     options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
+    options = {**chosen.settings, **options}
     restorer = Restorer.load(
-        method, weights=weights, device=device, precision=parse_precision(precision), tile=tile, **options
+        chosen.name, weights=weights, device=device, precision=parse_precision(precision), tile=tile, **options
     )
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL)
@@ -113,8 +120,8 @@ def restore(
     if several and (compare is not None or explain_to is not None):
         raise ConfigError("--compare and --explain take one picture, not several")
     same = {
-        "method": method, "options": options, "weights": restorer.weights, "sigma": settings.sigma, "linear": linear,
-        "bits": bits, "preview": settings.preview, "kernel": None if psf is None else psf.kernel.tolist(),
+        "method": chosen.name, "options": options, "weights": restorer.weights, "sigma": settings.sigma,
+        "linear": linear, "bits": bits, "preview": settings.preview, "kernel": None if psf is None else psf.kernel.tolist(),
     }  # fmt: skip
     failed = run_jobs(restorer, jobs, psf, settings, same if several else None, as_json=as_json)
     if failed:
