@@ -121,7 +121,8 @@ def restore(
         raise ConfigError("--compare and --explain take one picture, not several")
     same = {
         "method": chosen.name, "options": options, "weights": restorer.weights, "sigma": settings.sigma,
-        "linear": linear, "bits": bits, "preview": settings.preview, "kernel": None if psf is None else psf.kernel.tolist(),
+        "linear": linear, "bits": bits, "preview": settings.preview,
+        "kernel": None if psf is None else psf.kernel.tolist(),
     }  # fmt: skip
     failed = run_jobs(restorer, jobs, psf, settings, same if several else None, as_json=as_json)
     if failed:
