@@ -45,7 +45,6 @@ def conjugate_gradients(
     residual: Tensor | None = None,
     precondition: Linear | None = None,
     inner: Callable[[Tensor, Tensor], Tensor] | None = None,
-    tolerance: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Solve apply(x) = rhs, self-adjoint and positive, for every image and channel of its own.
 
@@ -54,8 +53,6 @@ def conjugate_gradients(
         residual: rhs - apply(start), where it is known already.
         rounds: iterations. precondition: approximate inverse of `apply`; None: the identity.
         inner: <a, b> as (B, C), the product in which both are self-adjoint; None: the sum of the products.
-        tolerance: an image and channel rests when its residual, in the norm of the preconditioner, has fallen to this
-            fraction of the right side's; a solve ends when all rest.
 
     Returns:
         x, and rhs - apply(x).
@@ -66,14 +63,11 @@ def conjugate_gradients(
     z = solve(r)
     p, rz = z, product(r, z)
     x = x + torch.where(torch.isnan(rz), torch.nan, 0.0).reshape(*rz.shape, *(1,) * (rhs.ndim - 2))  # no silent rest
-    target = tolerance**2 * product(rhs, solve(rhs)) if tolerance > 0 else torch.zeros_like(rz)
     extra = (1,) * (rhs.ndim - 2)
     for _ in range(rounds):
-        if bool((~(rz > target)).all()):
-            break
         q = apply(p)
         pq = product(p, q)
-        moves = (rz > target) & (pq > 0)  # rests at the solution, where 0 / 0 would follow, and on NaN
+        moves = (rz > 0) & (pq > 0)  # rests at the solution, where 0 / 0 would follow, and on NaN
         a = torch.where(moves, rz / torch.where(moves, pq, 1.0), 0.0).reshape(*rz.shape, *extra)
         x, r = x + a * p, r - a * q
         z = solve(r)

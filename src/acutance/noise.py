@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ImageError
+from acutance.tensors import cosine_matrix
 
 FLOOR = 1 / (255 * math.sqrt(12))
 """The least level that is reported, 0.113 %: the rounding error of eight bits."""
@@ -130,7 +131,7 @@ def _unclipped(blocks: Tensor) -> Tensor:
 
 def _bands(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """Power in the bands, (C, M, 15), and mean, (C, M), of blocks (C, M, 64)."""
-    cosines = _cosines().to(blocks)
+    cosines = cosine_matrix(SIDE).to(blocks)
     squares = (blocks @ torch.kron(cosines, cosines).T).square()
     band = _band_of_coefficient(blocks.device)
     members = torch.nn.functional.one_hot(band).to(blocks)  # (64, 15)
@@ -178,13 +179,6 @@ def _proportion(energy: Tensor, brightness: Tensor, at: Tensor) -> Tensor:
 
 def _law(s: Tensor, relative: Tensor) -> Tensor:
     return ((1 - s) + s * relative).clamp_min(0.05)
-
-
-def _cosines() -> Tensor:
-    """The orthonormal cosine transform of 8 points, (8, 8)."""
-    k, i = torch.arange(SIDE, dtype=torch.float64)[:, None], torch.arange(SIDE, dtype=torch.float64)[None]
-    rows = torch.cos(torch.pi * (2 * i + 1) * k / (2 * SIDE)) * math.sqrt(2 / SIDE)
-    return torch.cat((rows[:1] / math.sqrt(2), rows[1:]))
 
 
 def _band_of_coefficient(device: torch.device) -> Tensor:

@@ -5,6 +5,7 @@ Images are (B, C, H, W). Nothing here knows of blur.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -70,6 +71,14 @@ def crop(x: Tensor, rows: int, cols: int) -> Tensor:
 def flip(x: Tensor) -> Tensor:
     """Rotate by 180 degrees in the image plane."""
     return torch.flip(x, (-2, -1))
+
+
+def cosine_matrix(n: int) -> Tensor:
+    """The orthonormal cosine transform of n points, one frequency a row: (n, n), float64."""
+    i = torch.arange(n, dtype=torch.float64)
+    m: Tensor = torch.cos(math.pi / n * (i + 0.5) * i[:, None]) * math.sqrt(2 / n)
+    m[0] /= math.sqrt(2)
+    return m
 
 
 def per_image(x: Tensor) -> Tensor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import problems
 import pytest
 import torch
 from torch import Tensor
@@ -16,28 +18,11 @@ from acutance.operators import Blur
 from acutance.priors.mixture import PatchMixture
 from acutance.problem import Outcome, Problem
 
+scene = partial(problems.scene, cells=problems.COARSE)
+noisy = partial(problems.noisy, cells=problems.COARSE)
+
 PLAIN = EpllConfig(steps=4, first=4.0, last=0.5, weight=1.0, rounds=3, stride=1)
 MIXTURE = PatchMixture.untrained().to(torch.empty(0, dtype=torch.float64))
-
-
-def kernel_of(*shape: int) -> Tensor:
-    k = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) ** 2
-    return k / k.sum()
-
-
-def scene(b: int, c: int, h: int, w: int) -> Tensor:
-    i, j = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    shapes = ((i // 8 + j // 9) % 3).double() / 3 + 0.2 * torch.sin(i / 5 + j / 7)
-    return torch.stack([0.3 + 0.5 * torch.roll(shapes, 3 * n, -1) for n in range(b * c)]).reshape(b, c, h, w)
-
-
-def noisy(
-    b: int, c: int, h: int, w: int, *, sigma: float = 0.02, boundary: Any = "valid", kernel: tuple[int, int] = (5, 5)
-) -> Problem:
-    blur = Blur(kernel_of(*kernel), boundary)
-    y = blur.forward(scene(b, c, *blur.domain_size(h, w)))
-    y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    return Problem(y, blur, torch.tensor(sigma, dtype=torch.float64))
 
 
 def run(problem: Problem, config: EpllConfig = PLAIN, mixture: PatchMixture = MIXTURE) -> Tensor:

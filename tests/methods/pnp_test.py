@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+import problems
 import pytest
 import torch
-from torch import Tensor
 
 from acutance.errors import ConfigError, UnknownMethod
 from acutance.methods.bm3d import Bm3d
 from acutance.methods.pnp import Denoiser, Pnp, PnpConfig, build
 from acutance.metrics import psnr
-from acutance.operators import Blur
 from acutance.problem import Observer, Outcome, Problem, Result, direct_result
+
+scene = partial(problems.scene, cells=problems.COARSE)
+noisy = partial(problems.noisy, cells=problems.COARSE)
 
 PLAIN = PnpConfig(steps=3, first=8.0, last=0.5, weight=2.0, rounds=200)
 
@@ -29,26 +32,6 @@ class Halves:
         """Half of what it is given."""
         self.asked.append(problem)
         return direct_result(problem, problem.observed / 2)
-
-
-def kernel_of(*shape: int) -> Tensor:
-    k = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) ** 2
-    return k / k.sum()
-
-
-def scene(b: int, c: int, h: int, w: int) -> Tensor:
-    i, j = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    shapes = ((i // 8 + j // 9) % 3).double() / 3 + 0.2 * torch.sin(i / 5 + j / 7)
-    return torch.stack([0.3 + 0.5 * torch.roll(shapes, 3 * n, -1) for n in range(b * c)]).reshape(b, c, h, w)
-
-
-def noisy(
-    b: int, c: int, h: int, w: int, *, sigma: float = 0.02, boundary: Any = "valid", kernel: tuple[int, int] = (5, 5)
-) -> Problem:
-    blur = Blur(kernel_of(*kernel), boundary)
-    y = blur.forward(scene(b, c, *blur.domain_size(h, w)))
-    y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    return Problem(y, blur, torch.tensor(sigma, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("boundary", ["circular", "valid"])

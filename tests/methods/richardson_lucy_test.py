@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import problems
 import pytest
 import torch
 from numpy.typing import NDArray
+from problems import kernel_of
 from scipy.signal import convolve2d
 from skimage.restoration import richardson_lucy
 from torch import Tensor
@@ -28,32 +31,15 @@ from acutance.metrics import psnr
 from acutance.operators import Blur
 from acutance.problem import Outcome, Problem
 
+scene = partial(problems.scene, cells=problems.COARSE)
+noisy = partial(problems.noisy, cells=problems.COARSE)
+
 Array = NDArray[np.float64]
 PLAIN = RichardsonLucyConfig(steps=10, accelerated=False, strength=0.0, power=0.5, background=0.0, discrepancy=0.0)
 FAST = replace(PLAIN, accelerated=True)
 PENALISED = replace(PLAIN, strength=0.1)
 BOTH = replace(FAST, strength=0.1)
 READ_OUT = replace(BOTH, background=0.5)
-
-
-def kernel_of(*shape: int) -> Tensor:
-    k = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) ** 2
-    return k / k.sum()
-
-
-def scene(b: int, c: int, h: int, w: int) -> Tensor:
-    i, j = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    shapes = ((i // 8 + j // 9) % 3).double() / 3 + 0.2 * torch.sin(i / 5 + j / 7)
-    return torch.stack([0.3 + 0.5 * torch.roll(shapes, 3 * n, -1) for n in range(b * c)]).reshape(b, c, h, w)
-
-
-def noisy(
-    b: int, c: int, h: int, w: int, *, sigma: float = 0.02, boundary: Any = "valid", kernel: tuple[int, int] = (5, 5)
-) -> Problem:
-    blur = Blur(kernel_of(*kernel), boundary)
-    y = blur.forward(scene(b, c, *blur.domain_size(h, w)))
-    y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    return Problem(y, blur, torch.tensor(sigma, dtype=torch.float64))
 
 
 def states(problem: Problem, config: RichardsonLucyConfig) -> list[RichardsonLucyState]:

@@ -12,56 +12,21 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from problems import dense, kernel_of, noisy, observed_part, scene
 from skimage.restoration import denoise_tv_chambolle
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, Torus
+from acutance.linear import EPSILON
 from acutance.methods.tv import Tv, TvConfig, TvState, build
 from acutance.metrics import psnr
-from acutance.operators import Blur, Difference, LinearOperator
+from acutance.operators import Blur, Difference
 from acutance.problem import Outcome, Problem
 
 Array = NDArray[np.float64]
 PLAIN = TvConfig(strength=0.5, power=1.5, isotropic=True, steps=8, tie=20.0, rounds=3)
 CONVERGED = replace(PLAIN, strength=5.0, steps=500)
 SIZE = (12, 13)
-
-
-def kernel_of(*shape: int) -> Tensor:
-    k = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64) ** 2
-    return k / k.sum()
-
-
-def scene(b: int, c: int, h: int, w: int) -> Tensor:
-    i, j = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    shapes = ((i // 4 + j // 5) % 3).double() / 3 + 0.2 * torch.sin(i / 5 + j / 7)
-    return torch.stack([0.3 + 0.5 * torch.roll(shapes, 3 * n, -1) for n in range(b * c)]).reshape(b, c, h, w)
-
-
-def noisy(
-    b: int, c: int, h: int, w: int, *, sigma: float = 0.02, boundary: Any = "valid", kernel: tuple[int, int] = (5, 5)
-) -> Problem:
-    blur = Blur(kernel_of(*kernel), boundary)
-    y = blur.forward(scene(b, c, *blur.domain_size(h, w)))
-    y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    return Problem(y, blur, torch.tensor(sigma, dtype=torch.float64))
-
-
-def dense(operator: LinearOperator, size: tuple[int, int]) -> Tensor:
-    """The matrix of an operator on a one-channel picture."""
-    basis = torch.eye(size[0] * size[1], dtype=torch.float64).reshape(-1, 1, *size)
-    return operator.forward(basis).flatten(1).T
-
-
-def observed_part(problem: Problem, torus: Torus) -> tuple[Tensor, Tensor]:
-    """M K and M y on the torus as a matrix and a vector."""
-    assert isinstance(problem.blur, Blur)
-    (top, left), (height, width) = torus.offset, torus.frame
-    seen, y = torch.zeros(torus.size, dtype=torch.float64), torch.zeros(torus.size, dtype=torch.float64)
-    seen[top : top + height, left : left + width] = 1
-    y[top : top + height, left : left + width] = problem.observed[0, 0]
-    return seen.flatten()[:, None] * dense(Blur(problem.blur.kernel, "circular"), torus.size), y.flatten()
 
 
 def run(problem: Problem, config: TvConfig = PLAIN) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 from acutance.data.photographs import Photographs
 from acutance.priors.mixture import FLOOR, PatchMixture, principal_axes
 from acutance.train.mixture import (
-    LUMA,
     Fitted,
     MixtureFit,
     draw_patches,
@@ -23,6 +22,8 @@ from acutance.train.mixture import (
 
 SHARES = (0.5, 0.3, 0.2)
 SMALL = MixtureFit(components=4, side=4, patches=(4000,) * 4)
+
+LUMA = (0.299, 0.587, 0.114)
 
 
 @pytest.fixture

@@ -23,11 +23,10 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.operators.filters import Difference
+from acutance.operators.filters import ALONG, DOWN, Difference
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
 
-DOWN, ALONG = Difference("rows", circular=True), Difference("columns", circular=True)
 FILTERS = (
     (1.0, (DOWN,)),
     (1.0, (ALONG,)),

@@ -23,11 +23,9 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.operators.filters import Difference
+from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
-
-DOWN, ALONG = Difference("rows", circular=True), Difference("columns", circular=True)
 
 
 @dataclass(frozen=True)

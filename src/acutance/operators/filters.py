@@ -46,6 +46,10 @@ class Difference(LinearOperator):
         return -torch.diff(y, dim=self._dim, prepend=edge, append=edge)
 
 
+DOWN, ALONG = Difference("rows", circular=True), Difference("columns", circular=True)
+"""The differences of a picture on a torus."""
+
+
 def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     """First differences of (B, C, H, W): down the rows (B, C, H-1, W) and along the columns (B, C, H, W-1)."""
     return torch.diff(x, dim=-2), torch.diff(x, dim=-1)

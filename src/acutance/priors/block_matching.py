@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.errors import ConfigError
+from acutance.tensors import cosine_matrix
 
 SIDE = 8
 """Of a patch, pixels; a patch has SIDE^2 = 64 coefficients."""
@@ -260,14 +261,6 @@ def _add(total: Tensor, index: Tensor, rows: Tensor) -> None:
         total.index_add_(0, index, rows)
     else:
         total.index_put_((index,), rows, accumulate=True)
-
-
-def cosine_matrix(n: int) -> Tensor:
-    """The orthonormal cosine transform, (n, n), float64."""
-    i = torch.arange(n, dtype=torch.float64)
-    m: Tensor = torch.cos(math.pi / n * (i + 0.5) * i[:, None]) * math.sqrt(2 / n)
-    m[0] /= math.sqrt(2)
-    return m
 
 
 def haar_matrix(n: int) -> Tensor:

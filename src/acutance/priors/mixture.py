@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.errors import WeightsError
+from acutance.tensors import cosine_matrix
 
 STRIP, CHUNK = 1 << 16, 1 << 12
 """Patches that are cut out at a time, and those that are multiplied at a time: they stay in the processor's cache."""
@@ -67,8 +68,7 @@ class PatchMixture:
     def untrained(side: int = 8, scales: int = 6) -> PatchMixture:
         """One spectrum, falling as that of photographs does, at several contrasts: cosines and 1 / frequency^2."""
         i = torch.arange(side, dtype=torch.float64)
-        cosines = torch.cos(torch.pi * (i[:, None] + 0.5) * i / side)
-        cosines = cosines / cosines.norm(dim=0)
+        cosines = cosine_matrix(side).T
         vectors = torch.einsum("ai,bj->abij", cosines, cosines).reshape(side**2, side**2)
         power = (i[:, None] ** 2 + i**2).flatten()
         order = torch.argsort(torch.where(power == 0, torch.inf, power))

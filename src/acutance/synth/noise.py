@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from acutance.tensors import cosine_matrix
+
 
 def gaussian(x: Tensor, sigma: Tensor, generator: torch.Generator, *, shared: Tensor | None = None) -> Tensor:
     """Add white Gaussian noise.
@@ -64,7 +66,7 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     ycc[:, 0] -= 128
     h, w = z.shape[-2:]
     blocks = ycc.reshape(b, 3, h // 8, 8, w // 8, 8).transpose(3, 4)
-    dct = _dct_matrix(8).to(z)
+    dct = cosine_matrix(8).to(z)
     coefficients = dct @ blocks @ dct.T
     q = quality.clamp(1, 100).to(z)
     factor = torch.where(q < 50, 50 / q, 2 - q / 50)
@@ -84,13 +86,6 @@ def _level(value: Tensor) -> Tensor:
 
 def _share(noise: Tensor, shared: Tensor | None) -> Tensor:
     return noise if shared is None else torch.where(shared[:, None, None, None], noise[:, :1], noise)
-
-
-def _dct_matrix(n: int) -> Tensor:
-    k, i = torch.arange(n, dtype=torch.float64)[:, None], torch.arange(n, dtype=torch.float64)[None]
-    m: Tensor = torch.cos(torch.pi * (2 * i + 1) * k / (2 * n)) * (2 / n) ** 0.5
-    m[0] /= 2**0.5
-    return m
 
 
 _YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from acutance.data.photographs import Photographs
 from acutance.priors.mixture import FLOOR, PatchMixture, principal_axes
+from acutance.synth.degradation import luma
 
-LUMA = (0.299, 0.587, 0.114)
 LOST = 0.05
 """Share of an equal share of the patches below which a component starts anew."""
 
@@ -79,11 +79,10 @@ def fit_mixture(
 def draw_patches(photographs: Photographs, count: int, side: int, generator: torch.Generator) -> Tensor:
     """Patches of random places, less their means: (count, side^2)."""
     crop, each = 4 * side, 16
-    weight = torch.tensor(LUMA, device=photographs.flat.device)
     found = []
     for _ in range(0, count, 512 * each):
         crops = photographs.crops(512, crop, generator, candidates=1)
-        grey = (crops * weight[:, None, None]).sum(1)  # (512, crop, crop)
+        grey = luma(crops)[:, 0]  # (512, crop, crop)
         every = grey.unfold(1, side, side).unfold(2, side, side).reshape(-1, side * side)
         found.append(every)
     patches = torch.cat(found)[:count]
