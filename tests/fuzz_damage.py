@@ -30,16 +30,11 @@ from acutance.weights import write_weights
 HEIGHT, WIDTH = 40, 48
 Damage = Callable[[bytes, random.Random], bytes]
 
-# -- intact files -----------------------------------------------------------------------------------------------------
-
 
 def picture(kind: str) -> NDArray[Any]:
     """A picture with edges, (H, W, 3), in the range of the dtype."""
     rows, cols = np.mgrid[:HEIGHT, :WIDTH]
-    wave = 0.5 + 0.3 * np.sin(rows / 5)[..., None] * np.cos(cols / np.array([[[4.0]], [[6.0]], [[9.0]]])).transpose(
-        1, 2, 0
-    )
-    wave = np.ascontiguousarray(wave)
+    wave = 0.5 + 0.3 * np.sin(rows / 5)[..., None] * np.cos(cols[..., None] / np.array([4.0, 6.0, 9.0]))
     wave[10:24, 12:30] = (0.9, 0.2, 0.4)
     return wave.astype("f4") if kind == "f4" else (wave * np.iinfo(kind).max).astype(kind)
 
@@ -59,8 +54,7 @@ def tiff(array: NDArray[Any], **options: Any) -> bytes:
 def kernel() -> NDArray[np.float32]:
     k = np.zeros((5, 7), "f4")
     k[1, 1:5], k[1:4, 4] = (1, 2, 3, 2), (2, 4, 1)
-    normalised: NDArray[np.float32] = k / k.sum()
-    return normalised
+    return np.asarray(k / k.sum(), "f4")
 
 
 def array_file(save: Callable[[io.BytesIO], Any]) -> bytes:
@@ -95,9 +89,6 @@ class Format:
     file: str
     content: bytes
     damages: tuple[Damage, ...] = ()
-
-
-# -- damage that any file can take ------------------------------------------------------------------------------------
 
 
 def bits(data: bytes, source: random.Random) -> bytes:

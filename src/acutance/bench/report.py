@@ -355,18 +355,18 @@ def _classes(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise], cla
     return markdown(["method", "weights", "noise", *names], lines)
 
 
+def border_means(rows: Iterable[Row], noise: Noise) -> tuple[float, float] | None:
+    """Mean PSNR in dB of the outer 20 pixels and of the rest, over the rows of a level where both are finite."""
+    pairs = [(r.psnr_border, r.psnr_interior) for r in rows if r.noise == noise]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)]
+    return (fmean(a for a, _ in known), fmean(b for _, b in known)) if known else None
+
+
 def _border(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
     lines = []
     for (method, weights), rows in methods.items():
-        cells = []
-        for noise in noises:
-            pairs = [
-                (r.psnr_border, r.psnr_interior)
-                for r in rows
-                if r.noise == noise and r.psnr_border is not None and r.psnr_interior is not None
-            ]
-            means = [fmean(values) for values in zip(*pairs, strict=True)]
-            cells.append(f"{means[0]:.2f} / {means[1]:.2f}" if means else "–")
+        found = [border_means(rows, noise) for noise in noises]
+        cells = ["–" if pair is None else f"{pair[0]:.2f} / {pair[1]:.2f}" for pair in found]
         if any(cell != "–" for cell in cells):
             lines.append([method, weights or "–", *cells])
     return markdown(["method", "weights", *map(describe_noise, noises)], lines) if lines else ""

@@ -19,6 +19,7 @@ from acutance.bench.published import CASES, PUBLISHED, Comparison
 from acutance.bench.report import (
     Name,
     Ranking,
+    border_means,
     compared,
     difference,
     display_names,
@@ -371,18 +372,8 @@ def _border(
     noises: Sequence[Noise], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str], order: Sequence[Name]
 ) -> tuple[list[Noise], list[BorderLine]]:
     """The levels at which border and interior were scored, and the methods that were."""
-
-    def pair(name: Name, noise: Noise) -> tuple[float, float] | None:
-        pairs = [
-            (row.psnr_border, row.psnr_interior)
-            for row in methods[name]
-            if row.noise == noise and row.psnr_border is not None and row.psnr_interior is not None
-        ]
-        pairs = [p for p in pairs if math.isfinite(p[0]) and math.isfinite(p[1])]
-        return (fmean(p[0] for p in pairs), fmean(p[1] for p in pairs)) if pairs else None
-
-    levels = [noise for noise in noises if any(pair(name, noise) for name in order)]
-    lines = [BorderLine(titles[name], tuple(pair(name, noise) for noise in levels)) for name in order]
+    levels = [noise for noise in noises if any(border_means(methods[name], noise) for name in order)]
+    lines = [BorderLine(titles[name], tuple(border_means(methods[name], n) for n in levels)) for name in order]
     return levels, [line for line in lines if any(line.cells)]
 
 
