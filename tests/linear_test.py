@@ -217,3 +217,33 @@ def test_the_torus_has_room_for_the_kernel_on_every_side(shape: tuple[int, int])
     torus = Torus.of(torch.rand(1, 1, 33, 34).double(), Blur(kernel_of(*shape)))
     (r, s) = shape[0] // 2, shape[1] // 2
     assert torus.size == (fast_length(33 + 2 * r + max(2 * r, 8)), fast_length(34 + 2 * s + max(2 * s, 8)))
+
+
+def test_what_is_masked_was_not_observed() -> None:
+    """Whatever stands under the mask, the solution is the same, and it is that of the normal equations."""
+    g = torch.Generator().manual_seed(4)
+    kernel = torch.rand(1, 1, 3, 5, generator=g, dtype=torch.float64)
+    blur = Blur(kernel / kernel.sum())
+    y = torch.rand(1, 2, 14, 17, generator=g, dtype=torch.float64)
+    mask = (torch.rand(1, 1, 14, 17, generator=g) > 0.3).double()
+    solutions = []
+    for value in (0.0, 9.0, float("nan")):
+        torus = Torus.of(torch.where(mask > 0, y, value), blur, mask)
+        assert not torus.whole
+        regulariser = 0.05 + 0 * torus.power
+        found = torus.solve(regulariser, start=None, rounds=300)
+        x = torus.picture(found.spectrum)
+        left = torus.picture(torus.normal(found.spectrum)) + 0.05 * x
+        torch.testing.assert_close(left, torus.picture(torus.data), rtol=1e-8, atol=1e-9)
+        solutions.append(x)
+    torch.testing.assert_close(solutions[0], solutions[1], rtol=1e-7, atol=1e-8)
+    assert torch.equal(solutions[0], solutions[2])
+
+
+@pytest.mark.parametrize("boundary", ["valid", "circular"])
+def test_a_mask_that_masks_nothing_changes_nothing(boundary: Any) -> None:
+    kernel = torch.ones(1, 1, 3, 3, dtype=torch.float64) / 9
+    y = torch.rand(1, 1, 12, 13, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plain, masked = (Torus.of(y, Blur(kernel, boundary), m) for m in (None, torch.ones(1, 1, 12, 13)))
+    torch.testing.assert_close(plain.data, masked.data)
+    torch.testing.assert_close(plain.observed, masked.observed)

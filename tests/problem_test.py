@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,58 @@ def test_the_fitting_error_is_one_number_for_each_image(problem: Problem) -> Non
 def test_start_and_crop_belong_together(problem: Problem) -> None:
     assert torch.equal(problem.crop(problem.start()), problem.observed)
     assert problem.residual(problem.start()).shape == problem.observed.shape
+
+
+@pytest.fixture(params=[1, 2], ids=["one mask", "two masks"])
+def masked(request: pytest.FixtureRequest, problem: Problem, generator: torch.Generator) -> Problem:
+    """The problem with a third of its pixels not to be believed."""
+    mask = torch.rand(request.param, 1, 7, 8, generator=generator, dtype=torch.float64) > 1 / 3
+    return replace(problem, mask=mask.double())
+
+
+def test_a_masked_residual_is_zero_where_the_mask_is(masked: Problem, generator: torch.Generator) -> None:
+    assert masked.mask is not None
+    x = torch.rand(masked.start().shape, generator=generator, dtype=torch.float64)
+    residual, whole = masked.residual(x), replace(masked, mask=None).residual(x)
+    assert residual.shape == masked.observed.shape
+    assert torch.equal(residual, torch.where(masked.mask > 0, whole, torch.zeros_like(whole)))
+    assert 0.2 < float((residual == 0).double().mean()) < 0.5
+    torch.testing.assert_close(masked.fitting_error(x), 0.5 * residual.square().sum((1, 2, 3)))
+
+
+def test_the_gradient_is_that_of_the_masked_fitting_error(masked: Problem, generator: torch.Generator) -> None:
+    x = torch.rand(masked.start().shape, generator=generator, dtype=torch.float64).requires_grad_()
+    (expected,) = torch.autograd.grad(masked.fitting_error(x).sum(), x)
+    torch.testing.assert_close(masked.gradient(x), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_masked_pixel_has_no_say(masked: Problem, generator: torch.Generator) -> None:
+    assert masked.mask is not None
+    x = torch.rand(masked.start().shape, generator=generator, dtype=torch.float64)
+    other = replace(masked, observed=torch.where(masked.mask > 0, masked.observed, 1e6))
+    assert torch.equal(other.gradient(x), masked.gradient(x))
+    assert torch.equal(other.fitting_error(x), masked.fitting_error(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32, torch.float64])
+def test_masks_of_any_type_leave_the_type_of_the_picture(dtype: torch.dtype, generator: torch.Generator) -> None:
+    y = torch.rand(2, 3, 7, 8, generator=generator)
+    mask = (torch.rand(1, 1, 7, 8, generator=generator) > 0.5).to(dtype)
+    problem = Problem(y, Blur(torch.ones(1, 1, 3, 3) / 9), mask=mask)
+    x = problem.start()
+    for value in (problem.residual(x), problem.gradient(x), problem.fitting_error(x)):
+        assert value.dtype is torch.float32
+    torch.testing.assert_close(problem.residual(x), replace(problem, mask=None).residual(x) * mask.float())
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(7, 8), (1, 7, 8), (1, 3, 7, 8), (2, 3, 7, 8), (3, 1, 7, 8), (1, 1, 7, 9), (1, 1, 8, 7), (1, 1, 1, 1)],
+    ids=str,
+)
+def test_masks_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ImageError, match=r"a mask of .* for a picture of \(2, 3, 7, 8\); give \(B or 1, 1, H, W\)"):
+        Problem(torch.zeros(2, 3, 7, 8), mask=torch.ones(shape))
 
 
 @pytest.mark.parametrize(

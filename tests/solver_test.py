@@ -13,7 +13,7 @@ from torch import Tensor
 
 from acutance.operators import Blur
 from acutance.problem import Outcome, Problem, Progress, State
-from acutance.solver import BLOWN_UP, RelativeChange, Solver, StopRule
+from acutance.solver import BLOWN_UP, RelativeChange, Solver, Standstill, StopRule
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def trace(*norms: float) -> list[Tensor]:
 )
 def test_relative_change(norms: tuple[float, ...], threshold: float, patience: int, done: bool) -> None:
     rule: StopRule = RelativeChange(threshold, patience)
-    assert rule.done(trace(*norms)).tolist() == [done]
+    assert rule.done(trace(*norms), []).tolist() == [done]
 
 
 def test_relative_change_is_that_of_the_norm_not_of_its_square() -> None:
@@ -259,3 +259,18 @@ def test_relative_change_does_not_depend_on_the_scale(generator: torch.Generator
     for threshold, scale in itertools.product((0.05, 0.2, 0.5), (1e-6, 1e6)):
         rule = RelativeChange(threshold)
         assert torch.equal(rule.done(list(values)), rule.done(list(scale * values)))
+
+
+def test_standstill_ends_each_image_when_its_picture_no_longer_changes(generator: torch.Generator) -> None:
+    problem = problems(generator)
+    every = Solver([Descent()] * 40).run(problem, keep=True)
+    frames = [problem.crop(x) for x in (problem.start(), *every.iterates)]
+    moves = [(b - a).square().mean((1, 2, 3)).sqrt() for a, b in itertools.pairwise(frames)]
+    threshold = float(moves[5].min()) * 1.001
+    result = Solver([Descent()] * 40, stop=Standstill(threshold)).run(problem)
+    for i in range(problem.observed.shape[0]):
+        first = next((t for t, m in enumerate(moves, 1) if m[i] <= threshold), 40)
+        assert result.steps[i] == first
+        torch.testing.assert_close(result.x[i], every.iterates[first - 1][i])
+    assert min(result.steps) <= 6
+    assert Outcome.CONVERGED in result.outcomes

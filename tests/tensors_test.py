@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acutance.tensors import crop, fast_length, flip, pad, pad_adjoint, per_image
+from acutance.tensors import crop, fast_length, filled, flip, pad, pad_adjoint, per_image
 
 BORDERS = ("zero", "circular", "replicate")
 
@@ -70,3 +70,25 @@ def test_crop_of_nothing_is_everything() -> None:
 def test_per_image_sums_all_but_the_batch() -> None:
     assert per_image(torch.ones(2, 3, 4, 5)).tolist() == [60, 60]
     assert per_image(torch.ones(2)[:, None]).tolist() == [1, 1]
+
+
+def test_filled_keeps_what_is_believed_and_forgets_the_rest() -> None:
+    x = torch.rand(2, 3, 40, 50, dtype=torch.float64)
+    mask = torch.ones(1, 1, 40, 50)
+    mask[..., 10:13, 20:24] = 0
+    mask[..., :, 44:] = 0
+    spoilt = torch.where(mask > 0, x, torch.nan)
+    y = filled(spoilt, mask)
+    kept = (mask > 0).expand_as(x)
+    assert torch.equal(y[kept], x[kept])
+    assert bool(torch.isfinite(y).all())
+    assert torch.equal(y, filled(torch.where(mask > 0, x, 7.0), mask))
+    assert float(y.min()) >= float(x.min())
+    assert float(y.max()) <= float(x.max())
+
+
+def test_filled_takes_the_mean_of_the_picture_where_nothing_is_near() -> None:
+    x, mask = torch.zeros(1, 1, 60, 60), torch.zeros(1, 1, 60, 60)
+    x[..., :2, :2], mask[..., :2, :2] = 0.25, 1
+    assert float(filled(x, mask)[0, 0, 50, 50]) == pytest.approx(0.25)
+    assert torch.equal(filled(x, 0 * mask), torch.zeros_like(x))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.operators import Blur, LinearOperator
-from acutance.tensors import fast_length
+from acutance.tensors import fast_length, filled
 
 MARGIN = 8
 """Pixels of the torus, at least, between one edge of the scene and the opposite one."""
@@ -101,7 +101,7 @@ class Torus:
         corner, domain: corner and size of what is wanted, the domain of the blur.
         otf: K, (B or 1, C or 1, n, m // 2 + 1), complex. power: |K|^2.
         observed: y on the torus, continued beyond the frame by a smooth bridge, (B, C, n, m).
-        data: K' M y, a spectrum.
+        data: K' M y, a spectrum. mask: M inside the frame, (B or 1, 1, H, W); None: all of it was observed.
     """
 
     size: tuple[int, int]
@@ -113,18 +113,22 @@ class Torus:
     power: Tensor
     observed: Tensor
     data: Tensor
+    mask: Tensor | None = None
 
     @staticmethod
-    def of(observed: Tensor, blur: LinearOperator | None) -> Torus:
+    def of(observed: Tensor, blur: LinearOperator | None, mask: Tensor | None = None) -> Torus:
         """The torus for y (B, C, H, W).
 
         A blur with a "circular" border is solved on the picture itself; every other border is an unknown one, of which
-        the domain of the blur says how much is wanted. No blur is a kernel of one pixel.
+        the domain of the blur says how much is wanted. No blur is a kernel of one pixel. Where the mask (B or 1, 1,
+        H, W) is 0, y was not observed either.
 
         Raises:
             ConfigError: a blur that is no convolution.
         """
         blur = blur if blur is not None else Blur(observed.new_ones(1, 1, 1, 1))
+        if mask is not None:
+            observed = filled(observed, mask)
         if not isinstance(blur, Blur):
             raise ConfigError("this method works in the Fourier domain and needs one kernel for the whole picture")
         height, width = frame = (observed.shape[-2], observed.shape[-1])
@@ -139,14 +143,17 @@ class Torus:
             y = torch.roll(y, offset, (-2, -1))
             masked = torch.zeros_like(y)
             masked[..., r : r + height, s : s + width] = observed
+        if mask is not None:
+            masked = masked.clone()
+            masked[..., offset[0] : offset[0] + height, offset[1] : offset[1] + width] *= mask
         otf = blur.otf(n, m)
         power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfft2(masked)
-        return Torus((n, m), offset, frame, corner, blur.domain_size(height, width), otf, power, y, data)
+        return Torus((n, m), offset, frame, corner, blur.domain_size(height, width), otf, power, y, data, mask)
 
     @property
     def whole(self) -> bool:
         """Nothing is masked: the border is known to be circular."""
-        return self.size == self.frame
+        return self.size == self.frame and self.mask is None
 
     def spectrum(self, x: Tensor) -> Tensor:
         """Of a picture on the torus."""
@@ -202,6 +209,8 @@ class Torus:
         y[..., r + height :, :] = 0
         y[..., :, :s] = 0
         y[..., :, s + width :] = 0
+        if self.mask is not None:
+            y[..., r : r + height, s : s + width] *= self.mask
         return self.otf.conj() * self.spectrum(y)
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:

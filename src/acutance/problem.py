@@ -24,35 +24,42 @@ class Problem:
         observed: y, (B, C, H, W), floating point, nominal range [0, 1].
         blur: A; None where the method has to find it.
         sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown.
+        mask: (B or 1, 1, H, W), 1 where y is to be believed and 0 where it is missing or saturated; None: all of it.
+            A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
 
     Raises:
-        ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor.
+        ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or the mask does not fit it.
     """
 
     observed: Tensor
     blur: LinearOperator | None = None
     sigma: Tensor | None = None
+    mask: Tensor | None = None
 
     def __post_init__(self) -> None:
         y = self.observed
         if y.ndim != 4 or 0 in y.shape or not y.is_floating_point():
             raise ImageError(f"observed must be a non-empty float (B, C, H, W) tensor, not {y.dtype} {tuple(y.shape)}")
+        m = self.mask
+        if m is not None and tuple(m.shape) not in {(n, 1, *y.shape[-2:]) for n in (1, y.shape[0])}:
+            raise ImageError(f"a mask of {tuple(m.shape)} for a picture of {tuple(y.shape)}; give (B or 1, 1, H, W)")
 
     def start(self) -> Tensor:
         """x(0): the observed picture, extended to the domain of the blur."""
         return self.observed if self.blur is None else self.blur.start(self.observed)
 
     def residual(self, x: Tensor) -> Tensor:
-        """A x - y, the size of the observed picture."""
-        return (x if self.blur is None else self.blur.forward(x)) - self.observed
+        """M (A x - y), the size of the observed picture."""
+        r = (x if self.blur is None else self.blur.forward(x)) - self.observed
+        return r if self.mask is None else torch.where(self.mask > 0, r, 0.0)
 
     def gradient(self, x: Tensor) -> Tensor:
-        """A'(A x - y), the gradient of 1/2 ||A x - y||^2, the size of x."""
+        """A'M (A x - y), the gradient of 1/2 ||M (A x - y)||^2, the size of x."""
         r = self.residual(x)
         return r if self.blur is None else self.blur.adjoint(r)
 
     def fitting_error(self, x: Tensor) -> Tensor:
-        """1/2 ||A x - y||^2 for each image of the batch: (B,)."""
+        """1/2 ||M (A x - y)||^2 for each image of the batch: (B,)."""
         return 0.5 * per_image(self.residual(x).square())
 
     def level(self) -> Tensor:

@@ -33,8 +33,13 @@ blurred the start fits perfectly, and whoever removes noise raises the error fro
 class StopRule(Protocol):
     """Decides after every step which images are done."""
 
-    def done(self, errors: Sequence[Tensor]) -> Tensor:
-        """errors: fitting errors (B,) before the first and after every step so far -> (B,) bool."""
+    def done(self, errors: Sequence[Tensor], moves: Sequence[Tensor]) -> Tensor:
+        """Which images are done, (B,) bool.
+
+        Args:
+            errors: fitting errors (B,) before the first and after every step so far.
+            moves: root mean square change of the estimate inside the frame, (B,), for every step so far.
+        """
         ...
 
 
@@ -50,7 +55,7 @@ class RelativeChange:
     threshold: float = 1e-3
     patience: int = 1
 
-    def done(self, errors: Sequence[Tensor]) -> Tensor:
+    def done(self, errors: Sequence[Tensor], moves: Sequence[Tensor] = ()) -> Tensor:
         """See `StopRule.done`."""
         if len(errors) <= self.patience:
             return torch.zeros_like(errors[-1], dtype=torch.bool)
@@ -58,6 +63,17 @@ class RelativeChange:
         change = norms.diff(dim=0).abs().amax(0)
         largest = torch.stack(list(errors)).amax(0).sqrt()
         return (change <= self.threshold * largest) & (self.threshold > 0)
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """Done when a step changes the picture by at most `threshold`, root mean square, fraction of the range."""
+
+    threshold: float
+
+    def done(self, errors: Sequence[Tensor], moves: Sequence[Tensor]) -> Tensor:
+        """See `StopRule.done`."""
+        return moves[-1] <= self.threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +130,7 @@ class Solver(Generic[S]):
         ended = torch.zeros(batch, dtype=torch.bool, device=x.device)
         outcomes, steps = [Outcome.EXHAUSTED] * batch, [0] * batch
         iterates: list[Tensor] = []
+        moves: list[Tensor] = []
         begun = time.monotonic()
         t = 0
         for t, state in zip(itertools.count(1), self.iterate(problem)):
@@ -124,9 +141,12 @@ class Solver(Generic[S]):
             )
             bad = ~(error <= limit)  # catches NaN as well
             good = ~ended & ~bad
-            x = state.x if bool(good.all()) else torch.where(good[:, None, None, None], state.x, x)
+            new = state.x if bool(good.all()) else torch.where(good[:, None, None, None], state.x, x)
+            if self.stop is not None:
+                moves.append(problem.crop(new - x).square().mean((1, 2, 3)).sqrt())
+            x = new
             errors.append(torch.where(good, error, errors[-1]))
-            now = torch.zeros_like(ended) if self.stop is None else self.stop.done(errors)
+            now = torch.zeros_like(ended) if self.stop is None else self.stop.done(errors, moves)
             for i in torch.nonzero(~ended).flatten().tolist():
                 if bad[i]:
                     outcomes[i] = Outcome.DIVERGED

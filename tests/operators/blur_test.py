@@ -13,7 +13,7 @@ from scipy.signal import convolve2d
 from torch import Tensor
 
 from acutance.errors import KernelError
-from acutance.operators import Blur, adjoint_error
+from acutance.operators import Blur, LinearOperator, adjoint_error
 
 BOUNDARIES = ("valid", "zero", "circular", "replicate")
 EVALUATIONS = ("spatial", "fft", "auto")
@@ -188,6 +188,81 @@ def test_the_transfer_function_is_circular_convolution(
     x = draw(2, 3, *torus, generator=generator)
     y = torch.fft.irfft2(torch.fft.rfft2(x) * Blur(kernel).otf(*torus), s=torus)
     torch.testing.assert_close(y, by_definition(kernel, x, "circular"), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("torus", [(8, 9), (9, 14), (5, 4)], ids=str)
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_power_is_that_of_the_transfer_function(
+    name: str, torus: tuple[int, int], generator: torch.Generator
+) -> None:
+    blur = Blur(taps(KERNELS[name], generator), "circular")
+    power = blur.power(*torus)
+    assert not power.is_complex()
+    torch.testing.assert_close(power, blur.otf(*torus).abs().square(), rtol=1e-12, atol=1e-13)
+    x = draw(2, 3, *torus, generator=generator)
+    gram = torch.fft.irfft2(torch.fft.rfft2(x) * power, s=torus)
+    if fits(KERNELS[name], "circular", torus):
+        torch.testing.assert_close(gram, blur.gram(x), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("evaluation", EVALUATIONS[:2])
+@pytest.mark.parametrize("torus", [(8, 9), (13, 12)], ids=str)
+@pytest.mark.parametrize("name", [n for n, shape in KERNELS.items() if max(shape[-2:]) <= 8])
+def test_the_power_of_any_operator_is_that_of_its_answer_to_a_point(
+    name: str, torus: tuple[int, int], evaluation: Any, generator: torch.Generator
+) -> None:
+    """What `LinearOperator` does by itself, of a circular blur: the same, kernels of channels and batches included."""
+    blur = Blur(taps(KERNELS[name], generator), "circular", evaluation)
+    like = torch.zeros(1, dtype=torch.float64)
+    torch.testing.assert_close(LinearOperator.power(blur, *torus, like), blur.power(*torus), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("boundary", ["valid", "zero", "replicate"])
+def test_nor_does_the_border_matter_in_the_middle(boundary: Any, generator: torch.Generator) -> None:
+    blur = Blur(taps((1, 1, 3, 5), generator), boundary)
+    like = torch.zeros(1, dtype=torch.float64)
+    torch.testing.assert_close(LinearOperator.power(blur, 17, 18, like), blur.power(17, 18), rtol=1e-11, atol=1e-11)
+
+
+def test_the_power_has_the_type_of_what_it_is_for(generator: torch.Generator) -> None:
+    class Double(LinearOperator):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+        def adjoint(self, y: Tensor) -> Tensor:
+            return 2 * y
+
+    for dtype in (torch.float32, torch.float64):
+        power = Double().power(6, 8, torch.zeros(1, dtype=dtype))
+        torch.testing.assert_close(power, torch.full((1, 1, 6, 5), 4, dtype=dtype))
+    assert Double().power(6, 8).dtype is torch.float32
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_power_is_differentiated_in_the_kernel(learned: bool, generator: torch.Generator) -> None:
+    """And never taken from what was computed before, without a graph."""
+    kernel = taps((1, 1, 3, 3), generator).requires_grad_(learned)
+    blur = Blur(kernel)
+    with torch.no_grad():
+        before = blur.power(8, 8)
+    power = blur.power(8, 8)
+    assert power.requires_grad == learned
+    torch.testing.assert_close(power.detach(), before)
+    if learned:
+        assert torch.autograd.gradcheck(lambda k: Blur(k).power(6, 8), (kernel,))
+
+
+@pytest.mark.parametrize("evaluation", EVALUATIONS[:2])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(("b", "c"), [(1, 1), (1, 3), (2, 1)])
+def test_one_picture_behind_several_kernels(
+    b: int, c: int, boundary: Any, evaluation: Any, generator: torch.Generator
+) -> None:
+    """A picture of fewer channels, or one for the whole batch, meets every kernel, whichever way it is convolved."""
+    blur = Blur(taps((2, 3, 3, 3), generator), boundary, evaluation)
+    x, y = (draw(b, c, *size, generator=generator) for size in (blur.domain_size(8, 9), (8, 9)))
+    for map_, z in ((blur.forward, x), (blur.adjoint, y)):
+        torch.testing.assert_close(map_(z), map_(z.expand(2, 3, -1, -1)), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("evaluation", EVALUATIONS[:2])

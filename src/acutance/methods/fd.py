@@ -78,7 +78,7 @@ class HyperLaplacianStep:
     def init(self, problem: Problem) -> FdState:
         """The picture smoothed as if the prior were quadratic."""
         c = self.config
-        torus = Torus.of(problem.observed, problem.blur)
+        torus = Torus.of(problem.observed, problem.blur, problem.mask)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
         laplacian = laplacian_power(*torus.size, problem.observed)
         estimate = torus.solve(prior * c.start * laplacian + EPSILON, start=None, rounds=c.rounds)
@@ -129,6 +129,6 @@ SPEC = MethodSpec(
     summary="fast classical deconvolution, sparse gradients; wants the noise level",
     reference="krishnan2009fast",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
     channels_apart=True,
 )

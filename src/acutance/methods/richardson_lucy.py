@@ -69,7 +69,7 @@ class Discrepancy:
 
     error: Tensor
 
-    def done(self, errors: Sequence[Tensor]) -> Tensor:
+    def done(self, errors: Sequence[Tensor], moves: Sequence[Tensor] = ()) -> Tensor:
         """See `acutance.solver.StopRule`."""
         return errors[-1] <= self.error
 

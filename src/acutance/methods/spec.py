@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError, UnknownMethod
+from acutance.frame import TILE
 from acutance.operators import Boundary
 from acutance.problem import Method, Observer, Problem, Result, State
 from acutance.solver import Solver
@@ -40,6 +41,8 @@ class Needs:
         halo: pixels that one output pixel of its network sees, per step.
         global_statistics: names of statistics over the whole picture inside its network.
         unit_brightness: expects pictures whose bright parts are near 1; the Restorer scales and scales back.
+        mask: heeds `Problem.mask`.
+        tile: side of the tiles, in pixels, in which its network is evaluated best.
     """
 
     kernel: bool = True
@@ -49,6 +52,8 @@ class Needs:
     halo: int = 0
     global_statistics: tuple[str, ...] = ()
     unit_brightness: bool = False
+    mask: bool = False
+    tile: int = TILE
 
 
 @runtime_checkable
@@ -97,6 +102,7 @@ class MethodSpec:
         aliases: further names.
         convert: turns the state dict of the method's authors into ours, where there is one.
         channels_apart: every channel is restored as if it were alone, so that a large picture may be given one by one.
+        qualities: settings by the name of a quality: "fast", "balanced", "best", as far as the method has them.
         converted: settings that weights of the authors want. converted_boundary: the border they were made for.
     """
 
@@ -110,8 +116,22 @@ class MethodSpec:
     channels_apart: bool = False
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
+    qualities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     converted: Mapping[str, Any] = field(default_factory=dict)
     converted_boundary: Boundary = "valid"
+
+
+def settings_for(spec: MethodSpec, quality: str) -> dict[str, Any]:
+    """The settings that a quality stands for.
+
+    Raises:
+        ConfigError: the method has no such quality.
+    """
+    if quality not in spec.qualities:
+        having = sorted(s.name for s in catalogue().values() if quality in s.qualities)
+        own = f"has {', '.join(spec.qualities)}" if spec.qualities else "has one quality only"
+        raise ConfigError(f"{spec.name} {own}, not {quality!r}; methods that have it: {', '.join(having) or 'none'}")
+    return dict(spec.qualities[quality])
 
 
 def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:

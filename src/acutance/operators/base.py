@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 
@@ -36,3 +37,15 @@ class LinearOperator(ABC):
     def crop(self, x: Tensor) -> Tensor:
         """The part of x that lies inside the frame of y."""
         return x
+
+    def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
+        """The spectrum of A'A on a torus of that size, as `torch.fft.rfft2` orders it: (B or 1, C or 1, ...), real.
+
+        Exact for a convolution. Of any other operator it is what A'A makes of one point in the middle of the picture,
+        which is of the type and on the device of `like`.
+        """
+        point = torch.zeros(1, 1, height, width) if like is None else like.new_zeros(1, 1, height, width)
+        point[..., height // 2, width // 2] = 1
+        answer = torch.roll(self.gram(point), (-(height // 2), -(width // 2)), (-2, -1))
+        spectrum: Tensor = torch.fft.rfft2(answer).real
+        return spectrum.clamp_min(0)

@@ -115,6 +115,11 @@ class Blur(LinearOperator):
         spectrum: Tensor = torch.fft.rfft2(torch.roll(k, (-(h // 2), -(w // 2)), (-2, -1)))
         return spectrum
 
+    def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
+        """|K|^2, see `LinearOperator.power`."""
+        otf = self._remembered(height, width)
+        return otf.real.square() + otf.imag.square()
+
     def _remembered(self, n: int, m: int) -> Tensor:
         """`otf`, computed once for the size that was last asked for; always anew where it is differentiated."""
         if torch.is_grad_enabled() and self.kernel.requires_grad:
@@ -192,9 +197,9 @@ class Blur(LinearOperator):
 
 
 def _depthwise(x: Tensor, weight: Tensor) -> Tensor:
-    """Valid correlation of each channel of x (B, C, H, W) with weight (B or 1, C or 1, h, w)."""
-    b, c, height, width = x.shape
-    h, w = weight.shape[-2:]
+    """Valid correlation of each channel of x (B or 1, C or 1, H, W) with weight (B or 1, C or 1, h, w)."""
+    (height, width), (h, w) = x.shape[-2:], weight.shape[-2:]
+    b, c = max(x.shape[0], weight.shape[0]), max(x.shape[1], weight.shape[1])
     taps = weight.expand(b, c, h, w).reshape(b * c, 1, h, w)
-    y = F.conv2d(x.reshape(1, b * c, height, width), taps, groups=b * c)
+    y = F.conv2d(x.expand(b, c, height, width).reshape(1, b * c, height, width), taps, groups=b * c)
     return y.reshape(b, c, *y.shape[-2:])
