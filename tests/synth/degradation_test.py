@@ -12,9 +12,11 @@ from torch import Tensor
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.synth import Degradation, Example, kernels
-from acutance.synth.degradation import luma
+from acutance.synth.degradation import SATURATED, luma
 
-EVERYTHING = Degradation(exposure=0.3, saturation=0.3, photon=0.3, correlated=0.3, jpeg=0.3)
+EVERYTHING = Degradation(
+    exposure=0.3, saturation=0.3, photon=0.3, correlated=0.3, jpeg=0.3, kernel_error=0.3, level_error=0.1, masked=True
+)
 CLEAN = Degradation(sigma=(1e-9, 1e-9), grey=0.0, bits=0)
 
 
@@ -72,6 +74,13 @@ def test_everything_comes_from_the_generator() -> None:
     again, other = drawn(1), drawn(2)
     assert torch.equal(first.problem.observed, again.problem.observed)
     assert torch.equal(first.sharp, again.sharp)
+    assert torch.equal(blur_of(first.problem).kernel, blur_of(again.problem).kernel)
+    assert first.problem.mask is not None
+    assert again.problem.mask is not None
+    assert torch.equal(first.problem.mask, again.problem.mask)
+    assert first.problem.sigma is not None
+    assert again.problem.sigma is not None
+    assert torch.equal(first.problem.sigma, again.problem.sigma)
     assert not torch.equal(first.problem.observed, other.problem.observed)
 
 
@@ -146,6 +155,116 @@ def test_exposure_darkens_sharp_and_observed_alike() -> None:
     assert 0.1 <= float(level.min()) < 0.12
     assert 0.9 < float(level.max()) <= 1 + 1e-6
     torch.testing.assert_close(example.problem.observed[:, 0, 0, 0], example.sharp[:, 0, 0, 0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("boundary", ["valid", "zero"])
+@pytest.mark.parametrize("settings", [{}, {"photon": 1.0, "jpeg": 1.0}, {"correlated": 1.0, "exposure": 0.2}], ids=str)
+def test_pictures_of_one_channel_are_the_grey_ones_on_one_channel(settings: dict[str, float], boundary: Any) -> None:
+    x, common = sharp(4, 40), {**settings, "masked": True, "saturation": 0.5, "boundary": boundary}
+    three = Degradation(grey=1.0, **common)(x, source(), span=9)  # type: ignore[arg-type]
+    one = Degradation(grey=0.0, **common)(x, source(), span=9, one_channel=True)  # type: ignore[arg-type]
+    assert one.sharp.shape == (4, 1, 40, 40)
+    assert one.problem.start().shape == one.sharp.shape
+    assert torch.equal(one.sharp, three.sharp[:, :1])
+    assert torch.equal(one.problem.observed, three.problem.observed[:, :1])
+    assert one.problem.sigma is not None
+    assert three.problem.sigma is not None
+    assert torch.equal(one.problem.sigma, three.problem.sigma)
+    assert torch.equal(blur_of(one.problem).kernel, blur_of(three.problem).kernel)
+    assert one.problem.mask is not None
+    assert torch.equal(one.problem.mask, (one.problem.observed < SATURATED).float())
+
+
+def test_saturated_pixels_are_masked() -> None:
+    x = 0.4 + 0.6 * sharp(6, 40)
+    settings: dict[str, Any] = {"saturation": 1.0, "grey": 0.3, "sigma": (0.01, 0.01)}
+    plain = Degradation(**settings)(x, source(), span=9)
+    masked = Degradation(**settings, masked=True)(x, source(), span=9)
+    mask, y = masked.problem.mask, masked.problem.observed
+    assert plain.problem.mask is None
+    assert mask is not None
+    assert mask.shape == (6, 1, 32, 32)
+    assert mask.dtype is y.dtype
+    assert torch.equal(y, plain.problem.observed), "the same pictures"
+    assert torch.equal(mask[:, 0] == 0, (y > 1 - 1e-3).any(1)), "of a pixel one channel is enough"
+    assert 0.05 < float(mask.mean()) < 0.95
+    assert float(plain.sharp.max()) == 1
+    assert 1.3 < float(masked.sharp.max()) <= 1.6, "what was brighter than a sensor can show may be restored"
+    assert torch.equal(masked.sharp.clamp_max(1), plain.sharp)
+
+
+@pytest.mark.parametrize("sigma", [0.003, 0.03])
+def test_what_is_believed_is_what_the_scene_says(sigma: float) -> None:
+    """A residual of the true scene is noise, except that noise which would have been clipped is not believed."""
+    x = 0.4 + 0.6 * sharp(6, 40)
+    example = Degradation(saturation=1.0, masked=True, sigma=(sigma, sigma))(x, source(), span=9)
+    problem = example.problem
+    assert problem.mask is not None
+    r = problem.residual(example.sharp)
+    assert float(r.abs().max()) < 6 * sigma
+    assert float(r[problem.mask.expand_as(r) > 0].std()) == pytest.approx(sigma, rel=0.25)
+    beyond = blur_of(problem).forward(example.sharp).amax(1, keepdim=True) > 1 + 3 * sigma
+    assert float(beyond.float().mean()) > 0.05
+    assert float(problem.mask[beyond].mean()) < 0.01
+
+
+def test_without_saturation_nothing_is_masked() -> None:
+    mask = Degradation(sampler=point, masked=True, exposure=0.5)(0.7 * sharp(4, 20), source(), span=3).problem.mask
+    assert mask is not None
+    assert float(mask.min()) == 1
+
+
+def told(degradation: Degradation, n: int = 1500) -> Tensor:
+    sigma = degradation(sharp(n, 9), source(), span=1).problem.sigma
+    assert sigma is not None
+    return sigma
+
+
+def test_the_level_that_is_told_scatters() -> None:
+    common: dict[str, Any] = {"sampler": point, "sigma": (0.004, 0.05)}
+    true = told(Degradation(**common))
+    ratio = (told(Degradation(**common, level_error=0.2)) / torch.sqrt(true**2 + 2**-16 / 12)).log()
+    assert float(ratio.mean()) == pytest.approx(0, abs=0.02)
+    assert float(ratio.std()) == pytest.approx(0.2, rel=0.06)
+    assert torch.equal(told(Degradation(**common, level_error=0.0)), true)
+
+
+def test_what_is_rounded_has_the_noise_of_rounding() -> None:
+    common: dict[str, Any] = {"sampler": point, "sigma": (1e-6, 1e-6), "level_error": 1e-6}
+    assert told(Degradation(**common)).median() == pytest.approx(1 / 256 / 12**0.5, rel=1e-3)
+    assert told(Degradation(**common, bits=0)).median() == pytest.approx(1e-6, rel=1e-3)
+
+
+def test_compression_hides_noise_from_who_tells() -> None:
+    common: dict[str, Any] = {"sampler": point, "sigma": (0.02, 0.02)}
+    ratio = told(Degradation(**common, level_error=1e-6, jpeg=0.5)) / 0.02
+    share = float((ratio < 0.99).float().mean())
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert 0.3 < float(ratio.min()) < 0.32
+    assert float(ratio.max()) < 1.01
+    assert float(ratio[ratio < 0.99].mean()) == pytest.approx(0.65, abs=0.03)
+    assert torch.equal(told(Degradation(**common, jpeg=0.5)), told(Degradation(**common))), "the truth where asked"
+
+
+def test_an_error_of_level_or_kernel_changes_what_is_told_and_not_the_picture() -> None:
+    x, common = sharp(6, 40), {"saturation": 0.5, "masked": True}
+    right = Degradation(**common)(x, source(), span=11)  # type: ignore[arg-type]
+    wrong = Degradation(**common, kernel_error=1.0, level_error=0.3)(x, source(), span=11)  # type: ignore[arg-type]
+    assert torch.equal(wrong.problem.observed, right.problem.observed)
+    assert torch.equal(wrong.sharp, right.sharp)
+    kernel, true = blur_of(wrong.problem).kernel, blur_of(right.problem).kernel
+    assert kernel.shape == true.shape
+    assert bool(((kernel - true).abs().amax((1, 2, 3)) > 1e-3).all())
+    torch.testing.assert_close(kernel.sum((1, 2, 3)), torch.ones(6))
+    fits = [float(p.residual(right.sharp).square().mean()) for p in (right.problem, wrong.problem)]
+    assert fits[0] < fits[1], "the picture was made with the true kernel"
+
+
+def test_the_share_of_wrong_kernels() -> None:
+    x = sharp(300, 12)
+    right, wrong = (Degradation(kernel_error=e)(x, source(), span=7) for e in (0.0, 0.4))
+    off = (blur_of(wrong.problem).kernel - blur_of(right.problem).kernel).abs().amax((1, 2, 3))
+    assert float((off > 1e-6).float().mean()) == pytest.approx(0.4, abs=0.08)
 
 
 @pytest.mark.parametrize("field", ["photon", "correlated", "jpeg", "saturation"])

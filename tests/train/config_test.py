@@ -44,7 +44,8 @@ def test_all_tables_are_read() -> None:
             "optimiser": {"learning_rate": 1, "clip": 0.5},
             "loss": {"kind": "mse"},
             "degradation": {"kernels": "spline", "sigma": [0.01, 0.02], "boundary": "zero"},
-            "validation": {"steps": [1, 2, 3]},
+            "validation": {"steps": [1, 2, 3], "levels": [0.01, 0.5]},
+            "one_channel": 1,
         }
     )
     assert (config.seed, config.frozen_statistics, config.model) == (7, 1.0, {"features": 8, "form": "paper"})
@@ -53,6 +54,8 @@ def test_all_tables_are_read() -> None:
     assert (config.loss.kind, config.loss.gradient) == ("mse", 0.1)
     assert config.degradation.sigma == (0.01, 0.02)
     assert config.validation.steps == (1, 2, 3)
+    assert config.validation.levels == (0.01, 0.5)
+    assert isinstance(config.one_channel, float)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,13 @@ def test_all_tables_are_read() -> None:
         ({"method": 3}, "a.toml: method=3 must be of type str"),
         ({"model": 3}, "a.toml: model must be a table"),
         ({"loss": "mse"}, "a.toml: loss must be a table"),
-        ({"loss": {"kind": "l1"}}, "a.toml: loss: kind='l1' is not one of log-mse, mse"),
+        ({"loss": {"kind": "l2"}}, "a.toml: loss: kind='l2' is not one of log-mse, mse, l1"),
+        ({"degradation": {"masked": 1}}, "a.toml: degradation: masked=1 must be of type bool"),
+        ({"validation": {"levels": 0.01}}, "a.toml: validation: levels must be a list"),
+        ({"validation": {"steps": []}}, "steps=(): give rising numbers, at least 1"),
+        ({"validation": {"steps": [0, 5]}}, "steps=(0, 5): give rising numbers"),
+        ({"validation": {"steps": [5, 1]}}, "steps=(5, 1): give rising numbers"),
+        ({"validation": {"steps": [5, 5]}}, "steps=(5, 5): give rising numbers"),
         ({"degradation": {"boundary": "mirror"}}, "boundary='mirror' is not one of valid, zero"),
         ({"degradation": {"sigma": 0.01}}, "a.toml: degradation: sigma must be a list"),
         ({"degradation": {"sigma": [0.01]}}, "a.toml: degradation: sigma must have 2 values, not 1"),
@@ -124,7 +133,7 @@ def test_the_phase_of_a_moment(progress: float, crop: int) -> None:
 def test_every_setting_of_the_degradation_reaches_it() -> None:
     values: dict[str, Any] = {
         "kernels": "spline", "sigma": (0.1, 0.2), "grey": 0.9, "exposure": 0.8, "saturation": 0.7, "photon": 0.6,
-        "correlated": 0.5, "jpeg": 0.4, "boundary": "zero",
+        "correlated": 0.5, "jpeg": 0.4, "kernel_error": 0.3, "level_error": 0.2, "masked": True, "boundary": "zero",
     }  # fmt: skip
     assert set(values) == {f.name for f in fields(DegradationConfig)}
     built = degradation(DegradationConfig(**values))

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from torch import Tensor, nn
 import acutance
 from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError, DataError
+from acutance.methods.acute import Acute, AcuteConfig
 from acutance.methods.spec import find
+from acutance.synth import Degradation
 from acutance.train import checkpoint
-from acutance.train.config import OptimiserConfig, Phase, TrainConfig, ValidationConfig
-from acutance.train.loop import Budget, _episode, _set_schedule, _update_ema, degradation, train
+from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
+from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, _update_ema, degradation, train
+from acutance.train.validate import Score
 
 RESUMED = 40
 HALF = 20
@@ -144,6 +148,60 @@ def test_so_does_one_whose_episodes_have_several_windows(photographs: Path, tmp_
     assert bits(found) == bits(losses(tmp_path / "whole"))
 
 
+def acute_config(**settings: Any) -> TrainConfig:
+    """Everything that an episode can hold: both entrances, two units, windows, masks, wrong kernels."""
+    phase = Phase(until=0.5, batch=2, crop=16, steps=2, windows=2, spans=(5,))
+    wrong = DegradationConfig(saturation=0.5, masked=True, kernel_error=0.5, level_error=0.1, jpeg=0.3)
+    return TrainConfig(
+        method="acute",
+        phases=(phase, replace(phase, until=1.0, steps=3)),
+        model={"widths": "8,8", "blocks": "1,1", "steps": 3, "units": 2},
+        one_channel=0.5,
+        degradation=wrong,
+        validation=ValidationConfig(crops=2, crop=16, steps=(1, 4), levels=(0.01,)),
+        **settings,
+    )
+
+
+def test_so_does_one_of_acute(photographs: Path, tmp_path: Path) -> None:
+    config = acute_config(loss=LossConfig("l1"))
+    done = run(config, photographs, tmp_path / "whole", 12, every=4)
+    found = stopped_and_resumed(config, photographs, tmp_path / "resumed", 12, 4)
+    assert bits(found) == bits(losses(tmp_path / "whole"))
+    assert all(math.isfinite(v) for v in found.values())
+    whole, again = (checkpoint.load(tmp_path / name / checkpoint.NAME) for name in ("whole", "resumed"))
+    assert all(torch.equal(v, again[0][k]) for k, v in whole[0].items())
+    (score,) = done.scores
+    assert len(score.levels) == 1
+    assert whole[1]["config"]["one_channel"] == 0.5
+    adam = {k.split(".")[1] for k in whole[0] if k.startswith("adam.")}
+    assert len(adam) == sum(1 for _ in find("acute").build(**config.model).parameters()), "both entrances have learned"
+
+
+def test_windows_go_on_where_the_last_one_ended() -> None:
+    """Three windows of one step are the first three steps, each by its own unit, with no gradient between them."""
+    torch.manual_seed(2)
+    method = Acute(AcuteConfig(widths="8,8", blocks="1,1", steps=3, units=2)).train()
+    generator = torch.Generator().manual_seed(1)
+    example = Degradation(masked=True, grey=0.0)(torch.rand(2, 3, 20, 20, generator=generator), generator, span=5)
+    work, window = Work(example, 1), Unroll(method, LossConfig())
+    seen: list[int] = []
+    for i in range(2):
+        method.networks[i].register_forward_hook(lambda *_, i=i: seen.append(i))
+    expected = [state.x.detach() for state in method.solver().iterate(example.problem)]
+    assert seen == [0, 1, 1]
+    seen.clear()
+    for t in range(5):
+        loss = window(work)
+        assert loss.requires_grad
+        assert work.state is not None
+        assert not any(v.requires_grad for v in vars(work.state).values() if isinstance(v, Tensor))
+        assert work.state.step == t + 1  # type: ignore[attr-defined]
+        if t < 3:
+            torch.testing.assert_close(work.state.x, expected[t], rtol=0, atol=0)
+    assert seen == [0, 1, 1, 1, 1], "beyond its steps the last one goes on"
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -193,9 +251,111 @@ def test_a_budget_of_time_ends(config: TrainConfig, photographs: Path, tmp_path:
     lines: list[dict[str, Any]] = []
     done = train(config, photographs, tmp_path, budget, accelerator="cpu", report=lines.append)
     assert done.clock.iteration >= 1
-    assert done.clock.elapsed < 30
+    assert 0.5 <= done.clock.elapsed < 30
     progress = [line["progress"] for line in lines]
     assert progress == sorted(progress)
+
+
+class Clock:
+    """Time that goes on with every episode only, by what the speed of the moment says; an episode does next to nothing.
+
+    What is left of the loop are its schedule and its checkpoints.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
+        self.now, self.seconds, self.episodes = 0.0, seconds, 0
+        self.schedule: list[tuple[float, float]] = []  # time and progress
+        loop = "acutance.train.loop"
+        monkeypatch.setattr(f"{loop}.time", self)
+        monkeypatch.setattr(f"{loop}._episode", self.episode)
+        monkeypatch.setattr(f"{loop}._set_schedule", self.scheduled)
+        monkeypatch.setattr(f"{loop}.validate", lambda *_, **__: Score((1,), (20.0,), 18.0))
+        monkeypatch.setattr(
+            f"{loop}.Unroll.forward", lambda unroll, _: next(unroll.method.parameters()).square().mean() - 1
+        )
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def episode(self, *_: Any) -> Any:
+        self.now += self.seconds(self.episodes)
+        self.episodes += 1
+        return None, 1
+
+    def scheduled(self, optimiser: Any, method: Any, config: Any, progress: float) -> None:
+        self.schedule.append((self.now, progress))
+        _set_schedule(optimiser, method, config, progress)
+
+
+SPEEDS: dict[str, tuple[float, Callable[[int], float]]] = {  # seconds of the budget, seconds of each iteration
+    "as guessed": (0.5, lambda i: 0.01),
+    "slow": (10.0, lambda i: 0.5),
+    "ten times as fast": (0.1, lambda i: 0.001),
+    "slow at first": (0.4, lambda i: 0.05 if i < 4 else 0.002),
+    "slow at first, for longer than it takes to measure": (4.0, lambda i: 0.4 if i < 5 else 0.02),
+    "fast at first": (1.0, lambda i: 0.002 if i < 50 else 0.05),
+    "faster in the middle": (2.0, lambda i: 0.05 if i < 20 else 0.01),
+}
+
+
+@pytest.mark.parametrize("checkpoints", [0.25, 60.0], ids=["checkpoints", "no checkpoint"])
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_a_budget_of_time_is_used_whatever_the_speed(
+    speed: str, checkpoints: float, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it, and not more than an iteration beyond; the schedule keeps to the time as well as it can know."""
+    budget, seconds = SPEEDS[speed]
+    clock = Clock(monkeypatch, seconds)
+    lines: list[dict[str, Any]] = []
+    limit = Budget(minutes=budget / 60, checkpoint_seconds=checkpoints)
+    done = train(config_of(1), photographs, tmp_path, limit, accelerator="cpu", report=lines.append)
+    assert budget - 1e-9 <= done.clock.elapsed <= budget + seconds(clock.episodes) + 1e-9
+    assert done.clock.progress() == 1
+    assert done.clock.iteration == clock.episodes
+    progress = [line["progress"] for line in lines]
+    assert progress == sorted(progress)
+    assert len(lines) <= 20 + budget / checkpoints
+    assert min((now for now, progress in clock.schedule if progress > 0.95), default=budget) > 0.3 * budget
+    if checkpoints < 1:
+        off = [abs(now / budget - progress) for now, progress in clock.schedule]
+        assert sum(off) / len(off) < 0.25
+    again = train(config_of(1), photographs, tmp_path, limit, accelerator="cpu")
+    assert again.clock.iteration == done.clock.iteration, "a finished run is not run again"
+
+
+def test_checkpoints_come_when_they_should(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a number of iterations no speed has to be measured."""
+    Clock(monkeypatch, lambda i: 10.0)
+    lines: list[dict[str, Any]] = []
+    limit = Budget(iterations=20, checkpoint_seconds=60.0)
+    train(config_of(1), photographs, tmp_path, limit, accelerator="cpu", report=lines.append)
+    assert [line["iteration"] for line in lines] == [6, 12, 18, 20]
+
+
+def test_a_resumed_budget_of_time_repeats_the_losses_to_the_last_bit(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock whose ticks are powers of two; the first speed is measured wrongly."""
+    limit = Budget(minutes=1 / 64, checkpoint_seconds=0.25)  # 0.9375 seconds
+
+    def seconds(i: int) -> float:
+        return 1 / 16 if i < 2 else 1 / 64
+
+    def timed(folder: Path, **settings: Any) -> Clock:
+        clock = Clock(monkeypatch, seconds)
+        train(config_of(1), photographs, folder, limit, accelerator="cpu", **settings)
+        return clock
+
+    whole = timed(tmp_path / "whole")
+    with pytest.raises(Stop):
+        timed(tmp_path / "resumed", report=stop_at_the_first_checkpoint)
+    begun = checkpoint.load(tmp_path / "resumed" / checkpoint.NAME)[1]["clock"]["iteration"]
+    assert 0 < begun < whole.episodes
+    monkeypatch.undo()
+    resumed = Clock(monkeypatch, lambda i: seconds(begun + i))
+    train(config_of(1), photographs, tmp_path / "resumed", limit, accelerator="cpu")
+    assert begun + resumed.episodes == whole.episodes
+    assert bits(losses(tmp_path / "resumed")) == bits(losses(tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -261,6 +421,26 @@ def test_an_episode_is_its_number(config: TrainConfig, photographs: Path) -> Non
     assert torch.equal(episode(5), first)
     for other in (episode(6), episode(5, rank=1), episode(5, seed=2)):
         assert not torch.equal(other, first)
+
+
+@pytest.mark.parametrize(("share", "channels"), [(0.0, {3}), (0.5, {1, 3}), (1.0, {1})])
+def test_the_share_of_batches_of_one_channel(
+    config: TrainConfig, photographs: Path, share: float, channels: set[int]
+) -> None:
+    """Whole batches, the same on every process; the others are as they were."""
+    loaded = Photographs.load(photographs, device=torch.device("cpu"))
+    degrade = degradation(config.degradation)
+
+    def observed(number: int, rank: int = 0, share: float = share) -> Tensor:
+        example, _ = _episode(replace(config, one_channel=share), config.phases[0], degrade, loaded, number, rank)
+        assert example.sharp.shape[1] == example.problem.observed.shape[1]
+        return example.problem.observed
+
+    episodes = [observed(i) for i in range(8)]
+    assert {y.shape[1] for y in episodes} == channels
+    for i, y in enumerate(episodes):
+        assert y.shape == observed(i, rank=1).shape
+        assert y.shape[1] == 1 or torch.equal(y, observed(i, share=0.0))
 
 
 def test_the_learning_rate_warms_up_and_falls(config: TrainConfig) -> None:

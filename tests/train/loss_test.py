@@ -28,6 +28,9 @@ def test_by_hand() -> None:
         math.log(5 + f) + math.log(2 + f) + math.log(4 + f) + math.log(2 + f)
     ) / 2
     assert float(log) == pytest.approx(expected)
+    # mean absolute values: 6 / 4 and 2 / 4; down the rows 4 / 2 and 2 / 2; along the columns 4 / 2 and 2 / 2
+    absolute = recursive([d], sharp, LossConfig(kind="l1", gradient=0.1))
+    assert float(absolute) == pytest.approx((1.5 + 0.5) / 2 + 0.05 * ((2 + 1) / 2 + (2 + 1) / 2))
 
 
 @pytest.mark.parametrize(("growth", "weights"), [(0.0, (1, 1, 1)), (1.0, (1, 2, 3)), (2.0, (1, 4, 9))])
@@ -38,11 +41,40 @@ def test_later_steps_weigh_more(growth: float, weights: tuple[int, ...]) -> None
     assert float(recursive(estimates, sharp, LossConfig("mse", 0.1, growth))) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("kind", ["mse", "log-mse"])
+@pytest.mark.parametrize("kind", ["mse", "log-mse", "l1"])
 def test_the_gradient_is_that_of_finite_differences(kind: Any, generator: torch.Generator) -> None:
     sharp = torch.rand(2, 1, 3, 4, generator=generator, dtype=torch.float64)
     a, b = (torch.rand(sharp.shape, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
     assert torch.autograd.gradcheck(lambda a, b: recursive([a, b], sharp, LossConfig(kind)), (a, b))
+
+
+@pytest.mark.parametrize("gradient", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["mse", "log-mse", "l1"])
+def test_where_the_scene_exceeds_the_range_all_that_exceeds_it_is_right(
+    kind: Any, gradient: float, generator: torch.Generator
+) -> None:
+    """And what falls short of the range is wrong by what is missing to it, not to the scene."""
+    sharp = 1.6 * torch.rand(2, 3, 6, 7, generator=generator, dtype=torch.float64)
+    config, over = LossConfig(kind, gradient), sharp > 1
+    assert 0.2 < float(over.double().mean()) < 0.6
+    x = torch.where(over, 1 + 3 * torch.rand(sharp.shape, generator=generator, dtype=torch.float64), sharp)
+    perfect = recursive([sharp], sharp, config)
+    assert float(recursive([x], sharp, config)) == pytest.approx(float(perfect))
+    short = torch.where(over, 0.75, sharp)
+    expected = recursive([torch.where(over, -0.25, 0.0)], torch.zeros_like(sharp), config)
+    assert float(recursive([short], sharp, config)) == pytest.approx(float(expected))
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(recursive([x + 0.1 * ~over], sharp, config), x)
+    if not gradient:
+        assert float(slope[over].abs().max()) == 0
+        assert float(slope[~over].abs().min()) > 0
+
+
+def test_at_the_end_of_the_range_nothing_changes() -> None:
+    """A white pixel of an ordinary picture is compared as every other: too bright is wrong."""
+    sharp = torch.ones(1, 1, 2, 2)
+    assert float(recursive([sharp + 0.5], sharp, LossConfig("l1", 0.0))) == pytest.approx(0.5)
+    assert float(recursive([sharp + 0.5], sharp + 1e-6, LossConfig("l1", 0.0))) == 0
 
 
 @pytest.mark.parametrize("gradient", [0.0, 0.1])

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from acutance.data.photographs import Photographs
+from acutance.frame import Frame
+from acutance.methods.acute import Acute, AcuteConfig
 from acutance.methods.rgdn import Rgdn, RgdnConfig
 from acutance.train.config import ValidationConfig
-from acutance.train.validate import validate
+from acutance.train.validate import SPANS, Score, validate
 
 CPU = torch.device("cpu")
 CONFIG = ValidationConfig(crops=3, crop=20, steps=(1, 3))
@@ -52,6 +54,72 @@ def test_scores_are_the_same_for_every_run(method: Rgdn, held_out: Photographs) 
     assert validate(method, weights, CONFIG, held_out, "valid", CPU) == first
     fewer = ValidationConfig(crops=3, crop=20, steps=(3,))
     assert validate(method, weights, fewer, held_out, "valid", CPU).psnr[0] == first.psnr[1]
+
+
+@pytest.fixture
+def acute() -> Acute:
+    torch.manual_seed(3)
+    return Acute(AcuteConfig(widths="8,8", blocks="1,1", steps=2, units=2), Frame(tile=None)).train()
+
+
+def idle(acute: Acute) -> dict[str, Tensor]:
+    """Weights with which a step changes nothing: what is scored is the classical method that it begins with."""
+    return {
+        k: torch.zeros_like(v) if ".exits." in k or k == "bank.weight" else v.clone()
+        for k, v in acute.state_dict().items()
+    }
+
+
+def test_levels_are_gone_through_in_turn(acute: Acute, held_out: Photographs) -> None:
+    """Each level with every size of kernel; by itself it scores as it does among others."""
+    levels = (0.01, 0.1)
+    config = ValidationConfig(crops=2 * len(SPANS), crop=20, steps=(1, 3), levels=levels)
+    score = validate(acute, idle(acute), config, held_out, "valid", CPU)
+    assert len(score.levels) == 2
+    assert score.levels[0] > score.levels[1] + 3, "more noise, lower scores"
+    assert score.psnr == pytest.approx([sum(score.levels) / 2] * 2, abs=2e-3)
+    first = ValidationConfig(crops=len(SPANS), crop=20, steps=(1, 3), levels=levels[:1])
+    assert validate(acute, idle(acute), first, held_out, "valid", CPU).levels == (score.levels[0],)
+    assert validate(acute, idle(acute), CONFIG, held_out, "valid", CPU).levels == ()
+
+
+def test_levels_are_scored_at_the_number_of_steps_that_is_best_on_the_whole(held_out: Photographs) -> None:
+    torch.manual_seed(3)
+    method = Acute(AcuteConfig(widths="8,8", blocks="1,1", bank=1), Frame(tile=None))
+    weights = {k: torch.zeros_like(v) if ".exits." in k else v for k, v in method.state_dict().items()}
+    for steps in ((1, 2), (1, 30)):
+        config = ValidationConfig(crops=4, crop=24, steps=steps, levels=(0.02,))
+        score = validate(method, weights, config, held_out, "valid", CPU)
+        assert score.levels == (max(score.psnr),)
+
+
+def test_every_other_crop_may_be_of_one_channel(acute: Acute, held_out: Photographs) -> None:
+    seen: list[int] = []
+    for i in range(2):
+        for module in acute.networks[i].entrances:  # type: ignore[union-attr]
+            module.register_forward_hook(lambda m, inputs, out: seen.append(inputs[0].shape[1] // 4))
+    config = ValidationConfig(crops=4, crop=20, steps=(1,))
+    colour = validate(acute, acute.state_dict(), config, held_out, "valid", CPU)
+    assert seen == [21, 21, 21, 21]
+    seen.clear()
+    both = validate(acute, acute.state_dict(), config, held_out, "valid", CPU, one_channel=True)
+    assert seen == [21, 11, 21, 11]
+    assert both.psnr != colour.psnr
+    assert both.blurred != colour.blurred
+    assert all(10 < v < 60 for v in (*both.psnr, both.blurred))
+
+
+def test_the_last_step_goes_on_where_the_method_has_fewer(acute: Acute, held_out: Photographs) -> None:
+    """A method of two steps, the second by a unit of its own, is scored after five."""
+    seen: list[int] = []
+    for i in range(2):
+        acute.networks[i].register_forward_hook(lambda *_, i=i: seen.append(i))
+    validate(acute, acute.state_dict(), ValidationConfig(crops=1, crop=20, steps=(5,)), held_out, "valid", CPU)
+    assert seen == [0, 1, 1, 1, 1]
+
+
+def test_scores_of_earlier_checkpoints_have_no_levels() -> None:
+    assert Score(**{"steps": (1,), "psnr": (20.0,), "blurred": 18.0, "minutes": 1.0, "iteration": 5}).levels == ()
 
 
 @pytest.mark.parametrize("trouble", [False, True])

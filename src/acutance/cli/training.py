@@ -61,6 +61,8 @@ def train(
         accelerator=accelerator, devices=devices, nodes=nodes, init=start, compile_networks=compile_networks,
         report=_report,
     )  # fmt: skip
+    if not run.leader:
+        return
     row = ledger.row(name, settings, run)
     spent = run.clock.elapsed / 60
     say(f"[bold]{escape(run.folder)}[/]: {run.clock.iteration} iterations, {spent:.1f} min on {run.device}")

@@ -1,6 +1,6 @@
 """From sharp photographs to a restoration problem with known truth.
 
-    y = quantise( jpeg( clip( A x ) + n ) )
+    y = quantise( jpeg( A x + n ) ),        both of which clip to [0, 1]
 
 with the kernel, the noise level and the rest drawn for each image. The sharp picture lives on the domain of the blur,
 so that the border of y is as honest as a camera's: the scene beyond the frame is blurred into it.
@@ -18,13 +18,17 @@ from torch import Tensor
 from acutance.operators import Blur, Boundary
 from acutance.problem import Problem
 from acutance.synth import kernels, noise
+from acutance.synth.kernel_error import misestimated
+
+SATURATED = 1 - 1e-3
+"""Values of eight bits from which a pixel counts as clipped."""
 
 KernelSampler = Callable[..., Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A problem and its answer: `sharp` (B, 3, H', W') on the domain of `problem.blur`."""
+    """A problem and its answer: `sharp` (B, C, H', W') on the domain of `problem.blur`."""
 
     sharp: Tensor
     problem: Problem
@@ -43,6 +47,10 @@ class Degradation:
         photon: share of pictures with Poisson noise of about the drawn level instead of Gaussian.
         correlated: share with noise as after demosaicing.
         jpeg: share compressed with a quality of 70 to 98.
+        kernel_error: share of pictures whose problem has the kernel as an estimator may have found it.
+        level_error: standard deviation of the logarithm of the level that the problem tells, as estimates of it
+            scatter; of JPEG files it tells 0.3 to 1 of the truth, since compression hides noise from an estimate.
+        masked: whether saturated pixels are masked in the problem; then the sharp picture may exceed 1.
         bits: quantisation of the rest; 0 leaves them unclipped and continuous.
         boundary: of the blur.
     """
@@ -55,12 +63,20 @@ class Degradation:
     photon: float = 0.0
     correlated: float = 0.0
     jpeg: float = 0.0
+    kernel_error: float = 0.0
+    level_error: float = 0.0
+    masked: bool = False
     bits: int = 8
     boundary: Boundary = "valid"
 
     @torch.no_grad()
-    def __call__(self, sharp: Tensor, generator: torch.Generator, *, span: int) -> Example:
-        """Degrade (B, 3, H', W') in [0, 1], given on the domain of a blur with kernels of `span` (odd) pixels."""
+    def __call__(self, sharp: Tensor, generator: torch.Generator, *, span: int, one_channel: bool = False) -> Example:
+        """Degrade pictures.
+
+        Args:
+            sharp: (B, 3, H', W') in [0, 1], on the domain of a blur with kernels of `span` (odd) pixels.
+            one_channel: all of them grey, on one channel.
+        """
         n, dev = sharp.shape[0], sharp.device
 
         def uniform() -> Tensor:
@@ -72,7 +88,7 @@ class Degradation:
         def where(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
             return torch.where(mask[:, None, None, None], new, old)
 
-        grey = pick(self.grey)
+        grey = pick(1.0 if one_channel else self.grey)
         sharp = where(grey, luma(sharp), sharp)
         gain = torch.exp(math.log(self.exposure) * uniform()) * torch.where(
             pick(self.saturation), 1 + 0.6 * uniform(), 1.0
@@ -80,8 +96,6 @@ class Degradation:
         sharp = sharp * gain[:, None, None, None]
         blur = Blur(self.sampler(n, span, generator, size=span), self.boundary)
         clean = blur.forward(sharp)
-        if self.bits:
-            clean = clean.clamp_max(1)
         low, high = (math.log(s) for s in self.sigma)
         sigma = torch.exp(low + (high - low) * uniform())
         y = noise.gaussian(clean, sigma, generator, shared=grey)
@@ -90,11 +104,29 @@ class Degradation:
             y = where(pick(self.photon), noise.poisson(clean, peak, generator, shared=grey), y)
         if self.correlated:
             y = where(pick(self.correlated) & ~grey, noise.demosaiced(clean, sigma, generator), y)
+        told = sigma
+        if self.level_error:
+            rounding = (2**-self.bits) ** 2 / 12 if self.bits else 0.0
+            scatter = torch.randn(n, generator=generator, device=dev)
+            told = torch.sqrt(sigma**2 + rounding) * torch.exp(self.level_error * scatter)
         if self.jpeg:
-            y = where(pick(self.jpeg), noise.jpeg(y, 70 + 28 * uniform()), y)
+            compressed = pick(self.jpeg)
+            y = where(compressed, noise.jpeg(y, 70 + 28 * uniform()), y)
+            if self.level_error:
+                told = torch.where(compressed, told * (0.3 + 0.7 * uniform()), told)
         if self.bits:
             y = noise.quantise(y, self.bits)
-        return Example(sharp.clamp_max(1) if self.saturation else sharp, Problem(y, blur, sigma))
+        mask = (y < SATURATED).all(1, keepdim=True).to(y) if self.masked else None
+        if self.kernel_error:
+            wrong = torch.where(
+                pick(self.kernel_error)[:, None, None, None], misestimated(blur.kernel, generator), blur.kernel
+            )
+            blur = Blur(wrong, self.boundary)
+        if one_channel:
+            sharp, y = sharp[:, :1].contiguous(), y[:, :1].contiguous()
+        if self.saturation and not self.masked:
+            sharp = sharp.clamp_max(1)
+        return Example(sharp, Problem(y, blur, told, mask))
 
 
 def luma(x: Tensor) -> Tensor:

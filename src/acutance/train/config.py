@@ -50,7 +50,7 @@ class OptimiserConfig:
 class LossConfig:
     """See `acutance.train.loss`."""
 
-    kind: Literal["log-mse", "mse"] = "log-mse"
+    kind: Literal["log-mse", "mse", "l1"] = "log-mse"
     gradient: float = 0.1
     growth: float = 1.0
 
@@ -67,17 +67,30 @@ class DegradationConfig:
     photon: float = 0.0
     correlated: float = 0.0
     jpeg: float = 0.0
+    kernel_error: float = 0.0
+    level_error: float = 0.0
+    masked: bool = False
     boundary: Literal["valid", "zero"] = "valid"
 
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Held-out crops: how many, how large, the steps after which they are scored, and how often (minutes)."""
+    """Held-out crops: how many, how large, the steps after which they are scored, how often (minutes).
+
+    levels: noise levels that the crops go through in turn; none: each has one drawn between 0.3 and 5 %.
+    """
 
     crops: int = 8
     crop: int = 96
     steps: tuple[int, ...] = (5, 20)
     minutes: float = 8.0
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.steps or list(self.steps) != sorted(set(self.steps)) or self.steps[0] < 1:
+            raise ConfigError(f"steps={self.steps}: give rising numbers, at least 1")
+        if not all(0 < level < 1 for level in self.levels):
+            raise ConfigError(f"levels={self.levels}: give fractions of the range, 0.01 for 1 %")
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class TrainConfig:
         frozen_statistics: fraction of the run after which batch normalisation keeps its statistics; 0 keeps the
             initial ones (mean 0, variance 1) throughout, so that training and use are the same function.
         model: settings of the method's `build`.
+        one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
         phases: the schedule, in order.
     """
 
@@ -97,6 +111,7 @@ class TrainConfig:
     phases: tuple[Phase, ...]
     seed: int = 1
     frozen_statistics: float = 0.0
+    one_channel: float = 0.0
     model: dict[str, Any] = field(default_factory=dict)
     optimiser: OptimiserConfig = OptimiserConfig()
     loss: LossConfig = LossConfig()

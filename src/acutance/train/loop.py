@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -43,6 +43,15 @@ logger = logging.getLogger(__name__)
 LEAST = 192
 """Sides of photographs, in pixels, below which they are left out whatever the crops are."""
 
+FAST = 100.0
+"""Iterations per second that are assumed until the speed is measured."""
+FIRST_SECONDS = 5.0
+"""When it is measured first, and again where it turns out to have been higher than measured; at most a hundredth of the
+budget."""
+
+DISTRIBUTED = "ddp_find_unused_parameters_true"
+"""Of several devices: a batch of grey pictures leaves the entrance for colour unused."""
+
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -64,7 +73,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished (or interrupted) run leaves."""
+    """What a finished (or interrupted) run leaves; of several processes one is the `leader`, which reports."""
 
     folder: Path
     clock: Clock
@@ -73,6 +82,7 @@ class Run:
     device: str
     images_per_second: float
     data_share: float
+    leader: bool = True
 
 
 class Work:
@@ -81,6 +91,7 @@ class Work:
     def __init__(self, example: Example, steps: int) -> None:
         self.example, self.steps = example, steps
         self.state: State | None = None  # where the last window ended, detached
+        self.done = 0  # steps behind that state
 
 
 class Unroll(nn.Module):
@@ -92,13 +103,14 @@ class Unroll(nn.Module):
 
     def forward(self, work: Work) -> Tensor:
         """The loss over `work.steps` steps from where the work stands."""
-        step, problem = self.method.solver().steps[0], work.example.problem
-        state = step.init(problem) if work.state is None else work.state
+        steps, problem = self.method.solver().steps, work.example.problem
+        state = steps[0].init(problem) if work.state is None else work.state
         estimates = []
-        for _ in range(work.steps):
-            state = step(problem, state)
+        for t in range(work.done, work.done + work.steps):
+            state = steps[min(t, len(steps) - 1)](problem, state)
             estimates.append(problem.crop(state.x))
-        work.state = type(state)(**{k: v.detach() for k, v in vars(state).items()})
+        work.done += work.steps
+        work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
         return recursive(estimates, problem.crop(work.example.sharp), self.loss)
 
 
@@ -139,6 +151,10 @@ def train(
     spec = find(config.method)
     if spec.weights is None:
         raise ConfigError(f"{config.method} has no weights to train")
+    if config.one_channel > 0 and spec.needs.channels is not None:
+        raise ConfigError(
+            f"one_channel={config.one_channel}: {config.method} takes {spec.needs.channels} channels only"
+        )
     method: Any = spec.build(device=device, **config.model)
     assert isinstance(method, Learned)
     if init is not None:
@@ -166,9 +182,7 @@ def train(
     if budget.iterations is not None:
         clock = replace(clock, base_iteration=0, base_progress=0.0, rate=1 / budget.iterations)
     elif clock.rate == 0 and budget.minutes is not None:
-        clock = replace(
-            clock, rate=1.0 / (60 * budget.minutes)
-        )  # a guess of one iteration a second until the first checkpoint
+        clock = replace(clock, rate=1.0 / (FAST * 60 * budget.minutes))  # a guess until the first checkpoint
 
     window: nn.Module = Unroll(method, config.loss)
     wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
@@ -185,12 +199,14 @@ def train(
             "scores": [vars(s) for s in scores],
             "method": config.method,
             "model": config.model,
+            "config": asdict(config),
             "data": photographs.digest,
             "device": _device_name(device),
         }
 
     with log or nullcontext():
-        while clock.progress() < 1:
+        ending = clock.progress() >= 1
+        while not ending:
             phase = config.phase(clock.progress())
             with meter.data():
                 example, windows = _episode(config, phase, degrade, photographs, clock.episode, fabric.global_rank)
@@ -218,14 +234,16 @@ def train(
                     break
             clock = replace(clock, episode=clock.episode + 1)
             now = time.monotonic()
-            due = now - last_saved >= budget.checkpoint_seconds
+            wait, ending = budget.checkpoint_seconds, clock.progress() >= 1
+            if budget.minutes is not None:
+                if ending or clock.base_iteration == 0:  # the speed was taken for too low, or not measured yet
+                    wait = min(wait, FIRST_SECONDS, 0.6 * budget.minutes)
+                ending = elapsed_before + now - begun >= 60 * budget.minutes
+            due = now - last_saved >= wait
             if budget.checkpoint_iterations is not None:
                 due = clock.iteration - interval_start >= budget.checkpoint_iterations
             if fabric.world_size > 1:
-                due = bool(fabric.broadcast(due))
-            ending = clock.progress() >= 1 or (
-                budget.minutes is not None and elapsed_before + now - begun >= 60 * budget.minutes
-            )
+                due, ending = fabric.broadcast((due, ending))
             if not (due or ending):
                 continue
             elapsed = elapsed_before + now - begun
@@ -248,10 +266,14 @@ def train(
                     "data_share": meter.share(),
                 }
                 if ending or now - last_validated >= 60 * config.validation.minutes:
-                    score = validate(method, ema, config.validation, held_out, config.degradation.boundary, device)
+                    score = validate(
+                        method, ema, config.validation, held_out, config.degradation.boundary, device,
+                        one_channel=config.one_channel > 0,
+                    )  # fmt: skip
                     scores = (*scores, replace(score, minutes=elapsed / 60, iteration=clock.iteration))
                     line["psnr"] = dict(zip(score.steps, score.psnr, strict=True))
                     line["blurred"] = score.blurred
+                    line["levels"] = score.levels
                     last_validated = time.monotonic()
                 checkpoint.save(folder, method, ema, optimiser, record())
                 if log:
@@ -261,11 +283,13 @@ def train(
                     report(line)
             losses, last_saved, interval_start = [], time.monotonic(), clock.iteration
             begun += last_saved - now  # validation and saving are not training time
-            if ending:
-                break
+    leader = fabric.is_global_zero
+    if fabric.world_size > 1:
+        torch.distributed.destroy_process_group()  # else whoever ends last may wait for ever for the others
     return Run(
-        folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share()
-    )
+        folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share(),
+        leader=leader,
+    )  # fmt: skip
 
 
 def _open_log(path: Path, iteration: int) -> TextIO:
@@ -289,7 +313,10 @@ def _fabric(accelerator: str, devices: int, nodes: int) -> Fabric:
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     fabric = Fabric(
-        accelerator=accelerator, devices=devices, num_nodes=nodes, strategy="auto" if devices * nodes == 1 else "ddp"
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="auto" if devices * nodes == 1 else DISTRIBUTED,
     )
     fabric.launch()
     return fabric
@@ -305,7 +332,8 @@ def _episode(
     generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
     margin = 0 if degrade.boundary != "valid" else span - 1
     sharp = photographs.crops(phase.batch, phase.crop + margin, generator)
-    return degrade(sharp, generator, span=span), windows
+    one_channel = config.one_channel > 0 and host.random() < config.one_channel
+    return degrade(sharp, generator, span=span, one_channel=one_channel), windows
 
 
 def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float) -> None:

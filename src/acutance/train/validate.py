@@ -23,13 +23,17 @@ STANDARD = Degradation(sigma=(0.003, 0.05))
 
 @dataclass(frozen=True)
 class Score:
-    """Mean PSNR (dB) on the validation crops after some numbers of steps, and of the blurred input."""
+    """Mean PSNR (dB) on the validation crops after some numbers of steps, and of the blurred input.
+
+    levels: the mean for each of `ValidationConfig.levels`, at the number of steps that is best on the whole.
+    """
 
     steps: tuple[int, ...]
     psnr: tuple[float, ...]
     blurred: float
     minutes: float = 0.0
     iteration: int = 0
+    levels: tuple[float, ...] = ()
 
 
 @torch.no_grad()
@@ -40,15 +44,21 @@ def validate(
     photographs: Photographs,
     boundary: Boundary,
     device: torch.device,
+    *,
+    one_channel: bool = False,
 ) -> Score:
-    """Score `weights` (usually the EMA) on crops whose seeds are the photographs' names; `method` is left as it was."""
+    """Score `weights` (usually the EMA) on crops whose seeds are the photographs' names; `method` is left as it was.
+
+    one_channel: every other crop is grey, on one channel.
+    """
     kept = {k: v.detach().clone() for k, v in method.state_dict().items()}
     method.load_state_dict(weights)
     method.eval()
     degrade = replace(STANDARD, boundary=boundary)
     totals, blurred = [0.0] * len(config.steps), 0.0
+    by_level: list[list[list[float]]] = [[] for _ in config.levels]  # level, crop, number of steps
     try:
-        unit = method.solver().steps[0]
+        steps = method.solver().steps
         for i in range(config.crops):
             name = photographs.names[i % len(photographs.names)]
             seed = int.from_bytes(hashlib.sha256(f"{name}/{i}".encode()).digest()[:6], "big")
@@ -57,21 +67,28 @@ def validate(
             margin = span - 1 if degrade.boundary == "valid" else 0
             # one photograph each: a crop from a set that holds only this one
             one = _only(photographs, i % len(photographs.names))
-            example = degrade(one.crops(1, config.crop + margin, generator), generator, span=span)
+            sharp = one.crops(1, config.crop + margin, generator)
+            level = (i // len(SPANS)) % len(config.levels) if config.levels else 0
+            if config.levels:
+                degrade = replace(degrade, sigma=(config.levels[level],) * 2)
+            example = degrade(sharp, generator, span=span, one_channel=one_channel and i % 2 == 1)
             problem = _to(example.problem, device)
             truth = problem.crop(example.sharp.to(device))
             blurred += float(psnr(problem.observed, truth)) / config.crops
-            state = unit.init(problem)
+            state, values = steps[0].init(problem), []
             for t in range(1, max(config.steps) + 1):
-                state = unit(problem, state)
+                state = steps[min(t, len(steps)) - 1](problem, state)
                 if t in config.steps:
-                    totals[config.steps.index(t)] += (
-                        float(psnr(problem.crop(state.x), truth).clamp(0, 60)) / config.crops
-                    )
+                    values.append(float(psnr(problem.crop(state.x), truth).clamp(0, 60)))
+            totals = [total + value / config.crops for total, value in zip(totals, values, strict=True)]
+            if config.levels:
+                by_level[level].append(values)
     finally:
         method.load_state_dict(kept)
         method.train()
-    return Score(config.steps, tuple(round(v, 3) for v in totals), round(blurred, 3))
+    best = totals.index(max(totals))
+    means = tuple(round(sum(v[best] for v in crops) / len(crops), 3) for crops in by_level if crops)
+    return Score(config.steps, tuple(round(v, 3) for v in totals), round(blurred, 3), levels=means)
 
 
 def _only(p: Photographs, i: int) -> Photographs:
