@@ -315,3 +315,64 @@ def test_a_large_picture_goes_channel_by_channel(name: str, kernels: int, monkey
     assert (apart.outcome, apart.steps, apart.notes) == (together.outcome, together.steps, together.notes)
     assert [(p.step, p.steps) for p in seen] == [(t, 9) for t in range(1, 10)]
     assert all(s.x.shape[1] == 1 for s in (p.state for p in seen))
+
+
+def test_a_grey_picture_in_three_channels_is_restored_on_one() -> None:
+    restorer, method = echo()
+    x = picture(1).expand(-1, 3, -1, -1).contiguous()
+    done = restorer(x, KERNEL)
+    assert method.seen[-1].observed.shape[1] == 1
+    assert done.image.pixels.shape == x.shape
+    torch.testing.assert_close(done.image.pixels, x)
+    x[0, 0, 3, 4] += 0.01
+    restorer(x, KERNEL)
+    assert method.seen[-1].observed.shape[1] == 3
+
+
+def test_a_grey_picture_behind_three_kernels_stays_in_three_channels() -> None:
+    restorer, method = echo()
+    restorer(picture(1).expand(-1, 3, -1, -1), KERNEL.expand(1, 3, -1, -1))
+    assert method.seen[-1].observed.shape[1] == 3
+
+
+@pytest.mark.parametrize("unit_brightness", [False, True])
+def test_clipped_pixels_are_masked_for_methods_that_heed_it(unit_brightness: bool) -> None:
+    restorer, method = echo(mask=True, unit_brightness=unit_brightness)
+    x = 0.5 * picture()
+    restorer(x, KERNEL)
+    assert method.seen[-1].mask is None
+    x[0, 1, 2:6, 3:9] = 1
+    done = restorer(x, KERNEL)
+    mask = method.seen[-1].mask
+    assert mask is not None
+    assert mask.shape == (1, 1, 24, 27)
+    assert torch.equal(mask[0, 0] == 0, x[0, 1] == 1)
+    assert "saturated" in done.notes[0]
+    restorer(2 * x, KERNEL)  # a picture that exceeds 1 is not clipped there
+    assert method.seen[-1].mask is None
+
+
+def test_a_white_picture_is_believed() -> None:
+    restorer, method = echo(mask=True)
+    restorer(torch.ones(1, 1, 12, 12), KERNEL)
+    assert method.seen[-1].mask is None
+
+
+def test_a_mask_of_the_user() -> None:
+    restorer, method = echo(mask=True)
+    mask = torch.ones(1, 1, 24, 27)
+    mask[..., :5, :] = 0
+    restorer(0.5 * picture(), KERNEL, mask=mask)
+    assert method.seen[-1].mask is not None
+    assert torch.equal(method.seen[-1].mask, mask)
+    with pytest.raises(ConfigError, match="mask of"):
+        restorer(picture(), KERNEL, mask=mask[..., 1:])
+    with pytest.raises(ConfigError, match="leaves no pixel"):
+        restorer(picture(), KERNEL, mask=0 * mask)
+    with pytest.raises(ConfigError, match="acute"):
+        echo()[0](picture(), KERNEL, mask=mask)
+
+
+def test_qualities_are_settings() -> None:
+    with pytest.raises(ConfigError, match="acute"):
+        Restorer.load("wiener", quality="fast")

@@ -6,15 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, KernelError, WeightsError
-from acutance.frame import TILE, Precision, resolve_precision
+from acutance.frame import Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
-from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, find
+from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, catalogue, find, settings_for
 from acutance.noise import noise_level
 from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
@@ -23,6 +23,15 @@ from acutance.weights import embedded, read_weights
 
 BRIGHT = 0.999
 """Quantile of a picture that stands for its brightness."""
+
+DEFAULT = "acute"
+"""The method where nobody asks for another."""
+
+CLIPPED = 1 - 1e-3
+"""Values from which a pixel of a picture that never exceeds 1 counts as clipped."""
+
+NOTABLE = 0.002
+"""Share of clipped pixels from which the user is told."""
 
 APART = 1 << 22
 """Pixels from which the channels of a picture are restored one by one where they may: a third of the memory."""
@@ -84,7 +93,7 @@ class Prepared:
         """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
         x = self.problem.crop(x)
         if x.shape[1] != self.channels:
-            x = x.mean(1, keepdim=True)
+            x = x.mean(1, keepdim=True).expand(-1, self.channels, -1, -1)
         x = x * self.scale
         return linear_to_srgb(x) if self.linear else x
 
@@ -116,22 +125,27 @@ class Restorer:
         weights: Path | None = None,
         device: torch.device | str = "auto",
         precision: Precision = "auto",
-        tile: int | None = TILE,
+        tile: int | Literal["auto"] | None = "auto",
         boundary: Boundary | None = None,
+        quality: str | None = None,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
 
         Args:
             name: method or alias. weights: safetensors, or the authors' state dict (.pth).
-            device: "auto" takes a GPU if there is one. precision: of networks. tile: side of a tile in pixels.
+            device: "auto" takes a GPU if there is one. precision: of networks. tile: side of a tile in
+                pixels, None for none, "auto" for what suits the method.
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
-            settings: of the method, e.g. steps=20.
+            quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
+            settings: of the method, e.g. steps=20; they go before those of the quality.
 
         Raises:
             UnknownMethod, WeightsError, ConfigError: see there.
         """
         spec = find(name)
+        if quality is not None:
+            settings = {**settings_for(spec, quality), **settings}
         place = resolve_device(device)
         resolve_precision(precision, place)
         version = None
@@ -148,7 +162,8 @@ class Restorer:
                 boundary = boundary or spec.converted_boundary
             settings = {**found.card.get("model", {}), **settings, "weights": tensors}
         if spec.weights is not None or spec.composed:
-            settings = {**settings, "device": place, "precision": precision, "tile": tile}
+            settings = {**settings, "device": place, "precision": precision}
+            settings["tile"] = spec.needs.tile if tile == "auto" else tile
         method = spec.build(**settings)
         return Restorer(spec, method, place, version, boundary or "valid")
 
@@ -158,7 +173,13 @@ class Restorer:
         return self.spec.needs
 
     def prepare(
-        self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None, linear: bool = False
+        self,
+        image: Image | Tensor,
+        kernel: Tensor | None = None,
+        *,
+        sigma: float | None = None,
+        linear: bool = False,
+        mask: Tensor | None = None,
     ) -> Prepared:
         """The problem as the method wants it: channels, brightness, blur, device.
 
@@ -167,9 +188,12 @@ class Restorer:
             kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
             sigma: noise level, fraction of the range; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after.
+            mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
+                Clipped pixels are found by themselves.
 
         Raises:
             KernelError: the method needs a kernel, or the kernel does not fit the picture.
+            ConfigError: a mask for a method that heeds none, or one that leaves nothing.
         """
         pixels = image.pixels if isinstance(image, Image) else image
         pixels = pixels.to(self.device, torch.float32)
@@ -179,20 +203,24 @@ class Restorer:
             raise KernelError(
                 f"{self.spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian"
             )
+        channels = pixels.shape[1]
+        believed, masking = self._mask(pixels, mask)
         if linear:
             pixels = srgb_to_linear(pixels)
-        channels = pixels.shape[1]
+        if self.needs.channels is None and channels == 3 and _is_grey(pixels, kernel):
+            pixels = pixels[:, :1]
         scale = brightness(pixels) if self.needs.unit_brightness else 1.0
         pixels = pixels / scale
         if self.needs.channels is not None and channels == 1:
             pixels = pixels.expand(-1, self.needs.channels, -1, -1)
         blur = None if kernel is None else self._blur(kernel, pixels, channels)
-        notes: tuple[str, ...] = ()
+        notes = masking
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
         if level is None and self.needs.sigma:
             level = noise_level(pixels)
-            notes = (f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)",)
-        return Prepared(Problem(pixels, blur, level), scale, channels, linear, notes)
+            told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
+            notes = (*masking, told)
+        return Prepared(Problem(pixels, blur, level, believed), scale, channels, linear, notes)
 
     def __call__(
         self,
@@ -201,10 +229,11 @@ class Restorer:
         *,
         sigma: float | None = None,
         linear: bool = False,
+        mask: Tensor | None = None,
         on_step: Observer | None = None,
     ) -> Restoration:
         """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
-        prepared = self.prepare(image, kernel, sigma=sigma, linear=linear)
+        prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
         begun = time.perf_counter()
         result = self._run(prepared.problem, on_step)
         if self.device.type == "cuda":
@@ -293,9 +322,30 @@ class Restorer:
             if isinstance(blur, Blur) and blur.kernel.shape[1] > 1:
                 blur = replace(blur, kernel=blur.kernel[:, c : c + 1])
             # the noise level is the picture's, not the channel's
-            single = Problem(problem.observed[:, c : c + 1], blur, problem.level())
+            single = Problem(problem.observed[:, c : c + 1], blur, problem.level(), problem.mask)
             results.append(self.method.run(single, on_step=None if on_step is None else shifted))
         return merged(results)
+
+    def _mask(self, pixels: Tensor, mask: Tensor | None) -> tuple[Tensor | None, tuple[str, ...]]:
+        """The pixels to be believed, None where that is all of them, and a note if many are not."""
+        if not self.needs.mask:
+            if mask is None:
+                return None, ()
+            heeding = ", ".join(s.name for s in catalogue().values() if s.needs.mask)
+            raise ConfigError(f"{self.spec.name} heeds no mask; methods that do: {heeding}")
+        believed = torch.ones_like(pixels[:, :1], dtype=torch.bool)
+        if mask is not None:
+            if mask.shape != believed.shape:
+                raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}")
+            believed = mask.to(pixels.device) > 0.5
+            if not bool(believed.any()):
+                raise ConfigError("the mask leaves no pixel to be believed; white (1) means: believe this pixel")
+        clipped = (pixels >= CLIPPED).any(1, keepdim=True) & (pixels.max() <= 1)
+        if bool((believed & ~clipped).any()):
+            believed = believed & ~clipped
+        share = float(clipped.float().mean())
+        notes = (f"{100 * share:.1f} % of the pixels are saturated and taken as unknown",) if share > NOTABLE else ()
+        return (None if bool(believed.all()) else believed.to(pixels.dtype)), notes
 
     def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
         if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):
@@ -322,6 +372,12 @@ def merged(results: Sequence[Result]) -> Result:
         steps=(max(r.steps[0] for r in results),),
         trace=torch.stack(traces).sum(0),
     )
+
+
+def _is_grey(pixels: Tensor, kernel: Tensor | None) -> bool:
+    """Three equal channels, which are restored as one: behind kernels that differ they may not stay equal."""
+    same = bool((pixels[:, 1:] == pixels[:, :1]).all())
+    return same and (kernel is None or kernel.shape[1] == 1)
 
 
 def _solver(method: Method) -> Solver[Any] | None:

@@ -22,7 +22,6 @@ from torch import Tensor
 from acutance.bench.machine import watch_memory
 from acutance.bench.speed import leaves, platform_line
 from acutance.errors import ConfigError
-from acutance.frame import TILE
 from acutance.methods.spec import Iterative
 from acutance.operators import Blur
 from acutance.restore import Restorer
@@ -42,7 +41,8 @@ class Task:
     Args:
         megapixels: size of the colour picture, 3:2. kernel: side of the kernel in pixels.
         method: with a kernel and a number of steps. steps: all of them are taken. weights: None: the shipped ones.
-        tile: side of the tiles that networks work on. threads: of the processor, None: as torch decides.
+        tile: side of the tiles that networks work on, None: what suits the method. threads: of the processor, None:
+            as torch decides.
     """
 
     megapixels: float = 24.0
@@ -50,7 +50,7 @@ class Task:
     method: str = "rgdn"
     steps: int = 5
     weights: Path | None = None
-    tile: int = TILE
+    tile: int | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -113,7 +113,12 @@ def measure_here(task: Task) -> Measured:
     if task.threads is not None:
         torch.set_num_threads(task.threads)
     peak = watch_memory(torch.device("cpu"))
-    settings: dict[str, Any] = {"weights": task.weights, "device": "cpu", "tile": task.tile, "steps": task.steps}
+    settings: dict[str, Any] = {
+        "weights": task.weights,
+        "device": "cpu",
+        "tile": task.tile or "auto",
+        "steps": task.steps,
+    }
     restorer = Restorer.load(task.method, **settings)
     if isinstance(restorer.method, Iterative) and restorer.method.solver().stop is not None:
         restorer = Restorer.load(task.method, **settings, threshold=0)  # all steps
@@ -171,7 +176,7 @@ def size_table(found: Measured) -> str:
             f"{found.steps} | {found.forecast:.1f} s | {found.seconds:.1f} s | {100 * found.off:+.0f} % | "
             f"{100 * found.share:.0f} % | {found.peak_gb:.2f} GB |",
             "",
-            f"{found.task.method}, tiles of {found.task.tile} pixels; memory is the whole process's. "
-            f"Hardware: {found.hardware}.",
+            f"{found.task.method}, tiles of {found.task.tile or 'its own number of'} pixels; memory is the whole "
+            f"process's. Hardware: {found.hardware}.",
         ]
     )

@@ -38,6 +38,9 @@ for _measure in (
     measuring.border,
     measuring.noise,
     measuring.times,
+    measuring.curves,
+    measuring.arithmetic,
+    measuring.runs,
 ):
     benching.app.command(_measure.__name__)(_measure)
 benching.app.command("tune")(tuning.tune)

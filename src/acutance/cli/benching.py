@@ -18,13 +18,14 @@ from acutance.cli.console import escape, out, parse_levels, progress_bar, say
 from acutance.cli.measuring import split_methods
 from acutance.errors import DataError
 from acutance.images import write_atomically
+from acutance.restore import DEFAULT
 
 app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True)
 
 
 def _suite_command(suite: Suite) -> Callable[..., None]:
     def command(
-        methods: Annotated[str, typer.Option(help="a,b:SETTING=VALUE,SETTING=VALUE,c")] = "rgdn",
+        methods: Annotated[str, typer.Option(help="a,b:SETTING=VALUE,SETTING=VALUE,c")] = DEFAULT,
         noise: Annotated[str | None, typer.Option(help="Levels in percent, e.g. captured,1,2,3.")] = None,
         data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
         limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases of each level.")] = None,

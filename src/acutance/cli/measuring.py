@@ -1,4 +1,4 @@
-"""`acutance bench speed`, `size`, `sheet`, `operators`, `noise` and `times`: thin commands over `acutance.bench`."""
+"""`acutance bench speed`, `size`, `sheet`, `operators`, `noise`, `times`, `curves`: thin, over `acutance.bench`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from typing import Annotated
 import torch
 import typer
 
+from acutance.bench.arithmetic import arithmetic_table, count
 from acutance.bench.border import border_cost, border_table
 from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
+from acutance.bench.curves import LEAST, SIDE
+from acutance.bench.curves import measure as measure_curves
+from acutance.bench.curves_kinds import find_curves, find_pictures
+from acutance.bench.curves_plot import require_matplotlib, write_plot
+from acutance.bench.curves_points import FILE as CURVES_FILE
+from acutance.bench.curves_points import curve_table, describe
 from acutance.bench.noise_levels import noise_table, real_levels, synthetic_levels
 from acutance.bench.operators import LARGEST, adjoint_errors, operators_table, worst
 from acutance.bench.real import REAL
+from acutance.bench.runs import read_run, runs_table
 from acutance.bench.sheet import Entry, columns, sheet_table, write_sheet
 from acutance.bench.sheet import sheet as make_sheet
 from acutance.bench.size import Task, measure, size_table
@@ -25,7 +33,7 @@ from acutance.cli.console import escape, out, parse_levels, parse_precision, pro
 from acutance.errors import ConfigError
 from acutance.frame import TILE
 from acutance.methods.rgdn import Rgdn
-from acutance.restore import Restorer
+from acutance.restore import DEFAULT, Restorer
 
 Weights = Annotated[Path | None, typer.Option(help="Other weights than the shipped ones.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
@@ -55,9 +63,9 @@ def size(
     megapixels: Annotated[float, typer.Option(help="Size of the colour picture.")] = 24.0,
     kernel: Annotated[int, typer.Option(help="Side of the kernel, pixels.")] = 31,
     steps: Annotated[int, typer.Option(min=1, help="Steps, all of which are taken.")] = 5,
-    method: Annotated[str, typer.Option(help="A method with steps.")] = "rgdn",
+    method: Annotated[str, typer.Option(help="A method with steps.")] = DEFAULT,
     weights: Weights = None,
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = TILE,
+    tile: Annotated[int | None, typer.Option(min=64, help="Side of the tiles a network works on.")] = None,
     threads: Threads = None,
 ) -> None:
     """Measure seconds, their forecast, and memory on one large picture, in a process of its own."""
@@ -69,7 +77,7 @@ def size(
 
 def sheet(
     name: Annotated[str, typer.Argument(help=f"Set of real photographs: {', '.join(REAL)}.")],
-    methods: Annotated[str, typer.Option(help="A column each: a,b:SETTING=VALUE; all take a kernel.")] = "rgdn",
+    methods: Annotated[str, typer.Option(help="A column each: a,b:SETTING=VALUE; all take a kernel.")] = DEFAULT,
     data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many photographs, spread over the set.")] = 20,
     side: Annotated[int, typer.Option(min=256, help="Longer pictures are cut to this, about their centre.")] = 1200,
@@ -131,6 +139,30 @@ def noise(
     out.print(noise_table(found), markup=False, soft_wrap=True)
 
 
+def arithmetic(
+    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = f"{DEFAULT},rgdn,wiener",
+    sizes: Annotated[str, typer.Option(help="WIDTHxHEIGHT,... of the pictures.")] = "256x256",
+    channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour.")] = 3,
+) -> None:
+    """Count the multiplications that methods spend on a picture."""
+    if channels not in (1, 3):
+        raise ConfigError(f"--channels {channels}: 1 or 3")
+    wanted = [_size(part)[:2] for part in sizes.split(",")]
+    found = [
+        count(Contender.parse(method), height, width, channels=channels)
+        for height, width in wanted
+        for method in split_methods(methods)
+    ]
+    out.print(arithmetic_table(found), markup=False)
+
+
+def runs(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of training runs; the first is compared against.")],
+) -> None:
+    """Compare training runs: what they differ in, what they cost, what they reached."""
+    out.print(runs_table([read_run(folder) for folder in folders]), markup=False)
+
+
 def times(
     methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,rgdn",
     against: Annotated[str | None, typer.Option(help="Whose time the others are compared with; the first.")] = None,
@@ -162,6 +194,41 @@ def times(
     out.print(times_table(found, reference), markup=False)
     if output is not None:
         say(f"rows: {escape(append_times(output, found))}")
+
+
+def curves(
+    names: Annotated[
+        str,
+        typer.Argument(
+            help="steps, kernel-size, noise, saturation, rotation, scale, kernel-noise, truncation; kernel-error: the "
+            "last four; all."
+        ),
+    ] = "all",
+    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,rgdn",
+    name: Annotated[str, typer.Option("--set", help="Test set: set12, bsd68, kodak24.")] = "set12",
+    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    count: Annotated[int, typer.Option("--pictures", min=1, help="So many, spread over the set.")] = 6,
+    side: Annotated[int, typer.Option(min=LEAST, help="Of the blurred pictures, cut from the middle.")] = SIDE,
+    output: Annotated[Path, typer.Option("--out", help="Folder for curves.jsonl and the plots.")] = Path("out/curves"),
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Measure PSNR against one thing at a time: steps, kernel size, noise, saturation, errors of the kernel."""
+    wanted = find_curves([part for part in names.replace(" ", ",").split(",") if part])
+    require_matplotlib()
+    pictures = find_pictures(bench_folder(data), name, count)
+    with progress_bar() as bar:
+        bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
+        task = bar.add_task("curves", total=None)
+        found = measure_curves(
+            wanted, split_methods(methods), pictures, side=side, out=output, device=device,
+            on_plan=lambda runs: bar.update(task, total=runs),
+            on_run=lambda text: bar.update(task, advance=1, description=escape(text)),
+        )  # fmt: skip
+    for curve in wanted:
+        points = [point for point in found if point.curve == curve.name]
+        out.print(f"{curve.name}: {curve.axis}\n\n{curve_table(points)}\n\n{describe(points)}\n", markup=False)
+        say(f"plot: {escape(write_plot(output / f'{curve.name}.png', points, axis=curve.axis))}")
+    say(f"points: {escape(output / CURVES_FILE)}")
 
 
 def split_methods(text: str) -> list[str]:

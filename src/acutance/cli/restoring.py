@@ -10,18 +10,18 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from torch import Tensor
 
 from acutance.bench.contender import Contender
 from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_precision, progress_bar, say
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
 from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
-from acutance.frame import TILE
 from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.orientation import Orientation, judge_orientation
 from acutance.problem import Progress
-from acutance.restore import Restoration, Restorer
+from acutance.restore import DEFAULT, Restoration, Restorer
 from acutance.synth import kernels
 
 FORECAST_PIXELS = 1_500_000
@@ -40,6 +40,7 @@ class Settings:
 
     sigma: float | None
     linear: bool
+    mask: Tensor | None
     overwrite: bool
     bits: int | None
     preview: tuple[int, int, int, int] | None
@@ -56,11 +57,15 @@ def restore(
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
-    method: Annotated[str, typer.Option(help="NAME or NAME:SETTING=VALUE,...; see `acutance methods`.")] = "rgdn",
+    method: Annotated[str, typer.Option(help="NAME or NAME:SETTING=VALUE,...; see `acutance methods`.")] = DEFAULT,
+    quality: Annotated[str | None, typer.Option(help="fast, balanced or best, of a method that has them.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Begin no step after so much time.")] = None,
     sigma: Annotated[
         str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; estimated where a method needs it.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Picture of the same size: white where pixels are to be believed.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")] = None,
     flip_kernel: Annotated[bool, typer.Option("--flip-kernel", help="Rotate the kernel by 180 degrees.")] = False,
@@ -74,7 +79,7 @@ def restore(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     precision: Annotated[str, typer.Option(help="Networks in auto, bfloat16 or float32.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles a network works on.")] = TILE,
+    tile: Annotated[int | None, typer.Option(min=64, help="Side of the tiles a network works on.")] = None,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
     orientation: Annotated[bool, typer.Option(help="Check whether the kernel is rotated.", hidden=True)] = True,
@@ -88,6 +93,7 @@ def restore(
     settings = Settings(
         sigma=parse_level(sigma),
         linear=linear,
+        mask=None if mask is None else read_image(mask, max_pixels=max_megapixels * 1_000_000).pixels,
         overwrite=overwrite,
         bits=bits,
         preview=_region(preview),
@@ -109,8 +115,10 @@ def restore(
     options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
     options = {**chosen.settings, **options}
     restorer = Restorer.load(
-        chosen.name, weights=weights, device=device, precision=parse_precision(precision), tile=tile, **options
-    )
+        chosen.name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
+        quality=quality,
+        **options,
+    )  # fmt: skip
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL)
     for note in psf.notes if psf is not None else ():
@@ -119,8 +127,11 @@ def restore(
     jobs = plan(found, several, output)
     if several and (compare is not None or explain_to is not None):
         raise ConfigError("--compare and --explain take one picture, not several")
+    if several and mask is not None:
+        raise ConfigError("--mask belongs to one picture, not to several")
     same = {
-        "method": chosen.name, "options": options, "weights": restorer.weights, "sigma": settings.sigma,
+        "method": chosen.name, "options": options, "quality": quality, "weights": restorer.weights,
+        "sigma": settings.sigma,
         "linear": linear, "bits": bits, "preview": settings.preview,
         "kernel": None if psf is None else psf.kernel.tolist(),
     }  # fmt: skip
@@ -196,14 +207,15 @@ def run_jobs(
                     bar.update(task, total=progress.steps, completed=progress.step)
 
                 kernel = None if psf is None else psf.kernel
-                done = restorer(image, kernel, sigma=settings.sigma, linear=settings.linear, on_step=on_step)
+                sigma, linear, mask = settings.sigma, settings.linear, _mask_of(image, settings)
+                done = restorer(image, kernel, sigma=sigma, linear=linear, mask=mask, on_step=on_step)
                 final = _cut(done.image, settings)
                 notes = write_image(job.target, final, bits=settings.bits, overwrite=settings.overwrite)
                 if settings.compare is not None:
                     before = _cut(image, settings)
                     write_image(settings.compare, comparison(before, final), overwrite=settings.overwrite)
                 if settings.explain is not None:
-                    prepared = restorer.prepare(image, kernel, sigma=settings.sigma, linear=settings.linear)
+                    prepared = restorer.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
                     count = explain(restorer, prepared, done.steps, settings.explain)
                     say(f"{escape(settings.explain)}: {count} pictures of what the steps see")
                 if journal is not None:
@@ -231,6 +243,20 @@ def _load(job: Job, settings: Settings, restorer: Restorer) -> Image:
     top, left, bottom, right = _piece(settings.preview, height, width)
     alpha = None if image.alpha is None else image.alpha[..., top:bottom, left:right]
     return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
+
+
+def _mask_of(image: Image, settings: Settings) -> Tensor | None:
+    """The mask for the picture or, of a preview, for its piece."""
+    if settings.mask is None:
+        return None
+    mask = (settings.mask.mean(1, keepdim=True) > 0.5).to(image.pixels)
+    if settings.preview is not None:
+        top, left, bottom, right = _piece(settings.preview, mask.shape[-2], mask.shape[-1])
+        mask = mask[..., top:bottom, left:right]
+    if mask.shape[-2:] != image.pixels.shape[-2:]:
+        height, width = settings.mask.shape[-2:]
+        raise ConfigError(f"the mask has {width}x{height} pixels; give one of the size of the picture")
+    return mask
 
 
 PREVIEW_MARGIN = 96
