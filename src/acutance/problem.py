@@ -13,7 +13,7 @@ from torch import Tensor
 from acutance.errors import ImageError
 from acutance.noise import noise_level
 from acutance.operators import LinearOperator
-from acutance.tensors import per_image
+from acutance.tensors import filled, per_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,9 @@ class Problem:
             raise ImageError(f"a mask of {tuple(m.shape)} for a picture of {tuple(y.shape)}; give (B or 1, 1, H, W)")
 
     def start(self) -> Tensor:
-        """x(0): the observed picture, extended to the domain of the blur."""
-        return self.observed if self.blur is None else self.blur.start(self.observed)
+        """x(0): the observed picture, its masked pixels filled, extended to the domain of the blur."""
+        y = self.observed if self.mask is None else filled(self.observed, self.mask)
+        return y if self.blur is None else self.blur.start(y)
 
     def residual(self, x: Tensor) -> Tensor:
         """M (A x - y), the size of the observed picture."""
@@ -65,7 +66,8 @@ class Problem:
     def level(self) -> Tensor:
         """The noise level of each picture, (B,): sigma, or what `acutance.noise` estimates where it is unknown."""
         if self.sigma is None:
-            return noise_level(self.observed)
+            seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
+            return noise_level(seen)
         return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
 
     def crop(self, x: Tensor) -> Tensor:

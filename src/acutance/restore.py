@@ -15,7 +15,6 @@ from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, catalogue, find, settings_for
-from acutance.noise import noise_level
 from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.solver import Solver
@@ -217,7 +216,7 @@ class Restorer:
         notes = masking
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
         if level is None and self.needs.sigma:
-            level = noise_level(pixels)
+            level = Problem(pixels, mask=believed).level()
             told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
             notes = (*masking, told)
         return Prepared(Problem(pixels, blur, level, believed), scale, channels, linear, notes)

@@ -267,3 +267,17 @@ def test_the_catalogue_is_sorted_and_cannot_be_changed() -> None:
     assert {"rgdn", "wiener"} <= set(catalogue())
     with pytest.raises(TypeError):
         catalogue()["magic"] = find("wiener")  # type: ignore[index]
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, float("nan")])
+def test_what_lies_under_the_mask_does_not_matter(spec: MethodSpec, method: Method, value: float) -> None:
+    if not spec.needs.mask:
+        pytest.skip("heeds no mask")
+    mask = torch.ones(1, 1, 20, 23)
+    mask[..., 4:9, 12:16] = 0
+    problem = replace(problem_for(spec, channels=1, size=(20, 23)), mask=mask, sigma=None)
+    other = replace(problem, observed=torch.where(mask > 0, problem.observed, value))
+    torch.testing.assert_close(problem.level(), other.level())
+    first, second = method.run(problem), method.run(other)
+    check(problem, first)
+    torch.testing.assert_close(first.x, second.x, rtol=0, atol=0)

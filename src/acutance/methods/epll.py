@@ -108,7 +108,7 @@ SPEC = MethodSpec(
     summary="classical, a mixture of 200 Gaussians knows patches of photographs; wants the noise level",
     reference="zoran2011epll",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
     channels_apart=True,
     weights="epll",
 )

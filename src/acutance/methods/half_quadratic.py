@@ -70,7 +70,7 @@ class HalfQuadratic:
 
     def init(self, problem: Problem) -> HalfQuadraticState:
         """The picture solved for with hardly any prior but that it changes little."""
-        torus = Torus.of(problem.observed, problem.blur)
+        torus = Torus.of(problem.observed, problem.blur, problem.mask)
         sigma = problem.level().clamp_min(LEAST)
         tie = self._tie(sigma, self._level(sigma))
         # what is tied to is the blurred picture itself

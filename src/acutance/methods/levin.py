@@ -85,7 +85,7 @@ class Reweighting:
     def init(self, problem: Problem) -> LevinState:
         """The solution with the weights of a picture all of whose differences are `START`."""
         c = self.config
-        torus = Torus.of(problem.observed, problem.blur)
+        torus = Torus.of(problem.observed, problem.blur, problem.mask)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
         weight = c.exponent * START ** (c.exponent - 2)
         power = laplacian_power(*torus.size, problem.observed)
@@ -168,6 +168,6 @@ SPEC = MethodSpec(
     summary="sparse first and second derivatives by reweighted least squares; wants the noise level",
     reference="levin2007image",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
     channels_apart=True,
 )

@@ -100,6 +100,6 @@ SPEC = MethodSpec(
     summary="plug and play: any denoiser as the prior (BM3D); wants the noise level",
     reference="venkatakrishnan2013plug",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
     composed=True,
 )

@@ -74,7 +74,7 @@ class TvStep:
 
     def init(self, problem: Problem) -> TvState:
         """The picture smoothed as if the prior were quadratic."""
-        torus = Torus.of(problem.observed, problem.blur)
+        torus = Torus.of(problem.observed, problem.blur, problem.mask)
         prior = self.config.strength * problem.level().reshape(-1, 1, 1, 1) ** self.config.power
         laplacian = laplacian_power(*torus.size, problem.observed)
         estimate = torus.solve(prior * self.config.tie * laplacian + EPSILON, start=None, rounds=ROUNDS)
@@ -132,6 +132,6 @@ SPEC = MethodSpec(
     summary="total variation by ADMM, convex; wants the noise level",
     reference="wang2008new",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
     channels_apart=True,
 )

@@ -56,7 +56,7 @@ class Wiener:
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
-        torus = Torus.of(problem.observed, problem.blur)
+        torus = Torus.of(problem.observed, problem.blur, problem.mask)
         variance = problem.level().reshape(-1, 1, 1, 1) ** 2
         regulariser = self.strength * variance * inverse_spectrum(torus, variance) + EPSILON
         x = torus.solve(regulariser, start=None, rounds=self.rounds)
@@ -108,5 +108,5 @@ SPEC = MethodSpec(
     summary="the classical filter, one pass, nothing to tune; wants the noise level",
     reference="wiener1949",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
 )
