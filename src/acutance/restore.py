@@ -26,6 +26,10 @@ BRIGHT = 0.999
 DEFAULT = "acute"
 """The method where nobody asks for another."""
 
+HIDDEN, LEAST_LOSSY = 2.8, 0.01
+"""What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
+true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well."""
+
 CLIPPED = 1 - 1e-3
 """Values from which a pixel of a picture that never exceeds 1 counts as clipped."""
 
@@ -215,9 +219,16 @@ class Restorer:
         blur = None if kernel is None else self._blur(kernel, pixels, channels)
         notes = masking
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
-        if level is None and self.needs.sigma:
+        lossy = self.needs.kernel and isinstance(image, Image) and is_lossy(image)
+        if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
             level = Problem(pixels, mask=believed).level()
             told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
+            if lossy:
+                level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale)
+                told = (
+                    f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
+                    "--sigma lower for more detail, higher for less grain"
+                )
             notes = (*masking, told)
         return Prepared(Problem(pixels, blur, level, believed), scale, channels, linear, notes)
 
@@ -371,6 +382,11 @@ def merged(results: Sequence[Result]) -> Result:
         steps=(max(r.steps[0] for r in results),),
         trace=torch.stack(traces).sum(0),
     )
+
+
+def is_lossy(image: Image) -> bool:
+    """Whether the picture comes from a lossy file."""
+    return image.info.format == "JPEG" or not image.info.lossless
 
 
 def _is_grey(pixels: Tensor, kernel: Tensor | None) -> bool:

@@ -153,6 +153,14 @@ class AcuteState(State):
 def classical(problem: Problem) -> Tensor:
     """x(0): what `acutance.methods.fd` makes of the problem, on the domain of the blur; where it fails, y extended."""
     x = problem.start()
+    blur = problem.blur
+    if x.shape[1] > 1 and x[0, 0].numel() >= LARGE and isinstance(blur, Blur):  # a third of the memory
+        planes = []
+        for c in range(x.shape[1]):
+            kernel = blur.kernel[:, c : c + 1] if blur.kernel.shape[1] > 1 else blur.kernel
+            plane = problem.observed[:, c : c + 1]
+            planes.append(classical(replace(problem, observed=plane, blur=Blur(kernel, blur.boundary))))
+        return torch.cat(planes, 1)
     for state in FIRST.solver().iterate(problem):
         x = torch.where(torch.isfinite(state.x).flatten(1).all(1)[:, None, None, None], state.x, x)
     return x
@@ -393,7 +401,7 @@ SPEC = MethodSpec(
     summary="learned optimiser with closed-form data steps and memory; any kernel, noise level unknown",
     reference="acutance2026acute",
     build=build,
-    needs=Needs(kernel=True, halo=AcuteConfig().halo, unit_brightness=True, mask=True, tile=960),
+    needs=Needs(kernel=True, halo=AcuteConfig().halo, heeds_sigma=True, unit_brightness=True, mask=True, tile=960),
     weights="acute",
     qualities={"fast": {"steps": 2}, "balanced": {"steps": 5}, "best": {"steps": 10, "views": 4}},
 )

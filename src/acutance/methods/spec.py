@@ -36,6 +36,7 @@ class Needs:
     Args:
         kernel: the blur has to be given.
         sigma: the noise level has to be given (or is estimated).
+        heeds_sigma: a noise level is used if it is told; else the method finds it out by itself.
         channels: number of channels of the pictures it takes; None: any.
         multiple_of: sides that its network accepts.
         halo: pixels that one output pixel of its network sees, per step.
@@ -47,6 +48,7 @@ class Needs:
 
     kernel: bool = True
     sigma: bool = False
+    heeds_sigma: bool = False
     channels: int | None = None
     multiple_of: int = 1
     halo: int = 0
