@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from acutance.synth import kernels
-from acutance.synth.kernel_error import centred_like, centroid, cut, misestimated, smeared, speckled, turned, uneven
+from acutance.synth.kernel_error import (
+    MOST_SPECKS,
+    centred_like,
+    centroid,
+    cut,
+    misestimated,
+    smeared,
+    speckled,
+    turned,
+    uneven,
+)
 
 SIZES = (1, 3, 5, 15, 31)
 
