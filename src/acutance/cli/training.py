@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import torch
 import typer
@@ -62,13 +64,15 @@ def train(
         report=_report,
     )  # fmt: skip
     if not run.leader:
-        return
+        _leave()
     row = ledger.row(name, settings, run)
     spent = run.clock.elapsed / 60
     say(f"[bold]{escape(run.folder)}[/]: {run.clock.iteration} iterations, {spent:.1f} min on {run.device}")
     say(f"{run.images_per_second:.1f} pictures/s, {100 * run.data_share:.1f} % of the time spent on data")
     ledger.append(notes, row)
     out.print(row, markup=False)
+    if run.processes > 1:
+        _leave()
 
 
 def fit(
@@ -119,6 +123,13 @@ def publish(
     """Put the weights of a run into the package with a model card, if they score higher than the shipped ones."""
     outcome = run_publish(run, name=name, version=version, data=data, force=force)
     say(escape(outcome))
+
+
+def _leave() -> NoReturn:
+    """End one of several processes without the interpreter's farewell, in which Gloo's threads may wait for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _report(line: dict[str, Any]) -> None:

@@ -83,6 +83,7 @@ class Run:
     images_per_second: float
     data_share: float
     leader: bool = True
+    processes: int = 1
 
 
 class Work:
@@ -283,12 +284,9 @@ def train(
                     report(line)
             losses, last_saved, interval_start = [], time.monotonic(), clock.iteration
             begun += last_saved - now  # validation and saving are not training time
-    leader = fabric.is_global_zero
-    if fabric.world_size > 1:
-        torch.distributed.destroy_process_group()  # else whoever ends last may wait for ever for the others
     return Run(
         folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share(),
-        leader=leader,
+        leader=fabric.is_global_zero, processes=fabric.world_size,
     )  # fmt: skip
 
 
