@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from acutance.bench import curves_points
 from acutance.bench.published import CASES, COUNTERPARTS, PUBLISHED, comparisons, told_here
 from acutance.bench.report import (
     compared,
@@ -246,6 +247,15 @@ def test_a_page_of_text_gets_the_tables_of_several_suites(folder: Path) -> None:
 def test_times_are_no_suite(folder: Path) -> None:
     assert list(read_suites(folder)) == ["levin32", "set12"]
     assert "## set12" in report(folder)
+
+
+def test_curves_change_nothing_in_a_report(folder: Path) -> None:
+    before, tables = page(folder), report(folder)
+    curve = curves_points.Point("noise", 2.0, "set12", "01", 192, "wiener", None, 30.0, 20.0, 0.5, "abc1234", "cpu, 2")
+    curves_points.append_points(folder / curves_points.FILE, [curve])
+    result = CliRunner().invoke(app, ["bench", "report", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert (page(folder), report(folder)) == (before, tables)
 
 
 def test_the_command(folder: Path) -> None:

@@ -13,15 +13,18 @@ from typer.testing import CliRunner
 
 from acutance.bench.case import bench_folder
 from acutance.bench.contender import Contender
+from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.gallery import place
 from acutance.bench.published import PUBLISHED, Published
-from acutance.bench.report import BLURRED, mean_curve, report, table
+from acutance.bench.report import BLURRED, mean_curve, read_suites, report, table
 from acutance.bench.rows import Row, append_rows, read_rows
 from acutance.bench.run import run, steps_curve
 from acutance.bench.runner import MethodRunner
 from acutance.bench.suites import find_suite
+from acutance.bench.timing import FILE as TIMES_FILE
 from acutance.bench.work import measure, threads_each
 from acutance.cli.app import app
+from acutance.cli.files import JOURNAL
 from acutance.errors import ConfigError, DataError, OutputError, UnknownMethod, WeightsError
 from acutance.images import read_image
 from acutance.methods.rgdn import Rgdn, RgdnConfig
@@ -416,6 +419,18 @@ def test_the_report(tmp_path: Path) -> None:
     assert report(tmp_path) == text
     with pytest.raises(DataError, match=r"no SUITE\.jsonl"):
         report(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", [TIMES_FILE, CURVES_FILE, "log.jsonl", JOURNAL])
+def test_a_report_passes_over_what_holds_no_rows(name: str, tmp_path: Path) -> None:
+    """Times, curves, the log of a training, the journal of restored files."""
+    row = Row("set12", "wiener", "01", "1", 0.01, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu")
+    append_rows(tmp_path / "set12.jsonl", [row])
+    (tmp_path / name).write_text('{"iteration": 1}\n')
+    assert read_suites(tmp_path) == {"set12": [row]}
+    (tmp_path / "set12.jsonl").unlink()
+    with pytest.raises(DataError, match=r"no SUITE\.jsonl"):
+        read_suites(tmp_path)
 
 
 @pytest.mark.parametrize("each", PUBLISHED, ids=lambda p: f"{p.suite}-{p.method}-{p.source}")

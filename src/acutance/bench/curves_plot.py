@@ -9,24 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from acutance.bench.curves_points import BLURRED, Point, means
-from acutance.bench.report_plots import INK, RULE, SOFT, Look, look
+from acutance.bench.report_plots import SOFT, STYLE, Look, look
 from acutance.errors import MissingExtra, OutputError
 from acutance.images import write_atomically
-
-STYLE: dict[str, Any] = {
-    "text.parse_math": False,
-    "font.size": 10,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.7,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-}
 
 
 def require_matplotlib() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -11,9 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from acutance.errors import DataError, OutputError
-
-log = logging.getLogger(__name__)
+from acutance.bench.lines import append_lines, read_lines
 
 FILE = "curves.jsonl"
 """In a folder of curves; it holds no suite."""
@@ -60,14 +56,6 @@ class Point:
         """Of the method, with the version of its weights."""
         return f"{self.method} ({self.weights})" if self.weights else self.method
 
-    def to_json(self) -> str:
-        """One line without its end; numbers that are not finite become null."""
-        return json.dumps(
-            {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()},
-            ensure_ascii=False,
-            allow_nan=False,
-        )
-
 
 def means(points: Sequence[Point]) -> Mapping[str, Mapping[float, float]]:
     """Mean PSNR in dB over the pictures, by name and value, for the points of one curve; the last are `BLURRED`."""
@@ -104,16 +92,7 @@ def append_points(file: Path, points: Iterable[Point]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a+b") as stream:
-            if stream.tell() > 0:
-                stream.seek(-1, 2)
-                if stream.read(1) != b"\n":  # a line that was cut off stays one line
-                    stream.write(b"\n")
-            stream.write("".join(f"{p.to_json()}\n" for p in points).encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror or error}; give another --out") from error
+    append_lines(file, map(asdict, points))
 
 
 def read_points(file: Path) -> dict[PointKey, Point]:
@@ -124,22 +103,7 @@ def read_points(file: Path) -> dict[PointKey, Point]:
     Raises:
         DataError: a line is whole but no point.
     """
-    if not file.is_file():
-        return {}
-    found: dict[PointKey, Point] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except ValueError:
-            log.warning("%s, line %d is cut off and left out", file, number)
-            continue
-        point = _point(values)
-        if point is None:
-            raise DataError(f"{file}, line {number} is no point of a curve; move the file away or remove the line")
-        found[point.key] = point
-    return found
+    return {point.key: point for point in read_lines(file, _point, what="point of a curve")}
 
 
 def _point(values: Any) -> Point | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from acutance.bench.case import Noise, describe_noise
+from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.published import PUBLISHED, Comparison, comparisons
 from acutance.bench.rows import Row, read_rows
 from acutance.bench.suites import SUITES
@@ -18,6 +19,9 @@ from acutance.errors import DataError
 
 SHOWN_STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
 BLURRED = "*blurred input*"
+NO_ROWS = (CURVES_FILE, TIMES_FILE, "log.jsonl")
+"""Files of JSON lines that this package writes and that hold no rows; the last is of `acutance.train`."""
+
 OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
 Name = tuple[str, str | None]
 """What tells methods apart: label and version of the weights."""
@@ -72,10 +76,12 @@ def report(folder: Path) -> str:
 def read_suites(folder: Path) -> dict[str, list[Row]]:
     """The rows of every SUITE.jsonl in a folder, by suite; those of the catalogue first, in its order.
 
+    Hidden files, such as the journal of ``acutance restore``, and `NO_ROWS` are passed over.
+
     Raises:
         DataError: there is none.
     """
-    files = [file for file in sorted(folder.glob("*.jsonl")) if file.name != TIMES_FILE]
+    files = [f for f in sorted(folder.glob("*.jsonl")) if f.name not in NO_ROWS and not f.name.startswith(".")]
     suites: dict[str, list[Row]] = {}
     for file in files:
         for row in read_rows(file):

@@ -29,16 +29,11 @@ WIDTH = 9.2
 LONGEST = 30
 """Characters of a label; what is longer is cut."""
 
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "acutance",
+STYLE: dict[str, Any] = {
     "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # measured with a wide face; the page's own is narrower
     "font.size": 10,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -47,6 +42,16 @@ _STYLE: dict[str, Any] = {
     "grid.linewidth": 0.7,
     "xtick.color": SOFT,
     "ytick.color": SOFT,
+}
+"""Of every plot of measured rows and curves, as settings of matplotlib."""
+
+_INSIDE_A_PAGE: dict[str, Any] = {
+    **STYLE,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "acutance",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # measured with a wide face; the page's own is narrower
+    "axes.linewidth": 0.8,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "figure.facecolor": "none",
@@ -283,7 +288,7 @@ def _axes(height: float, labels: Sequence[str] = ()) -> Iterator[tuple[Any, Call
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("plots in a report", "bench") from error
-    style: Any = {**dict(rcParamsDefault.items()), **_STYLE}
+    style: Any = {**dict(rcParamsDefault.items()), **_INSIDE_A_PAGE}
     with rc_context(style), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # letters that the measuring face lacks; the page's faces have them
         figure = Figure(figsize=(WIDTH, height), dpi=100)

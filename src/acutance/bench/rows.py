@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from acutance.errors import DataError, OutputError
-
-log = logging.getLogger(__name__)
+from acutance.bench.lines import append_lines, read_lines
 
 Key = tuple[str, str, str, str, float | None, str | None]
 
@@ -62,10 +58,6 @@ class Row:
         """What makes two rows the same measurement."""
         return (self.suite, self.method, self.picture, self.kernel, self.noise, self.weights)
 
-    def to_json(self) -> str:
-        """One line without its end; numbers that are not finite become null."""
-        return json.dumps({k: _finite(v) for k, v in asdict(self).items()}, ensure_ascii=False, allow_nan=False)
-
 
 FIELDS = {f.name for f in fields(Row)}
 OPTIONAL = {f.name for f in fields(Row) if f.default is not MISSING}
@@ -82,20 +74,8 @@ def read_rows(file: Path) -> list[Row]:
     Raises:
         DataError: a line is whole but no row.
     """
-    if not file.is_file():
-        return []
     rows: dict[Key, Row] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except ValueError:
-            log.warning("%s, line %d is cut off and left out", file, number)
-            continue
-        row = _row(values)
-        if row is None:
-            raise DataError(f"{file}, line {number} is no benchmark result; move the file away or remove the line")
+    for row in read_lines(file, _row, what="benchmark result"):
         rows.pop(row.key, None)
         rows[row.key] = row
     return list(rows.values())
@@ -107,22 +87,7 @@ def append_rows(file: Path, rows: Iterable[Row]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a+b") as stream:
-            if stream.tell() > 0:
-                stream.seek(-1, 2)
-                if stream.read(1) != b"\n":  # a line that was cut off stays one line
-                    stream.write(b"\n")
-            stream.write("".join(f"{row.to_json()}\n" for row in rows).encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror or error}; give another --out") from error
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    append_lines(file, map(asdict, rows))
 
 
 def _number(value: Any) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -11,9 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from acutance.errors import ConfigError, DataError, OutputError
-
-log = logging.getLogger(__name__)
+from acutance.bench.lines import append_lines, read_lines
+from acutance.errors import ConfigError
 
 FILE = "times.jsonl"
 """In a folder of rows; it holds no suite."""
@@ -53,14 +50,6 @@ class Timing:
     def median(self) -> float:
         """Of the rounds."""
         return median(self.seconds)
-
-    def to_json(self) -> str:
-        """One line without its end."""
-        return json.dumps(
-            {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()},
-            ensure_ascii=False,
-            allow_nan=False,
-        )
 
 
 def times_table(found: Sequence[Timing], against: str | None = None) -> str:
@@ -109,16 +98,7 @@ def append_times(folder: Path, found: Sequence[Timing]) -> Path:
         OutputError: it cannot be written.
     """
     file = folder / FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with file.open("a+b") as stream:
-            if stream.tell() > 0:
-                stream.seek(-1, 2)
-                if stream.read(1) != b"\n":  # a line that was cut off stays one line
-                    stream.write(b"\n")
-            stream.write("".join(f"{t.to_json()}\n" for t in found).encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {error.strerror or error}; give another --out") from error
+    append_lines(file, map(asdict, found))
     return file
 
 
@@ -128,25 +108,13 @@ def read_times(file: Path) -> list[list[Timing]]:
     Raises:
         DataError: a line is whole but no timing.
     """
-    if not file.is_file():
-        return []
     runs: dict[str, list[Timing]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except ValueError:
-            log.warning("%s, line %d is cut off and left out", file, number)
-            continue
-        timing = _read(values)
-        if timing is None:
-            raise DataError(f"{file}, line {number} is no timing; move the file away or remove the line")
+    for timing in read_lines(file, _timing, what="timing"):
         runs.setdefault(timing.run, []).append(timing)
     return list(runs.values())
 
 
-def _read(values: Any) -> Timing | None:
+def _timing(values: Any) -> Timing | None:
     if not isinstance(values, dict) or set(values) != {f.name for f in fields(Timing)}:
         return None
     try:
