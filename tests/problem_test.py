@@ -138,3 +138,18 @@ def test_a_direct_result_that_is_not_finite_is_the_start_and_says_so(problem: Pr
     assert result.trace.shape == (2, 2)
     torch.testing.assert_close(result.trace[0], problem.fitting_error(problem.start()))
     torch.testing.assert_close(result.trace[1], problem.fitting_error(result.x))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("boundary", ["valid", "circular"])
+def test_the_problem_of_a_channel_is_that_channel_of_the_problem(
+    boundary: Any, channels: int, generator: torch.Generator
+) -> None:
+    blur = Blur(torch.rand(1, channels, 3, 4, generator=generator, dtype=torch.float64), boundary)
+    sharp = torch.rand(2, 3, 9, 10, generator=generator, dtype=torch.float64)
+    whole = Problem(blur.forward(sharp) + 0.1, blur, torch.tensor([0.01, 0.02], dtype=torch.float64))
+    for c in range(3):
+        part = whole.channel(c)
+        assert part.observed.shape[1] == 1
+        torch.testing.assert_close(part.residual(sharp[:, c : c + 1]), whole.residual(sharp)[:, c : c + 1])
+        assert part.sigma is whole.sigma

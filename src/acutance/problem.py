@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -69,6 +69,11 @@ class Problem:
             seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
             return noise_level(seen)
         return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
+
+    def channel(self, index: int) -> Problem:
+        """The problem of one channel alone, (B, 1, H, W); of an unknown noise level it is the channel's own."""
+        blur = None if self.blur is None else self.blur.channel(index)
+        return replace(self, observed=self.observed[:, index : index + 1], blur=blur)
 
     def crop(self, x: Tensor) -> Tensor:
         """The part of x inside the frame of the observed picture."""

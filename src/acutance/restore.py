@@ -320,6 +320,7 @@ class Restorer:
         channels = problem.observed.shape[1]
         if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
             return self.method.run(problem, on_step=on_step)
+        problem = replace(problem, sigma=problem.level())  # the picture's, not the channel's
         results = []
         for c in range(channels):
 
@@ -328,12 +329,7 @@ class Restorer:
                 before = c * progress.steps
                 on_step(replace(progress, step=before + progress.step, steps=channels * progress.steps))
 
-            blur = problem.blur
-            if isinstance(blur, Blur) and blur.kernel.shape[1] > 1:
-                blur = replace(blur, kernel=blur.kernel[:, c : c + 1])
-            # the noise level is the picture's, not the channel's
-            single = Problem(problem.observed[:, c : c + 1], blur, problem.level(), problem.mask)
-            results.append(self.method.run(single, on_step=None if on_step is None else shifted))
+            results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
         return merged(results)
 
     def _mask(self, pixels: Tensor, mask: Tensor | None) -> tuple[Tensor | None, tuple[str, ...]]:

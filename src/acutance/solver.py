@@ -120,14 +120,14 @@ class Solver(Generic[S]):
         Returns:
             For each image the estimate at which its rule ended it, the last finite one if it diverged.
         """
-        x = problem.start()
-        errors = [problem.fitting_error(x)]
+        x: Tensor | None = None  # the start is made again where it is wanted: a picture of many pixels is large
+        errors = [problem.fitting_error(problem.start())]
         negligible = torch.full_like(errors[0], NEGLIGIBLE)
         if problem.sigma is not None:
             negligible = negligible.maximum(problem.level().nan_to_num(0))
         limit = BLOWN_UP * errors[0].maximum(0.5 * negligible**2 * problem.observed[0].numel())
-        batch = x.shape[0]
-        ended = torch.zeros(batch, dtype=torch.bool, device=x.device)
+        batch = problem.observed.shape[0]
+        ended = torch.zeros(batch, dtype=torch.bool, device=problem.observed.device)
         outcomes, steps = [Outcome.EXHAUSTED] * batch, [0] * batch
         iterates: list[Tensor] = []
         moves: list[Tensor] = []
@@ -141,8 +141,11 @@ class Solver(Generic[S]):
             )
             bad = ~(error <= limit)  # catches NaN as well
             good = ~ended & ~bad
-            new = state.x if bool(good.all()) else torch.where(good[:, None, None, None], state.x, x)
-            if self.stop is not None:
+            new = state.x
+            if self.stop is not None or not bool(good.all()):
+                x = problem.start() if x is None else x
+                if not bool(good.all()):
+                    new = torch.where(good[:, None, None, None], new, x)
                 moves.append(problem.crop(new - x).square().mean((1, 2, 3)).sqrt())
             x = new
             errors.append(torch.where(good, error, errors[-1]))
@@ -163,6 +166,7 @@ class Solver(Generic[S]):
                 break
         if self.stop is None and t == len(self.steps):  # a schedule that was gone through, no search cut short
             outcomes = [Outcome.COMPLETED if o is Outcome.EXHAUSTED else o for o in outcomes]
+        assert x is not None
         return Result(
             x=x, outcomes=tuple(outcomes), steps=tuple(steps), trace=torch.stack(errors), iterates=tuple(iterates)
         )

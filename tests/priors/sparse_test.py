@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.priors.sparse import REACH, SPACING, HyperLaplacian
+from acutance.priors.sparse import PIECE, REACH, SPACING, HyperLaplacian
 
 EXPONENTS = (0.3, 0.5, 2 / 3, 0.8, 0.95, 1.0)
 WEIGHTS = (1.0, 7.0, 256.0, 1e4)
@@ -143,3 +143,11 @@ def test_its_value() -> None:
 def test_other_exponents_are_refused(exponent: float) -> None:
     with pytest.raises(ConfigError, match="above 0 and up to 1"):
         HyperLaplacian.of(exponent, LIKE)
+
+
+@pytest.mark.parametrize("shape", [(3, PIECE), (2, PIECE - 1), (5, 100), (0, 4)], ids=str)
+def test_large_pictures_are_mapped_piece_by_piece(shape: tuple[int, int], generator: torch.Generator) -> None:
+    v = torch.randn(*shape, generator=generator).mT  # not contiguous
+    prior = HyperLaplacian.of(2 / 3, v)
+    expected = torch.stack([prior.prox(row, 7.0) for row in v.mT]).mT if shape[0] else v
+    assert torch.equal(prior.prox(v, 7.0), expected)

@@ -30,13 +30,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acutance.errors import ConfigError, WeightsError
+from acutance.errors import ConfigError
 from acutance.frame import TILE, Frame, Precision, resolve_precision
-from acutance.linear import laplacian_power, scaled
+from acutance.linear import EPSILON, ROUNDS, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.fd import Fd, FdConfig
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure, furnished
 from acutance.networks.unet import UNet, UNetConfig
 from acutance.operators import Blur, LinearOperator
+from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Observer, Problem, Progress, Result, State, worst
 from acutance.solver import Solver, Standstill
 from acutance.tensors import fast_length
@@ -137,7 +138,7 @@ class AcuteState(State):
 
     Args:
         residual: the size of the picture. memory: see above. step: how many were taken.
-        level: (B,). condition: (B, n), what is known of the whole problem.
+        level: of the noise, (B,).
         unseen: 1 - A'M 1, (B or 1, 1, H', W'): 0 where all of a point's light was observed.
     """
 
@@ -145,7 +146,6 @@ class AcuteState(State):
     memory: Tensor
     step: int
     level: Tensor
-    condition: Tensor
     unseen: Tensor
 
 
@@ -153,17 +153,42 @@ class AcuteState(State):
 def classical(problem: Problem) -> Tensor:
     """x(0): what `acutance.methods.fd` makes of the problem, on the domain of the blur; where it fails, y extended."""
     x = problem.start()
-    blur = problem.blur
-    if x.shape[1] > 1 and x[0, 0].numel() >= LARGE and isinstance(blur, Blur):  # a third of the memory
-        planes = []
+    if not isinstance(problem.blur, Blur):
+        return _least_squares(problem)
+    if x.shape[1] > 1 and x[0, 0].numel() >= LARGE:  # a third of the memory
+        whole = torch.empty_like(x)
         for c in range(x.shape[1]):
-            kernel = blur.kernel[:, c : c + 1] if blur.kernel.shape[1] > 1 else blur.kernel
-            plane = problem.observed[:, c : c + 1]
-            planes.append(classical(replace(problem, observed=plane, blur=Blur(kernel, blur.boundary))))
-        return torch.cat(planes, 1)
+            whole[:, c : c + 1] = classical(problem.channel(c))
+        return whole
     for state in FIRST.solver().iterate(problem):
         x = torch.where(torch.isfinite(state.x).flatten(1).all(1)[:, None, None, None], state.x, x)
     return x
+
+
+def _least_squares(problem: Problem) -> Tensor:
+    """x(0) under an operator that is no convolution: least squares with the quadratic prior that `fd` begins with."""
+    assert problem.blur is not None
+    c, start, blur = FIRST.config, problem.start(), problem.blur
+    strength = c.start * c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+
+    def gradient(x: Tensor, residual: Tensor) -> Tensor:
+        return blur.adjoint(residual) + strength * (DOWN.gram(x) + ALONG.gram(x)) + EPSILON * x
+
+    zero = replace(problem, observed=torch.zeros_like(problem.observed))
+    x, _ = conjugate_gradients(
+        lambda x: gradient(x, zero.residual(x)),
+        torch.zeros_like(start),
+        start,
+        rounds=ROUNDS,
+        residual=-gradient(start, problem.residual(start)),
+    )
+    return torch.where(torch.isfinite(x).flatten(1).all(1)[:, None, None, None], x, start)
+
+
+def local_mean(x: Tensor) -> Tensor:
+    """The mean of the pixels that the picture has in the square of `WINDOW` pixels around each one; x (B, C, H, W)."""
+    rows = F.avg_pool2d(x, (WINDOW, 1), 1, (WINDOW // 2, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, WINDOW), 1, (0, WINDOW // 2), count_include_pad=False)
 
 
 class Bank(nn.Module):
@@ -180,8 +205,8 @@ class Bank(nn.Module):
         self.weight = nn.Parameter(torch.full((size,), 1 / size))
 
     def quadratics(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """R_j for noise levels (B,) as strength (B, J, 1, 1, 1) * (constant (J, 1, 1, 1) + |D|^2)."""
-        s = level.clamp_min(LEAST_LEVEL).log()[:, None]
+        """R_j for noise levels (B,), above 0, as strength (B, J, 1, 1, 1) * (constant (J, 1, 1, 1) + |D|^2)."""
+        s = level.log()[:, None]
         strength = (self.log_strength + 2 * self.power * s).exp()[..., None, None, None]
         return strength, self.log_constant.exp()[:, None, None, None]
 
@@ -237,9 +262,8 @@ class Descend:
         x = classical(replace(problem, sigma=level))
         seen = problem.observed[:, :1] * 0 + 1 if problem.mask is None else problem.mask.to(x)
         unseen = 1 - problem.blur.adjoint(seen).mean(1, keepdim=True)
-        memory = x.new_zeros(x.shape[0], self.config.memory, *x.shape[-2:])
-        condition = 0.5 * level.clamp_min(LEAST_LEVEL).log()[:, None] + 2
-        return AcuteState(x, problem.residual(x), memory, 0, level, condition, unseen)
+        memory = x.new_zeros(1).expand(x.shape[0], self.config.memory, *x.shape[-2:])
+        return AcuteState(x, problem.residual(x), memory, 0, level.clamp_min(LEAST_LEVEL), unseen)
 
     def __call__(self, problem: Problem, state: AcuteState) -> AcuteState:
         """x(t) -> x(t+1)."""
@@ -249,12 +273,12 @@ class Descend:
         g = self.bank(problem.blur, problem.blur.adjoint(state.residual), state.level, self._dtype(x))
         moment = self.network.gains.weight.new_zeros(1, self.config.moments)
         moment[0, min(state.step, self.config.moments - 1)] = 1
-        level = state.level.clamp_min(LEAST_LEVEL)
-        condition = torch.cat((moment.expand(batch, -1), state.condition.to(moment)), 1)
-        noise = (AMPLIFICATION * level).reshape(-1, 1, 1, 1).to(x).expand(batch, 1, height, width)
+        known = 0.5 * state.level.log()[:, None] + 2  # of the order of 1
+        condition = torch.cat((moment.expand(batch, -1), known.to(moment)), 1)
+        noise = (AMPLIFICATION * state.level).reshape(-1, 1, 1, 1).to(x).expand(batch, 1, height, width)
 
         def network(g: Tensor, x: Tensor, *others: Tensor) -> Tensor:
-            mean = F.avg_pool2d(x, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+            mean = local_mean(x)
             z = torch.cat([z.to(g.dtype) for z in (DETAIL * (x - mean), AMPLIFICATION * g, *others)], 1)
             out: Tensor = self.network(z, condition, CHANNELS.index(channels))
             return out
@@ -265,10 +289,11 @@ class Descend:
             inputs.append(state.memory)
         out = self.frame(network, *inputs, halo=self.config.halo, multiple_of=self.config.unet.multiple_of)
         x = x + out[:, :channels]
-        for weight, offer in zip(self.bank.weight, g.unbind(1), strict=True):
-            x = x - weight * offer
-        residual, memory = problem.residual(x), out[:, channels:]
-        return replace(state, x=x, residual=residual, memory=memory, step=state.step + 1)
+        for j, weight in enumerate(self.bank.weight):
+            x -= weight * g[:, j]
+        memory = out[:, channels:].clone()  # so that the rest of `out` can go
+        del g, inputs, out
+        return replace(state, x=x, residual=problem.residual(x), memory=memory, step=state.step + 1)
 
     def _dtype(self, x: Tensor) -> torch.dtype:
         return torch.bfloat16 if self.frame.dtype is torch.bfloat16 else x.dtype
@@ -289,7 +314,6 @@ class Acute(Learned[AcuteState]):
         config: sizes and stopping. frame: how the networks are evaluated.
 
     Example:
-        >>> from acutance.operators import LinearOperator
         >>> problem = Problem(torch.rand(1, 1, 32, 32), Blur(torch.full((1, 1, 3, 3), 1 / 9)))
         >>> Acute(AcuteConfig(widths="8,8", blocks="1,1", steps=2)).run(problem).x.shape
         torch.Size([1, 1, 34, 34])
@@ -388,12 +412,7 @@ def build(
     device = torch.device(device)
     config = configure(AcuteConfig, "acute", settings)
     model = Acute(config, frame=Frame(resolve_precision(precision, device), tile))
-    if weights is not None:
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise WeightsError(f"these weights do not fit acute ({config}): {error}") from None
-    return model.to(device).eval()
+    return furnished(model, weights, f"acute ({config})", device)
 
 
 SPEC = MethodSpec(

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.frame import TILE, Frame, Precision, resolve_precision
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure, furnished
 from acutance.networks.residual import HALO, ConvStack
 from acutance.problem import Problem, State
 from acutance.solver import RelativeChange, Solver
@@ -192,12 +192,7 @@ def build(
     device = torch.device(device)
     config = configure(RgdnConfig, "rgdn", settings)
     model = Rgdn(config, frame=Frame(resolve_precision(precision, device), tile))
-    if weights is not None:
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise WeightsError(f"these weights do not fit rgdn (features={config.features}): {error}") from None
-    return model.to(device).eval()
+    return furnished(model, weights, f"rgdn (features={config.features})", device)
 
 
 SPEC = MethodSpec(

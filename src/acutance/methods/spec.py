@@ -16,9 +16,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
-from acutance.errors import ConfigError, UnknownMethod
+from acutance.errors import ConfigError, UnknownMethod, WeightsError
 from acutance.frame import TILE
 from acutance.operators import Boundary
 from acutance.problem import Method, Observer, Problem, Result, State
@@ -156,6 +157,23 @@ def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{name}: {setting.name}={value} is no finite number")
     return kind(**settings)
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def furnished(model: M, weights: StateDict | None, name: str, device: torch.device) -> M:
+    """The model with those weights (None: as it is), on the device, in evaluation mode.
+
+    Raises:
+        WeightsError: weights of another network than the one that `name` describes.
+    """
+    if weights is not None:
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise WeightsError(f"these weights do not fit {name}: {error}") from None
+    return model.to(device).eval()
 
 
 @cache

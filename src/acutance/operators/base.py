@@ -38,6 +38,10 @@ class LinearOperator(ABC):
         """The part of x that lies inside the frame of y."""
         return x
 
+    def channel(self, index: int) -> LinearOperator:
+        """What A does to one channel of a picture; itself unless an operator tells channels apart."""
+        return self
+
     def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
         """The spectrum of A'A on a torus of that size, as `torch.fft.rfft2` orders it: (B or 1, C or 1, ...), real.
 

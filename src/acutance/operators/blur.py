@@ -10,7 +10,7 @@ A' = P' V': every border shares one convolution and one adjoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import torch
@@ -114,6 +114,10 @@ class Blur(LinearOperator):
             k = k.reshape(b, c, rows // height, height, cols // width, width).sum((2, 4))
         spectrum: Tensor = torch.fft.rfft2(torch.roll(k, (-(h // 2), -(w // 2)), (-2, -1)))
         return spectrum
+
+    def channel(self, index: int) -> Blur:
+        """See `LinearOperator.channel`."""
+        return self if self.kernel.shape[1] == 1 else replace(self, kernel=self.kernel[:, index : index + 1])
 
     def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
         """|K|^2, see `LinearOperator.power`."""

@@ -13,6 +13,9 @@ from acutance.errors import ConfigError
 REACH, SPACING = 64.0, 1 / 128
 """Of the table, in units of the scale s: values beyond its end are moved as far as its end is."""
 
+PIECE = 1 << 17
+"""Values that are mapped at a time: what comes in between stays in the processor's cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class HyperLaplacian:
@@ -50,6 +53,15 @@ class HyperLaplacian:
 
     def prox(self, v: Tensor, weight: float) -> Tensor:
         """argmin_w |w|^a + weight / 2 (w - v)^2, elementwise."""
+        if v.numel() <= PIECE or (torch.is_grad_enabled() and v.requires_grad):
+            return self._prox(v, weight)
+        out = torch.empty_like(v, memory_format=torch.contiguous_format)
+        values, results = v.reshape(-1), out.view(-1)
+        for begin in range(0, len(values), PIECE):
+            results[begin : begin + PIECE] = self._prox(values[begin : begin + PIECE], weight)
+        return out
+
+    def _prox(self, v: Tensor, weight: float) -> Tensor:
         scale = weight ** (-1 / (2 - self.exponent))
         size = v.abs()
         place = ((size / scale - _threshold(self.exponent)) / SPACING).clamp_(-1, len(self.table) - 1.001)
