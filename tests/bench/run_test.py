@@ -28,7 +28,7 @@ from acutance.cli.files import JOURNAL
 from acutance.errors import ConfigError, DataError, OutputError, UnknownMethod, WeightsError
 from acutance.images import read_image
 from acutance.methods.rgdn import Rgdn, RgdnConfig
-from acutance.methods.spec import MethodSpec, Needs
+from acutance.methods.spec import MethodSpec, Needs, find
 from acutance.metrics import psnr
 from acutance.problem import Observer, Problem, Result, direct_result
 from acutance.restore import Restorer
@@ -92,11 +92,15 @@ def test_a_method_is_told_what_it_needs_and_no_more(sigma: bool, kernel: bool, d
         ("wiener:strength=2,sigma=estimated", "wiener:sigma=estimated,strength=2", None),
         ("wiener:sigma=0.020", "wiener:sigma=0.02", 0.02),
         ("wiener:sigma=0", "wiener:sigma=0", 0.0),
+        ("acute", "acute", None),
+        ("acute:sigma=estimated", "acute", None),
+        ("acute:sigma=true", "acute:sigma=true", 0.05),
+        ("acute:sigma=0.01", "acute:sigma=0.01", 0.01),
     ],
 )
 def test_the_noise_level_told(text: str, label: str, told: float | None) -> None:
     contender = Contender.parse(text)
-    assert (contender.label, contender.tell(0.05)) == (label, told)
+    assert (contender.label, contender.tell(0.05, find(contender.name).needs)) == (label, told)
     assert Contender.parse(label) == contender
 
 

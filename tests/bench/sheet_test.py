@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance.bench.operators import LARGEST, AdjointError, adjoint_errors, operators_table, worst
-from acutance.bench.real import lai_real
+from acutance.bench.real import content, lai_real
 from acutance.bench.score import sparsity
 from acutance.bench.sheet import (
     CELL,
@@ -29,7 +29,9 @@ from acutance.bench.sheet import (
 from acutance.bench.speed import leaves
 from acutance.cli.app import app
 from acutance.errors import ConfigError, DataError, OutputError
+from acutance.images import Image as AcutanceImage
 from acutance.operators import Blur
+from acutance.restore import is_lossy
 from acutance.synth import kernels
 
 
@@ -155,3 +157,9 @@ def test_a_method_is_told_the_level_of_its_column(photographs: Path) -> None:
     (entry,) = sheet("lai-real", columns(["wiener", "wiener:sigma=0.2"]), data=photographs, limit=1, side=280)
     estimated, told = entry.results
     assert told.fitting_error > 1.5 * estimated.fitting_error, "more noise, smoother"
+
+
+def test_a_photograph_of_a_lossy_file_is_given_as_such(photographs: Path) -> None:
+    given = content(lai_real(photographs)[0]).given
+    assert isinstance(given, AcutanceImage)
+    assert is_lossy(given)

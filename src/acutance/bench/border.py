@@ -88,9 +88,12 @@ def border_cost(
             for label, contender, runner in runners:
                 if on_case is not None:
                     on_case(f"{label} {case.picture} {case.kernel_name}")
-                kernel, sigma = content.kernel if runner.needs.kernel else None, contender.tell(content.sigma)
-                alone = runner(window, kernel, sigma if runner.needs.sigma else None).pixels
-                whole = runner(content.observed, kernel, sigma if runner.needs.sigma else None).pixels
+                kernel, sigma = (
+                    content.kernel if runner.needs.kernel else None,
+                    contender.tell(content.sigma, runner.needs),
+                )
+                alone = runner(window, kernel, sigma).pixels
+                whole = runner(content.observed, kernel, sigma).pixels
                 within = crop(whole, MARGIN, MARGIN)
                 errors[label].append((*_parts(alone, truth), _parts(within, truth)[0]))
         for label, each in errors.items():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from acutance.bench.score import WHOLE, Scoring
 from acutance.errors import DataError
+from acutance.images import Image, ImageInfo
 
 VARIABLE = "ACUTANCE_DATA"
 """Environment variable that names the data folder where none is given."""
@@ -29,6 +30,7 @@ class Content:
         truth: (1, C, H, W), the sharp picture under `observed`; None: nobody knows it.
         sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
         scoring: border and alignment.
+        info: of the file that was observed, where it is one: a Restorer heeds that it is lossy.
     """
 
     observed: Tensor
@@ -36,6 +38,12 @@ class Content:
     truth: Tensor | None
     sigma: float | None = None
     scoring: Scoring = WHOLE
+    info: ImageInfo | None = None
+
+    @property
+    def given(self) -> Image | Tensor:
+        """`observed` as a method is to have it, with the information of its file if there is one."""
+        return self.observed if self.info is None else Image(self.observed, info=self.info)
 
 
 @dataclass(frozen=True)

@@ -25,19 +25,20 @@ class Contender:
 
     Args:
         name: of the catalogue or of `PEERS`. settings: keyword arguments of `Restorer.load`, or of the peer.
-        sigma: which noise level it is told, if it wants one.
+        sigma: which noise level it is told; None: the true one if it needs one, else none.
 
     Example:
         >>> Contender.parse("rgdm:threshold=0,steps=50").label
         'rgdn:steps=50,threshold=0'
-        >>> Contender.parse("wiener:sigma=estimated").tell(0.02)
-        >>> Contender.parse("wiener:sigma=0.03").tell(0.02)
+        >>> wiener = find("wiener").needs
+        >>> Contender.parse("wiener:sigma=estimated").tell(0.02, wiener)
+        >>> Contender.parse("wiener:sigma=0.03").tell(0.02, wiener)
         0.03
     """
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
-    sigma: Told = "true"
+    sigma: Told | None = None
 
     @staticmethod
     def parse(text: str) -> Contender:
@@ -57,23 +58,27 @@ class Contender:
                 raise ConfigError(f"{part!r} in {text!r} is no setting; write METHOD:SETTING=VALUE,SETTING=VALUE")
             settings[key] = Path(value) if key == "weights" else _value(value)
         known, needs = _needs(name.strip())
-        told: Told = "true"
+        told: Told | None = None
         if "sigma" in settings:
             told = _told(settings.pop("sigma"), text)
-            if told != "true" and not needs.sigma:
+            if told == ("true" if needs.sigma else "estimated"):  # as without saying it
+                told = None
+            elif not (needs.sigma or needs.heeds_sigma):
                 raise ConfigError(f"{known} is told no noise level; leave out sigma in {text!r}")
         return Contender(known, settings, told)
 
     @property
     def label(self) -> str:
         """Name and settings in alphabetical order; without the weights, whose version a row has anyway."""
-        told = {} if self.sigma == "true" else {"sigma": self.sigma}
+        told = {} if self.sigma is None else {"sigma": self.sigma}
         shown = [f"{key}={_text(value)}" for key, value in sorted((self.settings | told).items()) if key != "weights"]
         return f"{self.name}:{','.join(shown)}" if shown else self.name
 
-    def tell(self, sigma: float | None) -> float | None:
-        """The noise level that the method is told where `sigma` is the true one; None: it has to estimate."""
+    def tell(self, sigma: float | None, needs: Needs) -> float | None:
+        """The noise level that a method of such needs is told where `sigma` is the true one; None: it estimates."""
         match self.sigma:
+            case None:
+                return sigma if needs.sigma else None
             case "true":
                 return sigma
             case "estimated":

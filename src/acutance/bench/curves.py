@@ -132,7 +132,7 @@ def _measure(job: _Job) -> list[Point]:
     attempt = (stepper or runner)(
         made.observed,
         made.kernel if runner.needs.kernel else None,
-        contender.tell(made.sigma) if runner.needs.sigma else None,
+        contender.tell(made.sigma, runner.needs),
         on_pixels=None if stepper is None else lambda pixels: shown.append(_psnr(pixels, made)),
     )
     if len(shown) > len(job.values):

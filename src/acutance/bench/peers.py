@@ -41,6 +41,7 @@ from torch import Tensor
 
 from acutance.bench.runner import Attempt, OnPixels
 from acutance.errors import ConfigError, MissingExtra
+from acutance.images import Image
 from acutance.linear import bridge, laplacian_power
 from acutance.methods.spec import Needs, configure
 from acutance.noise import noise_level
@@ -90,11 +91,12 @@ class Peer(ABC):
         """Restore one channel, laid into its larger picture; and the number of steps that took."""
 
     def __call__(
-        self, observed: Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
+        self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
     ) -> Attempt:
         """See `acutance.bench.runner.Runner`."""
         assert kernel is not None
         assert on_pixels is None
+        observed = observed.pixels if isinstance(observed, Image) else observed
         begun = time.perf_counter()
         blur = Blur(kernel.float(), "circular")
         level = sigma

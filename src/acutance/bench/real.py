@@ -17,7 +17,7 @@ from torch import Tensor
 
 from acutance.bench.case import Case, Content, Noise, Suite, with_shown
 from acutance.errors import ConfigError, DataError
-from acutance.images import read_image
+from acutance.images import Image, read_image
 from acutance.images.kernel_file import read_kernel
 from acutance.orientation import Orientation, judge_orientation
 from acutance.tensors import flip
@@ -37,12 +37,17 @@ class Photograph:
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A photograph, (1, C, H, W), cut if it was larger, and its kernel, (1, 1, h, w), the right way round."""
+    """A photograph, cut if it was larger, and its kernel, (1, 1, h, w), the right way round."""
 
-    pixels: Tensor
+    image: Image
     kernel: Tensor
     cut: bool
     orientation: Orientation
+
+    @property
+    def pixels(self) -> Tensor:
+        """Of the photograph, (1, C, H, W)."""
+        return self.image.pixels
 
 
 def lai_real(folder: Path) -> list[Photograph]:
@@ -94,13 +99,14 @@ def load(photograph: Photograph, side: int = SIDE) -> Loaded:
     Raises:
         ImageError, KernelError: a file that cannot be used, by name.
     """
-    whole = read_image(photograph.picture).pixels
-    pixels = centre_cut(whole, side)
+    whole = read_image(photograph.picture)
+    pixels = centre_cut(whole.pixels, side)
     kernel = read_kernel(photograph.kernel).kernel
     orientation = judge_orientation(pixels, kernel).orientation
     if orientation is Orientation.ROTATED:
         kernel = flip(kernel)
-    return Loaded(pixels, kernel, cut=whole.shape != pixels.shape, orientation=orientation)
+    cut = whole.pixels.shape != pixels.shape
+    return Loaded(Image(pixels, info=whole.info), kernel, cut=cut, orientation=orientation)
 
 
 def centre_cut(pixels: Tensor, side: int) -> Tensor:
@@ -114,7 +120,7 @@ def centre_cut(pixels: Tensor, side: int) -> Tensor:
 def content(photograph: Photograph) -> Content:
     """A photograph as a case: no truth, no noise level."""
     loaded = load(photograph)
-    return Content(loaded.pixels, loaded.kernel, truth=None)
+    return Content(loaded.pixels, loaded.kernel, truth=None, info=loaded.image.info)
 
 
 def cases(folder: Path, noises: Sequence[Noise], *, name: str) -> list[Case]:
@@ -134,7 +140,7 @@ def cases(folder: Path, noises: Sequence[Noise], *, name: str) -> list[Case]:
 
 PROTOCOL = (
     f"Nobody knows the truth: look at the pictures. Cut to {SIDE} pixels about the centre; the kernel turned where its "
-    "file is judged to be rotated. No noise level is told. The score needs no reference: l1/l2 of the gradients of the "
+    "file is judged to be rotated. No noise level is told; that a file is lossy is. The score needs no reference: l1/l2 of the gradients of the "
     "luma over the square root of their number, lower for a sharp picture of few edges, higher for a blurred, noisy or "
     "ringing one; it is a hint."
 )

@@ -112,7 +112,8 @@ def steps_curve(
         ConfigError: besides the reasons of `run`, a method without steps or threshold.
     """
     given = Contender.parse(method)
-    settings = {**given.settings, "sigma": given.sigma, "steps": steps, "threshold": 0}
+    told = {} if given.sigma is None else {"sigma": given.sigma}
+    settings = {**given.settings, **told, "steps": steps, "threshold": 0}
     text = ",".join(f"{key}={value}" for key, value in settings.items())
     return run(
         suite,

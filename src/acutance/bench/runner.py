@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from acutance.images import Image
 from acutance.methods.spec import Iterative, Needs
 from acutance.problem import Progress
 from acutance.restore import Restorer
@@ -56,9 +57,9 @@ class Runner(Protocol):
         ...
 
     def __call__(
-        self, observed: Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
+        self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
     ) -> Attempt:
-        """Restore (1, C, H, W) with a kernel (1, 1, h, w), true convolution, and a level that may be unknown."""
+        """Restore a picture, (1, C, H, W), with a kernel (1, 1, h, w), true convolution; the level may be unknown."""
         ...
 
 
@@ -89,7 +90,7 @@ class MethodRunner:
         return isinstance(self.restorer.method, Iterative)
 
     def __call__(
-        self, observed: Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
+        self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
     ) -> Attempt:
         """See `Runner`."""
         if on_pixels is None:

@@ -102,7 +102,9 @@ def columns(methods: Sequence[str], device: torch.device | str = "auto") -> list
     Raises:
         ConfigError: none, or one that takes no kernel; and the reasons of `Contender`.
     """
-    found = [Column(c.label, c.load(device), c.tell(None)) for c in map(Contender.parse, methods)]
+    contenders = [Contender.parse(method) for method in methods]
+    loaded = [c.load(device) for c in contenders]
+    found = [Column(c.label, r, c.tell(None, r.needs)) for c, r in zip(contenders, loaded, strict=True)]
     without = [column.label for column in found if not column.runner.needs.kernel]
     if not found or without:
         raise ConfigError(f"a sheet wants methods that take a kernel, not {', '.join(without) or 'none at all'}")
@@ -151,7 +153,7 @@ def restored(photograph: Photograph, methods: Sequence[Column], *, side: int) ->
         loaded = load(photograph, side)
         top, left = most_textured(loaded.pixels)
         place = (..., slice(top, top + CELL), slice(left, left + CELL))
-        results = tuple(_result(column, loaded.pixels, loaded.kernel, place) for column in methods)
+        results = tuple(_result(column, loaded.image, loaded.kernel, place) for column in methods)
     except AcutanceError as error:
         return replace(entry, error=str(error))
     return replace(
@@ -167,9 +169,9 @@ def restored(photograph: Photograph, methods: Sequence[Column], *, side: int) ->
     )
 
 
-def _result(column: Column, pixels: Tensor, kernel: Tensor, place: tuple[object, ...]) -> Restored:
+def _result(column: Column, image: Image, kernel: Tensor, place: tuple[object, ...]) -> Restored:
     label, runner, sigma = column
-    attempt = runner(pixels, kernel, sigma if runner.needs.sigma else None)
+    pixels, attempt = image.pixels, runner(image, kernel, sigma)
     blur = Blur(kernel.float())
     misfit = blur.forward(attempt.pixels.float()) - blur.crop(pixels)  # of the part of y that x alone decides
     shown = attempt.pixels.clamp(0, 1)

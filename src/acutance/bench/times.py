@@ -70,7 +70,7 @@ def times(
             attempt = runner(
                 scene.observed,
                 scene.kernel if runner.needs.kernel else None,
-                contender.tell(scene.noise) if runner.needs.sigma else None,
+                contender.tell(scene.noise, runner.needs),
             )
             if number > 0:
                 seconds[i].append(round(attempt.seconds, 6))

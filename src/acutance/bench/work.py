@@ -100,7 +100,7 @@ def measure(
     """Restore one case, score it, keep its pictures if it is shown; only restoring counts as time."""
     needs = runner.needs
     kernel = content.kernel if needs.kernel else None
-    sigma = contender.tell(content.sigma) if needs.sigma else None
+    sigma = contender.tell(content.sigma, needs)
     points: list[float] = []
 
     def watch(pixels: Tensor) -> None:
@@ -108,7 +108,7 @@ def measure(
 
     watched = curve and content.truth is not None
     peak = watch_memory(runner.device)
-    attempt = runner(content.observed, kernel, sigma, on_pixels=watch if watched else None)
+    attempt = runner(content.given, kernel, sigma, on_pixels=watch if watched else None)
     peak_mb = peak()
     if out is not None and case.shown:
         keep(out, case, content, contender.label, attempt.pixels)
