@@ -140,9 +140,9 @@ def cases(folder: Path, noises: Sequence[Noise], *, name: str) -> list[Case]:
 
 PROTOCOL = (
     f"Nobody knows the truth: look at the pictures. Cut to {SIDE} pixels about the centre; the kernel turned where its "
-    "file is judged to be rotated. No noise level is told; that a file is lossy is. The score needs no reference: l1/l2 of the gradients of the "
-    "luma over the square root of their number, lower for a sharp picture of few edges, higher for a blurred, noisy or "
-    "ringing one; it is a hint."
+    "file is judged to be rotated. No noise level is told, only that a file is lossy. The score needs no reference: "
+    "l1/l2 of the gradients of the luma over the square root of their number, lower for a sharp picture of few edges, "
+    "higher for a blurred, noisy or ringing one; it is a hint."
 )
 LAI_REAL = Suite(
     name="lai-real",
