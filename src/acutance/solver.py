@@ -30,6 +30,11 @@ NEGLIGIBLE = 0.01
 blurred the start fits perfectly, and whoever removes noise raises the error from zero to that of the noise."""
 
 
+UNKNOWN = 0.05
+"""The same where the blur is not known: then the residual is what was changed, and a sharp picture is far from a
+blurred one (0.07 are usual)."""
+
+
 class StopRule(Protocol):
     """Decides after every step which images are done."""
 
@@ -122,7 +127,7 @@ class Solver(Generic[S]):
         """
         x: Tensor | None = None  # the start is made again where it is wanted: a picture of many pixels is large
         errors = [problem.fitting_error(problem.start())]
-        negligible = torch.full_like(errors[0], NEGLIGIBLE)
+        negligible = torch.full_like(errors[0], UNKNOWN if problem.blur is None else NEGLIGIBLE)
         if problem.sigma is not None:
             negligible = negligible.maximum(problem.level().nan_to_num(0))
         limit = BLOWN_UP * errors[0].maximum(0.5 * negligible**2 * problem.observed[0].numel())

@@ -19,6 +19,7 @@ from acutance.problem import Method, Outcome, Problem, Progress, Result
 
 SMALL: dict[str, dict[str, Any]] = {
     "acute": {"widths": "8,8", "blocks": "1,1", "steps": 3},
+    "golf": {"drive": 4, "putt": 4},
     "rgdn": {"features": 6, "steps": 4},
     "bm3d": {"radius": 5, "first": 8, "second": 8},
     "epll": {"steps": 3},

@@ -1,0 +1,135 @@
+r"""Golf: blind deblurring with one long drive and a few short putts (Luo et al. 2019).
+
+    x(1) = F(y),            F(y) = y + f(y):        one aggressive step towards the sharp picture
+    x(t+1) = G(x(t)),       G(x) = x + r(x):        the same small network again and again; r is the negative gradient
+                                                    of a learned prior, x(t+1) = x(t) - grad P(x(t))
+
+Nothing is known of the blur. Two networks, because one that is iterated on its own estimates meets a different task in
+every step and forgets the others (section 3.3). F is trained first, alone; then G, over the mean of its iterates, with
+F frozen. `drives=2` splits the first task once more, F1 -> F2 -> G, as the paper proposes for severe blur.
+
+Both networks normalise features by moments over the whole picture, and see to its size themselves
+(`acutance.networks.blocks`): the picture is never cut into tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from acutance.errors import ConfigError
+from acutance.frame import Frame, Precision, resolve_precision
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure, furnished
+from acutance.networks.blocks import BasicBlocks
+from acutance.problem import Problem, State
+from acutance.solver import Solver
+
+
+@dataclass(frozen=True)
+class GolfConfig:
+    """Settings of Golf.
+
+    Args:
+        drive, putt: features of F and of G.
+        drives: networks of the size of F, one after the other.
+        putts: how often G is applied; 0: F alone.
+    """
+
+    drive: int = 32
+    putt: int = 16
+    drives: int = 1
+    putts: int = 3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.drive <= 1024 or not 1 <= self.putt <= 1024:
+            raise ConfigError(f"drive={self.drive}, putt={self.putt}: between 1 and 1024 features")
+        if not 1 <= self.drives <= 8 or not 0 <= self.putts <= 1000:
+            raise ConfigError(
+                f"drives={self.drives}, putts={self.putts}: at least one drive, at most 8; at most 1000 putts"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """x -> N(x). Args: network: N. frame: how it is evaluated."""
+
+    network: BasicBlocks
+    frame: Frame
+
+    def init(self, problem: Problem) -> State:
+        """The picture as it is.
+
+        Raises:
+            ConfigError: not three channels.
+        """
+        if problem.observed.shape[1] != 3:
+            raise ConfigError(f"a picture of {problem.observed.shape[1]} channels; golf takes 3")
+        return State(problem.start())
+
+    def __call__(self, problem: Problem, state: State) -> State:
+        """One stroke."""
+        return State(self.frame(self.network, state.x, halo=0))
+
+
+class Golf(Learned[State]):
+    """Both networks; see the module.
+
+    Args:
+        config: sizes. frame: how the networks are evaluated.
+
+    Example:
+        >>> Golf(GolfConfig(drive=4, putt=4)).run(Problem(torch.rand(1, 3, 24, 32))).x.shape
+        torch.Size([1, 3, 24, 32])
+    """
+
+    def __init__(self, config: GolfConfig | None = None, frame: Frame | None = None) -> None:
+        super().__init__()
+        self.config = config = config or GolfConfig()
+        self.frame = frame or Frame()
+        self.drives = nn.ModuleList(BasicBlocks(config.drive) for _ in range(config.drives))
+        self.putt = BasicBlocks(config.putt)
+
+    def solver(self) -> Solver[State]:
+        """The drives, then the putts."""
+        drives = [Stroke(network, self.frame) for network in self.drives if isinstance(network, BasicBlocks)]
+        return Solver([*drives, *[Stroke(self.putt, self.frame)] * self.config.putts])
+
+
+def build(
+    *,
+    weights: StateDict | None = None,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    **settings: Any,
+) -> Golf:
+    """Golf in evaluation mode.
+
+    Args:
+        weights: state dict; None leaves the random start (for training).
+        device: where the weights live.
+        precision: of the networks, see `acutance.frame.resolve_precision`.
+        tile: not heeded, see the module.
+        settings: fields of `GolfConfig`.
+
+    Raises:
+        WeightsError: weights of another network.
+        ConfigError: an unknown setting.
+    """
+    device = torch.device(device)
+    config = configure(GolfConfig, "golf", settings)
+    model = Golf(config, frame=Frame(resolve_precision(precision, device), tile=None))
+    return furnished(model, weights, f"golf ({config})", device)
+
+
+SPEC = MethodSpec(
+    name="golf",
+    summary="learned, blind: one aggressive step, then a few delicate ones; any blur, no kernel",
+    reference="luo2019golf",
+    build=build,
+    needs=Needs(kernel=False, channels=3, global_statistics=("instance norm",), unit_brightness=True),
+    weights="golf",
+)

@@ -1,0 +1,73 @@
+"""Golf: the sizes of the paper, and the order of the strokes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError, WeightsError
+from acutance.methods.golf import Golf, GolfConfig, build
+from acutance.problem import Outcome, Problem
+from acutance.synth.kernels import disc
+
+
+def lively(config: GolfConfig) -> Golf:
+    """Random networks that change a picture a good deal."""
+    torch.manual_seed(4)
+    golf = Golf(config).double().eval().requires_grad_(False)
+    for network in (*golf.drives, golf.putt):
+        network.tail.weight.data.mul_(2)  # type: ignore[union-attr, operator]
+    return golf
+
+
+def scene(height: int, width: int) -> Tensor:
+    """Squares of all sizes, another brightness on the left than on the right, (1, 3, H, W)."""
+    g = torch.Generator().manual_seed(9)
+    x = torch.zeros(1, 3, height, width, dtype=torch.float64)
+    for _ in range(200):
+        top, left = (int(torch.randint(n, (), generator=g)) for n in (height, width))
+        side = int(torch.randint(3, 40, (), generator=g))
+        colour = torch.rand(3, 1, 1, generator=g, dtype=torch.float64)
+        x[0, :, top : top + side, left : left + side] = colour * (0.4 + 0.6 * left / width)
+    return x
+
+
+def test_the_papers_sizes() -> None:
+    """Tables 1 and 3: F, G, and the megabytes of both."""
+    golf = Golf()
+    f, g = (sum(p.numel() for p in m.parameters()) for m in (golf.drives, golf.putt))
+    assert (f, g) == (466_348, 120_188)
+    assert round(4 * (f + g) / 2**20, 2) == 2.24
+
+
+@pytest.mark.parametrize(("drives", "putts"), [(1, 0), (1, 3), (2, 2)])
+def test_the_order_of_the_strokes(drives: int, putts: int) -> None:
+    golf, y = lively(GolfConfig(drive=4, putt=3, drives=drives, putts=putts)), scene(30, 26)
+    x = y
+    for network in golf.drives:
+        x = network(x)
+    for _ in range(putts):
+        x = golf.putt(x)
+    result = golf.run(Problem(y))
+    assert result.steps == (drives + putts,)
+    assert result.outcome is Outcome.COMPLETED
+    torch.testing.assert_close(result.x, x)
+    assert float((x - y).abs().max()) > 0.05
+
+
+def test_a_batch_is_its_pictures() -> None:
+    golf = lively(GolfConfig(drive=4, putt=3, putts=1))
+    y = torch.cat((scene(30, 26), scene(30, 26).flip(-1) * 0.3))
+    alone = torch.cat([golf.run(Problem(one[None])).x for one in y])
+    torch.testing.assert_close(golf.run(Problem(y)).x, alone)
+
+
+def test_doors() -> None:
+    with pytest.raises(ConfigError, match="takes 3"):
+        Golf(GolfConfig(drive=2, putt=2)).run(Problem(torch.rand(1, 1, 9, 9)))
+    for wrong in ({"drive": 0}, {"putts": -1}, {"drives": 0}, {"drives": 9}):
+        with pytest.raises(ConfigError):
+            GolfConfig(**wrong)
+    with pytest.raises(WeightsError, match="do not fit golf"):
+        build(weights={"nonsense": disc(3)})

@@ -1,0 +1,108 @@
+"""Golf's network: its size, the layers by hand, and bands that equal the whole."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acutance.networks import blocks
+from acutance.networks.blocks import EPSILON, BasicBlocks, Block, Moments
+
+
+def random(features: int = 4, channels: int = 3) -> BasicBlocks:
+    g = torch.Generator().manual_seed(7)
+    net = BasicBlocks(features, channels).double().requires_grad_(False)
+    for p in net.parameters():
+        p.data = torch.randn(p.shape, generator=g, dtype=torch.float64) * (0.2 if p.ndim == 1 else p[0].numel() ** -0.5)
+        p.data += float(p.ndim == 1)
+    return net
+
+
+@pytest.mark.parametrize(("features", "weights", "megabytes"), [(16, 120_188, 0.46), (32, 466_348, 1.78)])
+def test_the_papers_sizes(features: int, weights: int, megabytes: float) -> None:
+    count = sum(p.numel() for p in BasicBlocks(features).parameters())
+    assert count == weights
+    assert round(4 * count / 2**20, 2) == megabytes
+
+
+@pytest.mark.parametrize("features", [16, 32])
+def test_fifty_layers(features: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head, eight blocks of six, tail; the projection does not count (Table 1)."""
+    called: list[str] = []
+    net = BasicBlocks(features).requires_grad_(False)
+    projection = [m for m in net.modules() if isinstance(m, Block) and m.project is not None]
+    assert len(projection) == 1
+    apart = {id(projection[0].project), id(projection[0].projected)}
+    leaves = [m for m in net.modules() if not list(m.children()) and id(m) not in apart]
+    for leaf in leaves:
+        leaf.register_forward_hook(lambda module, *_: called.append(type(module).__name__))
+    relu, count = F.relu_, 0
+
+    def counted(z: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        return relu(z)
+
+    monkeypatch.setattr(F, "relu_", counted)
+    with torch.enable_grad():
+        net(torch.rand(1, 3, 9, 9))
+    assert len(called) + count == 50
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(5, 5), (5, 3)])
+def test_a_block_by_torchs_own_layers(inputs: int, outputs: int, generator: torch.Generator) -> None:
+    block = Block(inputs, outputs).double().requires_grad_(False)
+    z = torch.randn(2, inputs, 12, 11, generator=generator, dtype=torch.float64)
+
+    def norm(z: Tensor, m: nn.Module) -> Tensor:
+        return F.instance_norm(z, weight=m.weight, bias=m.bias, eps=EPSILON)  # type: ignore[arg-type]
+
+    for p in block.parameters():
+        p.data += 0.3 * torch.randn(p.shape, generator=generator, dtype=torch.float64)
+    u = F.conv2d(F.relu(norm(z, block.before)), block.first.weight, padding=3)
+    u = F.conv2d(F.relu(norm(u, block.between)), block.second.weight, padding=2)
+    shortcut = z
+    if block.project is not None and block.projected is not None:
+        shortcut = norm(F.conv2d(z, block.project.weight), block.projected)
+    torch.testing.assert_close(block(z), shortcut + u)
+
+
+@pytest.mark.parametrize("share", [1, 7, 19])
+def test_moments_of_two_parts_are_those_of_the_whole(share: int, generator: torch.Generator) -> None:
+    z = torch.randn(2, 3, 20, 5, generator=generator, dtype=torch.float64) + torch.arange(20.0)[:, None]
+    whole, parts = Moments.of(z), Moments.of(z[..., :share, :]) + Moments.of(z[..., share:, :])
+    assert parts.count == whole.count == 100
+    torch.testing.assert_close(parts.mean, whole.mean)
+    torch.testing.assert_close(parts.variance, whole.variance)
+
+
+@pytest.mark.parametrize("size", [(37, 11), (1, 40), (64, 3)], ids=str)
+@pytest.mark.parametrize("band", [1, 150, 1 << 20])
+def test_bands_are_the_whole(
+    size: tuple[int, int], band: int, monkeypatch: pytest.MonkeyPatch, generator: torch.Generator
+) -> None:
+    monkeypatch.setattr(blocks, "BAND", band)
+    net, x = random(), torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
+    before = x.clone()
+    with torch.enable_grad():
+        whole = net(x)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x), whole, rtol=0, atol=1e-11)
+    assert torch.equal(x, before)
+    assert float((whole - x).abs().max()) > 0.1
+
+
+def test_low_precision_stays_close(generator: torch.Generator) -> None:
+    net, x = random(16).float(), torch.rand(1, 3, 40, 40, generator=generator)
+    expected = net(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = net(x.contiguous(memory_format=torch.channels_last))
+    assert float((low - expected).square().mean().sqrt()) < 0.03 * float((expected - x).square().mean().sqrt())
+
+
+def test_gradients(generator: torch.Generator) -> None:
+    net = random(2).requires_grad_(True)
+    x = torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(net, (x,), fast_mode=True)
