@@ -387,6 +387,18 @@ def test_weights_to_start_from(config: TrainConfig, photographs: Path, tmp_path:
     assert all(torch.equal(model[k], v) for k, v in method.state_dict().items())
 
 
+def test_frozen_weights_stay(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    run(replace(config, frozen=("prior.",)), photographs, tmp_path, 2)
+    torch.manual_seed(config.seed)
+    start: Any = find("rgdn").build(**config.model)
+    model = checkpoint.part(checkpoint.load(tmp_path / checkpoint.NAME)[0], "model.")
+    moved = {k.split(".")[0] for k, v in start.named_parameters() if not torch.equal(model[k], v)}
+    assert "prior" not in moved
+    assert moved
+    with pytest.raises(ConfigError, match="nothing to train"):
+        run(replace(config, frozen=("",)), photographs, tmp_path / "all", 1)
+
+
 def test_crops_larger_than_a_photograph_are_refused(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
     large = replace(config.phases[0], until=1.0, crop=210)
     with pytest.raises(DataError, match="no photograph of at least 214x214 pixels"):
@@ -457,6 +469,19 @@ def test_the_learning_rate_warms_up_and_falls(config: TrainConfig) -> None:
     assert rate(o.warmup) == pytest.approx(o.learning_rate, rel=0.01)
     assert rate(0.5) == pytest.approx(o.learning_rate * (1 + o.final) / 2)
     assert rate(1) == pytest.approx(o.learning_rate * o.final)
+
+
+def test_the_learning_rate_of_the_paper_falls_in_eleven_steps(config: TrainConfig) -> None:
+    """From 1e-3 to 1e-3 * 0.3^11, evenly spaced (Luo et al. 2019)."""
+    o = replace(config.optimiser, learning_rate=1e-3, schedule="steps", final=0.3**11, warmup=0.0)
+    net = nn.Linear(1, 1)
+    optimiser = torch.optim.Adam(net.parameters())
+    for step in range(12):
+        for progress in ((step + 0.01) / 12, (step + 0.99) / 12):
+            _set_schedule(optimiser, net, replace(config, optimiser=o), progress)
+            assert float(optimiser.param_groups[0]["lr"]) == pytest.approx(1e-3 * 0.3**step)
+    _set_schedule(optimiser, net, replace(config, optimiser=o), 1.0)
+    assert float(optimiser.param_groups[0]["lr"]) == pytest.approx(1e-3 * 0.3**11)
 
 
 @pytest.mark.parametrize(("frozen", "progress", "training"), [(0.0, 0.0, False), (0.5, 0.4, True), (0.5, 0.6, False)])

@@ -162,12 +162,16 @@ def train(
         method.load_state_dict(init)
     method.frame = Frame(resolve_precision("auto", device), tile=None)  # type: ignore[assignment]
     method.train()
+    trained = [p.requires_grad_(not name.startswith(config.frozen)) for name, p in method.named_parameters()]
+    trained = [p for p in trained if p.requires_grad]
+    if not trained:
+        raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
     degrade = degradation(config.degradation)
     largest = max(p.crop + max(p.spans) - 1 for p in config.phases)
     photographs = Photographs.load(data, device=device, least=max(LEAST, largest))
     largest = config.validation.crop + max(SPANS) - 1
     held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST, largest))
-    optimiser = torch.optim.Adam(method.parameters(), lr=config.optimiser.learning_rate)
+    optimiser = torch.optim.Adam(trained, lr=config.optimiser.learning_rate)
     clock = Clock()
     ema: dict[str, Tensor] = {}
     scores: tuple[Score, ...] = ()
@@ -335,10 +339,13 @@ def _episode(
 
 
 def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float) -> None:
-    o = config.optimiser
-    cosine = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    o, progress = config.optimiser, min(1.0, progress)
+    if o.schedule == "steps":
+        left = o.final ** (min(o.drops, math.floor(progress * (o.drops + 1))) / o.drops)
+    else:
+        left = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * progress))
     for group in optimiser.param_groups:
-        group["lr"] = o.learning_rate * min(cosine, (progress + 1e-4) / o.warmup if o.warmup else 1.0)
+        group["lr"] = o.learning_rate * min(left, (progress + 1e-4) / o.warmup if o.warmup else 1.0)
     frozen = progress >= config.frozen_statistics
     for module in method.modules():
         if isinstance(module, nn.BatchNorm2d):
