@@ -54,11 +54,16 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """See `acutance.train.loss`."""
+    """See `acutance.train.loss`.
+
+    perceptual: weight of `acutance.train.perceptual`, 0 for none; judge: file of its network, or "torchvision".
+    """
 
     kind: Literal["log-mse", "mse", "l1"] = "log-mse"
     gradient: float = 0.1
     growth: float = 1.0
+    perceptual: float = 0.0
+    judge: str = "torchvision"
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from acutance.train import checkpoint
 from acutance.train.checkpoint import Clock
 from acutance.train.config import DegradationConfig, LossConfig, Phase, TrainConfig
 from acutance.train.loss import recursive
+from acutance.train.perceptual import Perceptual
 from acutance.train.validate import SPANS, Score, validate
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Unroll(nn.Module):
     def __init__(self, method: Learned[State], loss: LossConfig) -> None:
         super().__init__()
         self.method, self.loss = method, loss
+        self.perceptual = Perceptual.load(loss.judge) if loss.perceptual else None
 
     def forward(self, work: Work) -> Tensor:
         """The loss over `work.steps` steps from where the work stands."""
@@ -112,7 +114,12 @@ class Unroll(nn.Module):
             estimates.append(problem.crop(state.x))
         work.done += work.steps
         work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
-        return recursive(estimates, problem.crop(work.example.sharp), self.loss)
+        sharp = problem.crop(work.example.sharp)
+        loss = recursive(estimates, sharp, self.loss)
+        if self.perceptual is not None:
+            apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
+            loss = loss + self.loss.perceptual * apart.mean()
+        return loss
 
 
 def degradation(config: DegradationConfig) -> Degradation:
