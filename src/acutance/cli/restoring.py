@@ -109,7 +109,7 @@ def restore(
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
     chosen = Contender.parse(method)
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys()
-    if chosen.sigma != "true" or own:
+    if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)
         raise ConfigError(f"--method {method}: give the option --{name}, not a setting of that name")
     options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
