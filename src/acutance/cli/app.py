@@ -13,7 +13,7 @@ import torch
 import typer
 
 from acutance import __version__
-from acutance.cli import benching, measuring, restoring, training, tuning
+from acutance.cli import benching, experimenting, measuring, restoring, training, tuning
 from acutance.cli.console import out, say
 from acutance.errors import AcutanceError
 from acutance.methods.spec import catalogue
@@ -45,6 +45,7 @@ for _measure in (
     benching.app.command(_measure.__name__)(_measure)
 benching.app.command("tune")(tuning.tune)
 app.add_typer(benching.app, name="bench")
+app.add_typer(experimenting.app, name="experiment")
 
 
 @app.command("methods")
