@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from acutance.errors import ConfigError
+from acutance.synth import Degradation
 from acutance.train.config import DegradationConfig, Phase, TrainConfig, from_table, read_config
-from acutance.train.loop import degradation
+from acutance.train.loop import synthesis
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
 PHASE: dict[str, Any] = {"until": 1.0, "batch": 2, "crop": 16, "steps": 2, "windows": 1, "spans": [3, 5]}
@@ -25,7 +26,7 @@ def read(table: dict[str, Any]) -> TrainConfig:
 def test_every_configuration_of_the_project_is_valid(path: Path) -> None:
     config = read_config(path)
     assert config.method in path.stem
-    degradation(config.degradation)
+    synthesis(config)
 
 
 def test_the_smallest_configuration_has_the_defaults() -> None:
@@ -136,6 +137,8 @@ def test_every_setting_of_the_degradation_reaches_it() -> None:
         "correlated": 0.5, "jpeg": 0.4, "kernel_error": 0.3, "level_error": 0.2, "masked": True, "boundary": "zero",
     }  # fmt: skip
     assert set(values) == {f.name for f in fields(DegradationConfig)}
-    built = degradation(DegradationConfig(**values))
+    phase = Phase(until=1, batch=1, crop=8, steps=1, windows=1, spans=(3,))
+    built = synthesis(TrainConfig("rgdn", (phase,), degradation=DegradationConfig(**values)))
+    assert isinstance(built, Degradation)
     assert built.sampler.__name__ == values.pop("kernels")
     assert {k: getattr(built, k) for k in values} == values

@@ -27,7 +27,7 @@ from acutance.methods.spec import find
 from acutance.synth import Degradation
 from acutance.train import checkpoint
 from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
-from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, _update_ema, degradation, train
+from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, _update_ema, synthesis, train
 from acutance.train.validate import Score
 
 RESUMED = 40
@@ -422,7 +422,7 @@ def test_a_budget_is_minutes_or_iterations(settings: dict[str, Any]) -> None:
 
 def test_an_episode_is_its_number(config: TrainConfig, photographs: Path) -> None:
     loaded = Photographs.load(photographs, device=torch.device("cpu"))
-    degrade = degradation(config.degradation)
+    degrade = synthesis(config)
 
     def episode(number: int, rank: int = 0, seed: int = 1) -> Tensor:
         example, _ = _episode(replace(config, seed=seed), config.phases[0], degrade, loaded, number, rank)
@@ -441,7 +441,7 @@ def test_the_share_of_batches_of_one_channel(
 ) -> None:
     """Whole batches, the same on every process; the others are as they were."""
     loaded = Photographs.load(photographs, device=torch.device("cpu"))
-    degrade = degradation(config.degradation)
+    degrade = synthesis(config)
 
     def observed(number: int, rank: int = 0, share: float = share) -> Tensor:
         example, _ = _episode(replace(config, one_channel=share), config.phases[0], degrade, loaded, number, rank)

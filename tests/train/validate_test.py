@@ -13,8 +13,9 @@ from acutance.data.photographs import Photographs
 from acutance.frame import Frame
 from acutance.methods.acute import Acute, AcuteConfig
 from acutance.methods.rgdn import Rgdn, RgdnConfig
+from acutance.methods.spec import Needs
 from acutance.train.config import ValidationConfig
-from acutance.train.validate import SPANS, Score, validate
+from acutance.train.validate import SPANS, Score, examination, validate
 
 CPU = torch.device("cpu")
 CONFIG = ValidationConfig(crops=3, crop=20, steps=(1, 3))
@@ -36,11 +37,17 @@ def zero(method: nn.Module) -> dict[str, Tensor]:
     return {k: torch.zeros_like(v) if v.ndim == 4 else v.clone() for k, v in method.state_dict().items()}
 
 
+def scored(
+    method: Any, weights: dict[str, Tensor], config: ValidationConfig, photographs: Photographs, boundary: Any
+) -> Score:
+    return validate(method, weights, config, photographs, examination(Needs(kernel=True), config, boundary), CPU)
+
+
 @pytest.mark.parametrize("boundary", ["valid", "zero"])
 def test_a_step_that_does_nothing_scores_as_the_blurred_picture(
     method: Rgdn, held_out: Photographs, boundary: Any
 ) -> None:
-    score = validate(method, zero(method), CONFIG, held_out, boundary, CPU)
+    score = scored(method, zero(method), CONFIG, held_out, boundary)
     assert score.steps == (1, 3)
     assert score.psnr == pytest.approx([score.blurred] * 2, abs=2e-3)
     assert 10 < score.blurred < 40
@@ -49,11 +56,11 @@ def test_a_step_that_does_nothing_scores_as_the_blurred_picture(
 def test_scores_are_the_same_for_every_run(method: Rgdn, held_out: Photographs) -> None:
     weights = {k: v.clone() for k, v in method.state_dict().items()}
     torch.manual_seed(0)
-    first = validate(method, weights, CONFIG, held_out, "valid", CPU)
+    first = scored(method, weights, CONFIG, held_out, "valid")
     torch.manual_seed(99)
-    assert validate(method, weights, CONFIG, held_out, "valid", CPU) == first
+    assert scored(method, weights, CONFIG, held_out, "valid") == first
     fewer = ValidationConfig(crops=3, crop=20, steps=(3,))
-    assert validate(method, weights, fewer, held_out, "valid", CPU).psnr[0] == first.psnr[1]
+    assert scored(method, weights, fewer, held_out, "valid").psnr[0] == first.psnr[1]
 
 
 @pytest.fixture
@@ -74,13 +81,13 @@ def test_levels_are_gone_through_in_turn(acute: Acute, held_out: Photographs) ->
     """Each level with every size of kernel; by itself it scores as it does among others."""
     levels = (0.01, 0.1)
     config = ValidationConfig(crops=2 * len(SPANS), crop=20, steps=(1, 3), levels=levels)
-    score = validate(acute, idle(acute), config, held_out, "valid", CPU)
+    score = scored(acute, idle(acute), config, held_out, "valid")
     assert len(score.levels) == 2
     assert score.levels[0] > score.levels[1] + 3, "more noise, lower scores"
     assert score.psnr == pytest.approx([sum(score.levels) / 2] * 2, abs=2e-3)
     first = ValidationConfig(crops=len(SPANS), crop=20, steps=(1, 3), levels=levels[:1])
-    assert validate(acute, idle(acute), first, held_out, "valid", CPU).levels == (score.levels[0],)
-    assert validate(acute, idle(acute), CONFIG, held_out, "valid", CPU).levels == ()
+    assert scored(acute, idle(acute), first, held_out, "valid").levels == (score.levels[0],)
+    assert scored(acute, idle(acute), CONFIG, held_out, "valid").levels == ()
 
 
 def test_levels_are_scored_at_the_number_of_steps_that_is_best_on_the_whole(held_out: Photographs) -> None:
@@ -89,7 +96,7 @@ def test_levels_are_scored_at_the_number_of_steps_that_is_best_on_the_whole(held
     weights = {k: torch.zeros_like(v) if ".exits." in k else v for k, v in method.state_dict().items()}
     for steps in ((1, 2), (1, 30)):
         config = ValidationConfig(crops=4, crop=24, steps=steps, levels=(0.02,))
-        score = validate(method, weights, config, held_out, "valid", CPU)
+        score = scored(method, weights, config, held_out, "valid")
         assert score.levels == (max(score.psnr),)
 
 
@@ -99,10 +106,11 @@ def test_every_other_crop_may_be_of_one_channel(acute: Acute, held_out: Photogra
         for module in acute.networks[i].entrances:  # type: ignore[union-attr]
             module.register_forward_hook(lambda m, inputs, out: seen.append(inputs[0].shape[1] // 4))
     config = ValidationConfig(crops=4, crop=20, steps=(1,))
-    colour = validate(acute, acute.state_dict(), config, held_out, "valid", CPU)
+    colour = scored(acute, acute.state_dict(), config, held_out, "valid")
     assert seen == [21, 21, 21, 21]
     seen.clear()
-    both = validate(acute, acute.state_dict(), config, held_out, "valid", CPU, one_channel=True)
+    examined = examination(Needs(kernel=True), config, "valid")
+    both = validate(acute, acute.state_dict(), config, held_out, examined, CPU, one_channel=True)
     assert seen == [21, 11, 21, 11]
     assert both.psnr != colour.psnr
     assert both.blurred != colour.blurred
@@ -114,7 +122,7 @@ def test_the_last_step_goes_on_where_the_method_has_fewer(acute: Acute, held_out
     seen: list[int] = []
     for i in range(2):
         acute.networks[i].register_forward_hook(lambda *_, i=i: seen.append(i))
-    validate(acute, acute.state_dict(), ValidationConfig(crops=1, crop=20, steps=(5,)), held_out, "valid", CPU)
+    scored(acute, acute.state_dict(), ValidationConfig(crops=1, crop=20, steps=(5,)), held_out, "valid")
     assert seen == [0, 1, 1, 1, 1]
 
 
@@ -127,9 +135,9 @@ def test_the_network_is_left_as_it_was(method: Rgdn, held_out: Photographs, trou
     before = {k: v.clone() for k, v in method.state_dict().items()}
     if trouble:
         with pytest.raises(IndexError):
-            validate(method, zero(method), CONFIG, Photographs(held_out.flat[:9], *_rest(held_out)), "valid", CPU)
+            scored(method, zero(method), CONFIG, Photographs(held_out.flat[:9], *_rest(held_out)), "valid")
     else:
-        validate(method, zero(method), CONFIG, held_out, "valid", CPU)
+        scored(method, zero(method), CONFIG, held_out, "valid")
     assert method.training
     assert all(torch.equal(v, before[k]) for k, v in method.state_dict().items())
     assert all(p.requires_grad for p in method.parameters())

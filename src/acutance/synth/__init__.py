@@ -1,5 +1,7 @@
 """Synthesis of blur, noise and everything else that happens to a picture before it is looked at."""
 
-from acutance.synth.degradation import Degradation, Example
+from acutance.synth.camera import Camera
+from acutance.synth.degradation import Degradation, Example, Synthesis
+from acutance.synth.motion import DynamicBlur
 
-__all__ = ["Degradation", "Example"]
+__all__ = ["Camera", "Degradation", "DynamicBlur", "Example", "Synthesis"]

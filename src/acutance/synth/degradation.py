@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -32,6 +33,18 @@ class Example:
 
     sharp: Tensor
     problem: Problem
+
+
+class Synthesis(Protocol):
+    """Makes problems with a known answer from sharp photographs."""
+
+    def margin(self, span: int) -> int:
+        """Pixels that the sharp photograph has to have beyond the picture, on each side, for blur of that span."""
+        ...
+
+    def __call__(self, sharp: Tensor, generator: torch.Generator, *, span: int, one_channel: bool = False) -> Example:
+        """Degrade (B, 3, H', W') in [0, 1], on one channel if asked for; `span` limits the blur, pixels."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,10 @@ class Degradation:
     masked: bool = False
     bits: int = 8
     boundary: Boundary = "valid"
+
+    def margin(self, span: int) -> int:
+        """The radius of a kernel of `span` (odd) pixels, where the blur reaches beyond the frame."""
+        return span // 2 if self.boundary == "valid" else 0
 
     @torch.no_grad()
     def __call__(self, sharp: Tensor, generator: torch.Generator, *, span: int, one_channel: bool = False) -> Example:

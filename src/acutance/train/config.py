@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from acutance.errors import ConfigError
+from acutance.synth import DynamicBlur
 
 T = TypeVar("T")
 
@@ -117,6 +118,8 @@ class TrainConfig:
         frozen: beginnings of the names of weights that are not trained.
         one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
         phases: the schedule, in order.
+        degradation, motion: how pictures are blurred: by a kernel that the method is told, or by motion of which it
+            knows nothing; then the spans of a phase are the longest blurs, pixels.
     """
 
     method: str
@@ -129,6 +132,7 @@ class TrainConfig:
     optimiser: OptimiserConfig = OptimiserConfig()
     loss: LossConfig = LossConfig()
     degradation: DegradationConfig = DegradationConfig()
+    motion: DynamicBlur | None = None
     validation: ValidationConfig = ValidationConfig()
 
     def __post_init__(self) -> None:
@@ -204,8 +208,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where} must be a table")
         return value
-    if origin is types.UnionType:
-        return value
+    if origin is types.UnionType:  # of something and nothing
+        (kind,) = (k for k in get_args(hint) if k is not types.NoneType)
+        return _convert(kind, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

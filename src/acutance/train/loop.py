@@ -29,13 +29,13 @@ from acutance.errors import ConfigError, MissingExtra
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.problem import State
-from acutance.synth import Degradation, Example, kernels
+from acutance.synth import Degradation, Example, Synthesis, kernels
 from acutance.train import checkpoint
 from acutance.train.checkpoint import Clock
-from acutance.train.config import DegradationConfig, LossConfig, Phase, TrainConfig
+from acutance.train.config import LossConfig, Phase, TrainConfig
 from acutance.train.loss import recursive
 from acutance.train.perceptual import Perceptual
-from acutance.train.validate import SPANS, Score, validate
+from acutance.train.validate import SPANS, Score, examination, validate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -122,10 +122,13 @@ class Unroll(nn.Module):
         return loss
 
 
-def degradation(config: DegradationConfig) -> Degradation:
-    """The degradation that a configuration describes."""
-    values = {k: v for k, v in vars(config).items() if k != "kernels"}
-    return Degradation(sampler={"spline": kernels.spline, "mixture": kernels.mixture}[config.kernels], **values)
+def synthesis(config: TrainConfig) -> Synthesis:
+    """What a configuration makes its batches with."""
+    if config.motion is not None:
+        return config.motion
+    values = {k: v for k, v in vars(config.degradation).items() if k != "kernels"}
+    sampler = {"spline": kernels.spline, "mixture": kernels.mixture}[config.degradation.kernels]
+    return Degradation(sampler=sampler, **values)
 
 
 def train(
@@ -173,10 +176,11 @@ def train(
     trained = [p for p in trained if p.requires_grad]
     if not trained:
         raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
-    degrade = degradation(config.degradation)
-    largest = max(p.crop + max(p.spans) - 1 for p in config.phases)
+    degrade = synthesis(config)
+    largest = max(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases)
     photographs = Photographs.load(data, device=device, least=max(LEAST, largest))
-    largest = config.validation.crop + max(SPANS) - 1
+    examined = examination(spec.needs, config.validation, config.degradation.boundary)
+    largest = config.validation.crop + 2 * max(degrade.margin(span) for degrade in examined for span in SPANS)
     held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST, largest))
     optimiser = torch.optim.Adam(trained, lr=config.optimiser.learning_rate)
     clock = Clock()
@@ -279,7 +283,7 @@ def train(
                 }
                 if ending or now - last_validated >= 60 * config.validation.minutes:
                     score = validate(
-                        method, ema, config.validation, held_out, config.degradation.boundary, device,
+                        method, ema, config.validation, held_out, examined, device,
                         one_channel=config.one_channel > 0,
                     )  # fmt: skip
                     scores = (*scores, replace(score, minutes=elapsed / 60, iteration=clock.iteration))
@@ -332,15 +336,14 @@ def _fabric(accelerator: str, devices: int, nodes: int) -> Fabric:
 
 
 def _episode(
-    config: TrainConfig, phase: Phase, degrade: Degradation, photographs: Photographs, episode: int, rank: int
+    config: TrainConfig, phase: Phase, degrade: Synthesis, photographs: Photographs, episode: int, rank: int
 ) -> tuple[Example, int]:
     """The batch of that number, and how many windows it is unrolled for."""
     host = random.Random(f"{config.seed}/{episode}")
     span, windows = host.choice(phase.spans), host.randint(1, phase.windows)
     device = photographs.flat.device
     generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
-    margin = 0 if degrade.boundary != "valid" else span - 1
-    sharp = photographs.crops(phase.batch, phase.crop + margin, generator)
+    sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
     one_channel = config.one_channel > 0 and host.random() < config.one_channel
     return degrade(sharp, generator, span=span, one_channel=one_channel), windows
 

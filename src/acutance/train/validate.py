@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from acutance.data.photographs import Photographs
-from acutance.methods.spec import Learned
+from acutance.methods.spec import Learned, Needs
 from acutance.metrics import psnr
 from acutance.operators import Blur, Boundary
 from acutance.problem import Problem, State
-from acutance.synth import Degradation
+from acutance.synth import Degradation, DynamicBlur, Synthesis
 from acutance.train.config import ValidationConfig
 
 SPANS = (13, 19, 25, 31)
 STANDARD = Degradation(sigma=(0.003, 0.05))
-"""What validation crops go through, whatever a run trains on; only the boundary follows the run."""
+"""What validation crops of a known blur go through, whatever a run trains on; only the boundary follows the run."""
+
+MOVING = DynamicBlur()
+"""The same where the blur is not known."""
+
+
+def examination(needs: Needs, config: ValidationConfig, boundary: Boundary) -> tuple[Synthesis, ...]:
+    """What the crops go through in turn; one for each of `ValidationConfig.levels`, where it has any."""
+    if not needs.kernel:
+        return (MOVING,)
+    standard = replace(STANDARD, boundary=boundary)
+    return tuple(replace(standard, sigma=(level, level)) for level in config.levels) or (standard,)
 
 
 @dataclass(frozen=True)
@@ -42,21 +54,20 @@ def validate(
     weights: dict[str, Tensor],
     config: ValidationConfig,
     photographs: Photographs,
-    boundary: Boundary,
+    examined: Sequence[Synthesis],
     device: torch.device,
     *,
     one_channel: bool = False,
 ) -> Score:
     """Score `weights` (usually the EMA) on crops whose seeds are the photographs' names; `method` is left as it was.
 
-    one_channel: every other crop is grey, on one channel.
+    examined: see `examination`. one_channel: every other crop is grey, on one channel.
     """
     kept = {k: v.detach().clone() for k, v in method.state_dict().items()}
     method.load_state_dict(weights)
     method.eval()
-    degrade = replace(STANDARD, boundary=boundary)
     totals, blurred = [0.0] * len(config.steps), 0.0
-    by_level: list[list[list[float]]] = [[] for _ in config.levels]  # level, crop, number of steps
+    by_level: list[list[list[float]]] = [[] for _ in examined]  # level, crop, number of steps
     try:
         steps = method.solver().steps
         for i in range(config.crops):
@@ -64,13 +75,11 @@ def validate(
             seed = int.from_bytes(hashlib.sha256(f"{name}/{i}".encode()).digest()[:6], "big")
             generator = torch.Generator().manual_seed(seed)
             span = SPANS[i % len(SPANS)]
-            margin = span - 1 if degrade.boundary == "valid" else 0
             # one photograph each: a crop from a set that holds only this one
             one = _only(photographs, i % len(photographs.names))
-            sharp = one.crops(1, config.crop + margin, generator)
-            level = (i // len(SPANS)) % len(config.levels) if config.levels else 0
-            if config.levels:
-                degrade = replace(degrade, sigma=(config.levels[level],) * 2)
+            level = (i // len(SPANS)) % len(examined)
+            degrade = examined[level]
+            sharp = one.crops(1, config.crop + 2 * degrade.margin(span), generator)
             example = degrade(sharp, generator, span=span, one_channel=one_channel and i % 2 == 1)
             problem = _to(example.problem, device)
             truth = problem.crop(example.sharp.to(device))
@@ -81,13 +90,13 @@ def validate(
                 if t in config.steps:
                     values.append(float(psnr(problem.crop(state.x), truth).clamp(0, 60)))
             totals = [total + value / config.crops for total, value in zip(totals, values, strict=True)]
-            if config.levels:
-                by_level[level].append(values)
+            by_level[level].append(values)
     finally:
         method.load_state_dict(kept)
         method.train()
     best = totals.index(max(totals))
     means = tuple(round(sum(v[best] for v in crops) / len(crops), 3) for crops in by_level if crops)
+    means = means if len(examined) == len(config.levels) else ()
     return Score(config.steps, tuple(round(v, 3) for v in totals), round(blurred, 3), levels=means)
 
 
@@ -96,6 +105,8 @@ def _only(p: Photographs, i: int) -> Photographs:
 
 
 def _to(problem: Problem, device: torch.device) -> Problem:
-    assert isinstance(problem.blur, Blur)
-    blur = replace(problem.blur, kernel=problem.blur.kernel.to(device))
+    blur = problem.blur
+    if blur is not None:
+        assert isinstance(blur, Blur)
+        blur = replace(blur, kernel=blur.kernel.to(device))
     return replace(problem, observed=problem.observed.to(device), blur=blur, sigma=None)
