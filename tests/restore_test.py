@@ -208,7 +208,7 @@ def test_a_forecast_is_a_time(name: str) -> None:
 
 
 def test_a_forecast_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock that ticks once for each reading, the piece takes 1 second for a step."""
+    """On a clock that ticks once for each reading, the piece takes 1 second to begin and 1 for a step."""
     monkeypatch.setattr("acutance.restore.PROBE", 16)
 
     def ticks() -> Iterator[float]:
@@ -220,7 +220,7 @@ def test_a_forecast_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> N
     clock = ticks()
     monkeypatch.setattr("acutance.restore.time.perf_counter", lambda: next(clock))
     forecast = small_rgdn(steps=7).forecast(picture(size=(32, 48)), torch.ones(1, 1, 1, 1))
-    assert forecast == pytest.approx(7 * (32 * 48) / (16 * 16))
+    assert forecast == pytest.approx((1 + 7) * (32 * 48) / (16 * 16))
 
 
 @pytest.mark.parametrize("alias", ["rgdn", "rgdm"])

@@ -259,9 +259,9 @@ class Restorer:
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
 
-        A piece is restored with its first step only, twice, as the first time warms up; the second time, per pixel of
-        the blur's domain and per step, is extended to the whole. Transforms grow a little faster than that: the
-        forecast of a very large picture is low. Takes twice as long as a step on the piece, a few seconds.
+        A piece is begun and taken through its first step, twice, as the first time warms up; the second time, the step
+        as often as there are steps, is extended to the whole by the pixels of the blur's domain. Transforms grow a
+        little faster than that: the forecast of a very large picture is low. Takes a few seconds.
         """
         pixels = image.pixels if isinstance(image, Image) else image
         height, width = pixels.shape[-2:]
@@ -269,18 +269,15 @@ class Restorer:
         steps = 1 if solver is None else len(solver.steps)
         piece = pixels[..., : min(height, PROBE), : min(width, PROBE)]
         prepared = self.prepare(piece, kernel, sigma=sigma)
-        seconds = []
         for _ in range(2):  # the first warms up
-            begun = time.perf_counter()
-            self._first_step(prepared.problem)
-            seconds.append(time.perf_counter() - begun)
+            start, step = self._trial(prepared.problem)
 
         def domain(p: Tensor) -> int:
             size = (p.shape[-2], p.shape[-1])
             h, w = prepared.problem.blur.domain_size(*size) if prepared.problem.blur is not None else size
             return h * w
 
-        return seconds[-1] * steps * domain(pixels) / domain(piece)
+        return (start + steps * step) * domain(pixels) / domain(piece)
 
     def explain(self, prepared: Prepared, every: int = 1) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """For every `every`-th step, the estimate before it and what the step's parts make of it, as pictures.
@@ -305,15 +302,26 @@ class Restorer:
                 state = step(problem, state)
 
     @torch.no_grad()
-    def _first_step(self, problem: Problem) -> None:
+    def _trial(self, problem: Problem) -> tuple[float, float]:
+        """Seconds of what comes before the first step, and of the first step."""
+        moments = [time.perf_counter()]
+
+        def passed() -> None:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            moments.append(time.perf_counter())
+
         solver = _solver(self.method)
         if solver is None:
+            passed()
             self.method.run(problem)
         else:
-            next(iter(solver.iterate(problem)))
-            problem.fitting_error(problem.start())
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+            state = solver.steps[0].init(problem)
+            passed()
+            state = solver.steps[0](problem, state)
+            problem.fitting_error(state.x)
+        passed()
+        return moments[1] - moments[0], moments[2] - moments[1]
 
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
