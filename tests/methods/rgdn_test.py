@@ -211,7 +211,7 @@ def test_settings_reach_the_solver(steps: int) -> None:
 
 
 def test_weights_of_another_network_are_refused() -> None:
-    with pytest.raises(WeightsError, match=r"do not fit rgdn \(features=6\)"):
+    with pytest.raises(WeightsError, match=r"do not fit rgdn \(RgdnConfig\(.*features=6\b"):
         build(weights=Rgdn(RgdnConfig(features=8)).state_dict(), features=6)
     with pytest.raises(WeightsError, match="do not fit rgdn"):
         build(weights={"other": torch.zeros(1)}, features=6)

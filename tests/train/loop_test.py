@@ -24,7 +24,7 @@ from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError, DataError
 from acutance.methods.acute import Acute, AcuteConfig
 from acutance.methods.spec import find
-from acutance.synth import Degradation, DynamicBlur
+from acutance.synth import Degradation
 from acutance.train import checkpoint
 from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
 from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, _update_ema, synthesis, train
@@ -500,29 +500,3 @@ def test_the_moving_average_forgets_its_start() -> None:
     for key, value in net.state_dict().items():
         torch.testing.assert_close(ema[key], value)
     _update_ema(ema, net.requires_grad_(False).double().float(), 0.995, 0)  # early on it follows quickly
-
-
-def test_a_method_that_knows_nothing_of_the_blur_is_trained_on_motion(photographs: Path, tmp_path: Path) -> None:
-    """First the drive, then the putt from the same weights, with the drive frozen."""
-    config = TrainConfig(
-        method="golf",
-        model={"drive": 3, "putt": 3, "putts": 0},
-        motion=DynamicBlur(extent=(1.0, 6.0)),
-        loss=LossConfig(kind="mse", gradient=0.0, growth=0.0),
-        phases=(Phase(until=1.0, batch=2, crop=24, steps=1, windows=1, spans=(3, 5)),),
-        validation=ValidationConfig(crops=2, crop=24, steps=(1,)),
-    )
-    run(config, photographs, tmp_path / "f", 2)
-    f = checkpoint.part(checkpoint.load(tmp_path / "f" / checkpoint.NAME)[0], "model.")
-    second = replace(
-        config,
-        model={**config.model, "putts": 2},
-        frozen=("drives.",),
-        phases=(replace(config.phases[0], steps=3),),
-        validation=ValidationConfig(crops=2, crop=24, steps=(1, 3)),
-    )
-    done = run(second, photographs, tmp_path / "g", 2, init=f)
-    g = checkpoint.part(checkpoint.load(tmp_path / "g" / checkpoint.NAME)[0], "model.")
-    assert {k.split(".")[0] for k, v in g.items() if not torch.equal(v, f[k])} == {"putt"}
-    assert done.scores[-1].levels == ()
-    assert 10 < done.scores[-1].blurred < 60

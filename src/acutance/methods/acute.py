@@ -24,17 +24,16 @@ import math
 import time
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError
-from acutance.frame import TILE, Frame, Precision, resolve_precision
+from acutance.frame import Frame
 from acutance.linear import EPSILON, ROUNDS, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.fd import Fd, FdConfig
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure, furnished
+from acutance.methods.spec import Learned, MethodSpec, Needs, builder
 from acutance.networks.unet import UNet, UNetConfig
 from acutance.operators import Blur, LinearOperator
 from acutance.operators.filters import ALONG, DOWN
@@ -388,32 +387,7 @@ def _flipped(z: Tensor, rows: bool, cols: bool) -> Tensor:
     return z.flip(dims) if dims else z
 
 
-def build(
-    *,
-    weights: StateDict | None = None,
-    device: torch.device | str = "cpu",
-    precision: Precision = "auto",
-    tile: int | None = TILE,
-    **settings: Any,
-) -> Acute:
-    """Acute in evaluation mode.
-
-    Args:
-        weights: state dict; None leaves the random start (for training).
-        device: where the weights live.
-        precision: of the networks, see `acutance.frame.resolve_precision`.
-        tile: side of a tile in pixels; None for the whole picture at once.
-        settings: fields of `AcuteConfig`.
-
-    Raises:
-        WeightsError: weights of another network.
-        ConfigError: an unknown setting.
-    """
-    device = torch.device(device)
-    config = configure(AcuteConfig, "acute", settings)
-    model = Acute(config, frame=Frame(resolve_precision(precision, device), tile))
-    return furnished(model, weights, f"acute ({config})", device)
-
+build = builder("acute", AcuteConfig, Acute)
 
 SPEC = MethodSpec(
     name="acute",

@@ -14,15 +14,13 @@ Both networks normalise features by moments over the whole picture, and see to i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from acutance.errors import ConfigError
-from acutance.frame import Frame, Precision, resolve_precision
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure, furnished
+from acutance.frame import Frame
+from acutance.methods.spec import Learned, MethodSpec, Needs, builder
 from acutance.networks.blocks import BasicBlocks
 from acutance.problem import Problem, State
 from acutance.solver import Solver
@@ -81,6 +79,7 @@ class Golf(Learned[State]):
         config: sizes. frame: how the networks are evaluated.
 
     Example:
+        >>> import torch
         >>> Golf(GolfConfig(drive=4, putt=4)).run(Problem(torch.rand(1, 3, 24, 32))).x.shape
         torch.Size([1, 3, 24, 32])
     """
@@ -88,7 +87,7 @@ class Golf(Learned[State]):
     def __init__(self, config: GolfConfig | None = None, frame: Frame | None = None) -> None:
         super().__init__()
         self.config = config = config or GolfConfig()
-        self.frame = frame or Frame()
+        self.frame = replace(frame or Frame(), tile=None)
         self.drives = nn.ModuleList(BasicBlocks(config.drive) for _ in range(config.drives))
         self.putt = BasicBlocks(config.putt)
 
@@ -98,32 +97,7 @@ class Golf(Learned[State]):
         return Solver([*drives, *[Stroke(self.putt, self.frame)] * self.config.putts])
 
 
-def build(
-    *,
-    weights: StateDict | None = None,
-    device: torch.device | str = "cpu",
-    precision: Precision = "auto",
-    tile: int | None = None,
-    **settings: Any,
-) -> Golf:
-    """Golf in evaluation mode.
-
-    Args:
-        weights: state dict; None leaves the random start (for training).
-        device: where the weights live.
-        precision: of the networks, see `acutance.frame.resolve_precision`.
-        tile: not heeded, see the module.
-        settings: fields of `GolfConfig`.
-
-    Raises:
-        WeightsError: weights of another network.
-        ConfigError: an unknown setting.
-    """
-    device = torch.device(device)
-    config = configure(GolfConfig, "golf", settings)
-    model = Golf(config, frame=Frame(resolve_precision(precision, device), tile=None))
-    return furnished(model, weights, f"golf ({config})", device)
-
+build = builder("golf", GolfConfig, Golf)
 
 SPEC = MethodSpec(
     name="golf",

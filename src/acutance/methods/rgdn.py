@@ -20,14 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
-from acutance.frame import TILE, Frame, Precision, resolve_precision
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, configure, furnished
+from acutance.frame import Frame
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, builder
 from acutance.networks.residual import HALO, ConvStack
 from acutance.problem import Problem, State
 from acutance.solver import RelativeChange, Solver
@@ -116,7 +115,7 @@ class Unit:
 class Rgdn(Learned[State]):
     """The three networks and their settings."""
 
-    def __init__(self, config: RgdnConfig | None = None, *, frame: Frame | None = None) -> None:
+    def __init__(self, config: RgdnConfig | None = None, frame: Frame | None = None) -> None:
         super().__init__()
         self.config = config or RgdnConfig()
         self.frame = frame or Frame()
@@ -168,32 +167,7 @@ def convert(theirs: StateDict) -> StateDict:
     return ours
 
 
-def build(
-    *,
-    weights: StateDict | None = None,
-    device: torch.device | str = "cpu",
-    precision: Precision = "auto",
-    tile: int | None = TILE,
-    **settings: Any,
-) -> Rgdn:
-    """RGDN in evaluation mode.
-
-    Args:
-        weights: state dict; None leaves the random start (for training).
-        device: where the weights live.
-        precision: of the networks, see `acutance.frame.resolve_precision`.
-        tile: side of a tile in pixels; None for the whole picture at once.
-        settings: fields of `RgdnConfig`.
-
-    Raises:
-        WeightsError: weights of another network.
-        ConfigError: an unknown setting.
-    """
-    device = torch.device(device)
-    config = configure(RgdnConfig, "rgdn", settings)
-    model = Rgdn(config, frame=Frame(resolve_precision(precision, device), tile))
-    return furnished(model, weights, f"rgdn (features={config.features})", device)
-
+build = builder("rgdn", RgdnConfig, Rgdn)
 
 SPEC = MethodSpec(
     name="rgdn",

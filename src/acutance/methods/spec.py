@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError, UnknownMethod, WeightsError
-from acutance.frame import TILE
+from acutance.frame import TILE, Frame, Precision, resolve_precision
 from acutance.operators import Boundary
 from acutance.problem import Method, Observer, Problem, Result, State
 from acutance.solver import Solver
@@ -159,21 +159,48 @@ def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
     return kind(**settings)
 
 
-M = TypeVar("M", bound=nn.Module)
+L = TypeVar("L", bound=Learned[Any])
 
 
-def furnished(model: M, weights: StateDict | None, name: str, device: torch.device) -> M:
-    """The model with those weights (None: as it is), on the device, in evaluation mode.
+def builder(name: str, config: type[T], method: Callable[[T, Frame], L]) -> Callable[..., L]:
+    """The `MethodSpec.build` of a method with weights; its docstring says the rest.
 
-    Raises:
-        WeightsError: weights of another network than the one that `name` describes.
+    Args:
+        name: for messages. config: its settings. method: ``method(config, frame)``.
     """
-    if weights is not None:
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise WeightsError(f"these weights do not fit {name}: {error}") from None
-    return model.to(device).eval()
+
+    def build(
+        *,
+        weights: StateDict | None = None,
+        device: torch.device | str = "cpu",
+        precision: Precision = "auto",
+        tile: int | None = TILE,
+        **settings: Any,
+    ) -> L:
+        """The method in evaluation mode.
+
+        Args:
+            weights: state dict; None leaves the random start (for training).
+            device: where the weights live.
+            precision: of the networks, see `acutance.frame.resolve_precision`.
+            tile: side of a tile in pixels; None for the whole picture at once.
+            settings: fields of the method's configuration.
+
+        Raises:
+            WeightsError: weights of another network.
+            ConfigError: an unknown setting.
+        """
+        place = torch.device(device)
+        chosen = configure(config, name, settings)
+        model = method(chosen, Frame(resolve_precision(precision, place), tile))
+        if weights is not None:
+            try:
+                model.load_state_dict(weights)
+            except RuntimeError as error:
+                raise WeightsError(f"these weights do not fit {name} ({chosen}): {error}") from None
+        return model.to(place).eval()
+
+    return build
 
 
 @cache
