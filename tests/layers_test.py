@@ -17,7 +17,7 @@ STOREYS = (  # from the ground up; a room imports itself and the storeys below i
     ("errors", "tensors"),
     ("operators", "images", "metrics", "noise"),
     ("problem", "frame"),
-    ("solver", "linear", "networks"),
+    ("solver", "linear", "networks", "saturation"),
     ("priors", "synth", "weights"),
     ("methods",),
     ("blind", "orientation"),

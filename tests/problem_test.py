@@ -39,10 +39,10 @@ def test_start_and_crop_belong_together(problem: Problem) -> None:
     assert problem.residual(problem.start()).shape == problem.observed.shape
 
 
-@pytest.fixture(params=[1, 2], ids=["one mask", "two masks"])
+@pytest.fixture(params=[(1, 1), (2, 1), (1, 3), (2, 3)], ids="{0[0]} masks of {0[1]} channels".format)
 def masked(request: pytest.FixtureRequest, problem: Problem, generator: torch.Generator) -> Problem:
     """The problem with a third of its pixels not to be believed."""
-    mask = torch.rand(request.param, 1, 7, 8, generator=generator, dtype=torch.float64) > 1 / 3
+    mask = torch.rand(*request.param, 7, 8, generator=generator, dtype=torch.float64) > 1 / 3
     return replace(problem, mask=mask.double())
 
 
@@ -83,12 +83,15 @@ def test_masks_of_any_type_leave_the_type_of_the_picture(dtype: torch.dtype, gen
 
 @pytest.mark.parametrize(
     "shape",
-    [(7, 8), (1, 7, 8), (1, 3, 7, 8), (2, 3, 7, 8), (3, 1, 7, 8), (1, 1, 7, 9), (1, 1, 8, 7), (1, 1, 1, 1)],
+    [(7, 8), (1, 7, 8), (1, 2, 7, 8), (2, 4, 7, 8), (3, 1, 7, 8), (1, 1, 7, 9), (1, 1, 8, 7), (1, 1, 1, 1)],
     ids=str,
 )
 def test_masks_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ImageError, match=r"a mask of .* for a picture of \(2, 3, 7, 8\); give \(B or 1, 1, H, W\)"):
+    refused = r"a mask of .* for a picture of \(2, 3, 7, 8\); give \(B or 1, C or 1, H, W\)"
+    with pytest.raises(ImageError, match=refused):
         Problem(torch.zeros(2, 3, 7, 8), mask=torch.ones(shape))
+    with pytest.raises(ImageError, match=refused):
+        Problem(torch.zeros(2, 3, 7, 8), saturated=torch.ones(shape))
 
 
 @pytest.mark.parametrize(

@@ -341,21 +341,32 @@ def test_clipped_pixels_are_masked_for_methods_that_heed_it(unit_brightness: boo
     x = 0.5 * picture()
     restorer(x, KERNEL)
     assert method.seen[-1].mask is None
-    x[0, 1, 2:6, 3:9] = 1
+    x[0, 1, 2:4, 3:5] = 1
     done = restorer(x, KERNEL)
-    mask = method.seen[-1].mask
-    assert mask is not None
-    assert mask.shape == (1, 1, 24, 27)
-    assert torch.equal(mask[0, 0] == 0, x[0, 1] == 1)
+    for mask, value in ((method.seen[-1].mask, 0), (method.seen[-1].saturated, 1)):
+        assert mask is not None
+        assert torch.equal(mask == value, x == 1)
     assert "saturated" in done.notes[0]
     restorer(2 * x, KERNEL)  # a picture that exceeds 1 is not clipped there
     assert method.seen[-1].mask is None
+    assert method.seen[-1].saturated is None
+
+
+def test_clipped_pixels_are_found_before_the_tone_curve_and_go_with_a_grey_picture() -> None:
+    restorer, method = echo(mask=True)
+    x = 0.5 * picture(1).expand(-1, 3, -1, -1).clone()
+    x[..., 2:4, 3:5] = 1
+    restorer(x, KERNEL, linear=True)
+    assert method.seen[-1].saturated is not None
+    assert torch.equal(method.seen[-1].saturated > 0, x[:, :1] == 1)
 
 
 def test_a_white_picture_is_believed() -> None:
     restorer, method = echo(mask=True)
     restorer(torch.ones(1, 1, 12, 12), KERNEL)
-    assert method.seen[-1].mask is None
+    mask = method.seen[-1].mask
+    assert mask is not None
+    assert bool((mask > 0).all())
 
 
 def test_a_mask_of_the_user() -> None:

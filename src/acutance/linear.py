@@ -101,7 +101,7 @@ class Torus:
         corner, domain: corner and size of what is wanted, the domain of the blur.
         otf: K, (B or 1, C or 1, n, m // 2 + 1), complex. power: |K|^2.
         observed: y on the torus, continued beyond the frame by a smooth bridge, (B, C, n, m).
-        data: K' M y, a spectrum. mask: M inside the frame, (B or 1, 1, H, W); None: all of it was observed.
+        data: K' M y, a spectrum. mask: M inside the frame, (B or 1, C or 1, H, W); None: all of it was observed.
     """
 
     size: tuple[int, int]
@@ -120,8 +120,8 @@ class Torus:
         """The torus for y (B, C, H, W).
 
         A blur with a "circular" border is solved on the picture itself; every other border is an unknown one, of which
-        the domain of the blur says how much is wanted. No blur is a kernel of one pixel. Where the mask (B or 1, 1,
-        H, W) is 0, y was not observed either.
+        the domain of the blur says how much is wanted. No blur is a kernel of one pixel. Where the mask (B or 1, C or
+        1, H, W) is 0, y was not observed either.
 
         Raises:
             ConfigError: a blur that is no convolution.

@@ -24,25 +24,33 @@ class Problem:
         observed: y, (B, C, H, W), floating point, nominal range [0, 1].
         blur: A; None where the method has to find it.
         sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown.
-        mask: (B or 1, 1, H, W), 1 where y is to be believed and 0 where it is missing or saturated; None: all of it.
-            A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
+        mask: (B or 1, C or 1, H, W), 1 where y is to be believed and 0 where it is missing or saturated; None: all of
+            it. A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
+        saturated: like a mask, 1 where y is a lower bound, A x >= y, see `acutance.saturation`; None: nowhere. There
+            a residual is min(A x - y, 0), whatever the mask says.
 
     Raises:
-        ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or the mask does not fit it.
+        ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
     """
 
     observed: Tensor
     blur: LinearOperator | None = None
     sigma: Tensor | None = None
     mask: Tensor | None = None
+    saturated: Tensor | None = None
 
     def __post_init__(self) -> None:
         y = self.observed
         if y.ndim != 4 or 0 in y.shape or not y.is_floating_point():
             raise ImageError(f"observed must be a non-empty float (B, C, H, W) tensor, not {y.dtype} {tuple(y.shape)}")
-        m = self.mask
-        if m is not None and tuple(m.shape) not in {(n, 1, *y.shape[-2:]) for n in (1, y.shape[0])}:
-            raise ImageError(f"a mask of {tuple(m.shape)} for a picture of {tuple(y.shape)}; give (B or 1, 1, H, W)")
+        for m in (self.mask, self.saturated):
+            if m is not None and (
+                m.ndim != 4 or any(a not in (1, b) for a, b in zip(m.shape, y.shape, strict=True))
+                or m.shape[-2:] != y.shape[-2:]
+            ):  # fmt: skip
+                raise ImageError(
+                    f"a mask of {tuple(m.shape)} for a picture of {tuple(y.shape)}; give (B or 1, C or 1, H, W)"
+                )
 
     def start(self) -> Tensor:
         """x(0): the observed picture, its masked pixels filled, extended to the domain of the blur."""
@@ -50,9 +58,10 @@ class Problem:
         return y if self.blur is None else self.blur.start(y)
 
     def residual(self, x: Tensor) -> Tensor:
-        """M (A x - y), the size of the observed picture."""
+        """M (A x - y), the size of the observed picture; min(A x - y, 0) where y is saturated."""
         r = (x if self.blur is None else self.blur.forward(x)) - self.observed
-        return r if self.mask is None else torch.where(self.mask > 0, r, 0.0)
+        masked = r if self.mask is None else torch.where(self.mask > 0, r, 0.0)
+        return masked if self.saturated is None else torch.where(self.saturated > 0, r.clamp_max(0), masked)
 
     def gradient(self, x: Tensor) -> Tensor:
         """A'M (A x - y), the gradient of 1/2 ||M (A x - y)||^2, the size of x."""
@@ -67,13 +76,18 @@ class Problem:
         """The noise level of each picture, (B,): sigma, or what `acutance.noise` estimates where it is unknown."""
         if self.sigma is None:
             seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
-            return noise_level(seen)
+            return noise_level(seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen))
         return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
 
     def channel(self, index: int) -> Problem:
         """The problem of one channel alone, (B, 1, H, W); of an unknown noise level it is the channel's own."""
+
+        def one(m: Tensor | None) -> Tensor | None:
+            return m if m is None or m.shape[1] == 1 else m[:, index : index + 1]
+
         blur = None if self.blur is None else self.blur.channel(index)
-        return replace(self, observed=self.observed[:, index : index + 1], blur=blur)
+        return replace(self, observed=self.observed[:, index : index + 1], blur=blur, mask=one(self.mask),
+                       saturated=one(self.saturated))  # fmt: skip
 
     def crop(self, x: Tensor) -> Tensor:
         """The part of x inside the frame of the observed picture."""

@@ -17,6 +17,7 @@ from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, catalogue, find, settings_for
 from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
+from acutance.saturation import clipped, heeding
 from acutance.solver import Solver
 from acutance.weights import embedded, read_weights
 
@@ -29,9 +30,6 @@ DEFAULT = "acute"
 HIDDEN, LEAST_LOSSY = 2.8, 0.01
 """What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
 true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well."""
-
-CLIPPED = 1 - 1e-3
-"""Values from which a pixel of a picture that never exceeds 1 counts as clipped."""
 
 NOTABLE = 0.002
 """Share of clipped pixels from which the user is told."""
@@ -207,21 +205,29 @@ class Restorer:
                 f"{self.spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian"
             )
         channels = pixels.shape[1]
-        believed, masking = self._mask(pixels, mask)
-        if linear:
-            pixels = srgb_to_linear(pixels)
+        believed = self._mask(pixels, mask)
+        full = clipped(pixels) if self.needs.mask else None
         if self.needs.channels is None and channels == 3 and _is_grey(pixels, kernel):
             pixels = pixels[:, :1]
+            full = None if full is None else full[:, :1]
+        if linear:
+            pixels = srgb_to_linear(pixels)
         scale = brightness(pixels) if self.needs.unit_brightness else 1.0
         pixels = pixels / scale
         if self.needs.channels is not None and channels == 1:
             pixels = pixels.expand(-1, self.needs.channels, -1, -1)
         blur = None if kernel is None else self._blur(kernel, pixels, channels)
-        notes = masking
+        problem = Problem(pixels, blur, mask=believed)
+        notes: tuple[str, ...] = ()
+        if full is not None and bool(full.any()):
+            problem = heeding(problem, full)
+            share = float(full.any(1).float().mean())
+            if share > NOTABLE:
+                notes = (f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there",)
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
         lossy = self.needs.kernel and isinstance(image, Image) and is_lossy(image)
         if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
-            level = Problem(pixels, mask=believed).level()
+            level = problem.level()
             told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
             if lossy:
                 level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale)
@@ -229,8 +235,8 @@ class Restorer:
                     f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
                     "--sigma lower for more detail, higher for less grain"
                 )
-            notes = (*masking, told)
-        return Prepared(Problem(pixels, blur, level, believed), scale, channels, linear, notes)
+            notes = (*notes, told)
+        return Prepared(replace(problem, sigma=level), scale, channels, linear, notes)
 
     def __call__(
         self,
@@ -340,26 +346,19 @@ class Restorer:
             results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
         return merged(results)
 
-    def _mask(self, pixels: Tensor, mask: Tensor | None) -> tuple[Tensor | None, tuple[str, ...]]:
-        """The pixels to be believed, None where that is all of them, and a note if many are not."""
+    def _mask(self, pixels: Tensor, mask: Tensor | None) -> Tensor | None:
+        """The pixels that the user says are to be believed, None where that is all of them."""
+        if mask is None:
+            return None
         if not self.needs.mask:
-            if mask is None:
-                return None, ()
             heeding = ", ".join(s.name for s in catalogue().values() if s.needs.mask)
             raise ConfigError(f"{self.spec.name} heeds no mask; methods that do: {heeding}")
-        believed = torch.ones_like(pixels[:, :1], dtype=torch.bool)
-        if mask is not None:
-            if mask.shape != believed.shape:
-                raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}")
-            believed = mask.to(pixels.device) > 0.5
-            if not bool(believed.any()):
-                raise ConfigError("the mask leaves no pixel to be believed; white (1) means: believe this pixel")
-        clipped = (pixels >= CLIPPED).any(1, keepdim=True) & (pixels.max() <= 1)
-        if bool((believed & ~clipped).any()):
-            believed = believed & ~clipped
-        share = float(clipped.float().mean())
-        notes = (f"{100 * share:.1f} % of the pixels are saturated and taken as unknown",) if share > NOTABLE else ()
-        return (None if bool(believed.all()) else believed.to(pixels.dtype)), notes
+        if mask.shape != pixels[:, :1].shape:
+            raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}")
+        believed = mask.to(pixels.device) > 0.5
+        if not bool(believed.any()):
+            raise ConfigError("the mask leaves no pixel to be believed; white (1) means: believe this pixel")
+        return None if bool(believed.all()) else believed.to(pixels.dtype)
 
     def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
         if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):

@@ -69,11 +69,11 @@ def crop(x: Tensor, rows: int, cols: int) -> Tensor:
 
 
 def filled(x: Tensor, mask: Tensor, *, side: int = 17) -> Tensor:
-    """x (B, C, H, W) with what lies where the mask (B or 1, 1, H, W) is 0 replaced, whatever it was.
+    """x (B, C, H, W) with what lies where the mask (B or 1, C or 1, H, W) is 0 replaced, whatever it was.
 
     By the mean of the believed pixels in a square of `side` pixels around it; where there are none, of the picture.
     """
-    seen = (mask > 0).to(x.dtype).expand(x.shape[0], 1, -1, -1)
+    seen = (mask > 0).to(x.dtype).expand(x.shape[0], -1, -1, -1)
     known = torch.where(seen > 0, x, 0.0)
     whole = known.sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp_min(1)
     share = F.avg_pool2d(seen, side, 1, side // 2)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from acutance.operators import Blur
 from acutance.problem import Problem
+from acutance.saturation import CLIPPED
 from acutance.synth import Degradation, Example, kernels
-from acutance.synth.degradation import SATURATED, luma
+from acutance.synth.degradation import luma
 
 EVERYTHING = Degradation(
     exposure=0.3, saturation=0.3, photon=0.3, correlated=0.3, jpeg=0.3, kernel_error=0.3, level_error=0.1, masked=True
@@ -66,7 +67,7 @@ def test_without_noise_it_is_the_blur(boundary: Any) -> None:
 
 def test_everything_comes_from_the_generator() -> None:
     def drawn(seed: int) -> Example:
-        return EVERYTHING(sharp(6, 40), source(seed), span=11)
+        return EVERYTHING(sharp(12, 40), source(seed), span=11)
 
     torch.manual_seed(0)
     first = drawn(1)
@@ -75,9 +76,10 @@ def test_everything_comes_from_the_generator() -> None:
     assert torch.equal(first.problem.observed, again.problem.observed)
     assert torch.equal(first.sharp, again.sharp)
     assert torch.equal(blur_of(first.problem).kernel, blur_of(again.problem).kernel)
-    assert first.problem.mask is not None
-    assert again.problem.mask is not None
-    assert torch.equal(first.problem.mask, again.problem.mask)
+    for a, b in ((first.problem.mask, again.problem.mask), (first.problem.saturated, again.problem.saturated)):
+        assert a is not None
+        assert b is not None
+        assert torch.equal(a, b)
     assert first.problem.sigma is not None
     assert again.problem.sigma is not None
     assert torch.equal(first.problem.sigma, again.problem.sigma)
@@ -133,7 +135,7 @@ def test_the_observed_picture_is_quantised(bits: int) -> None:
 
 
 def test_highlights_are_blurred_before_they_are_clipped() -> None:
-    """A bright point of 1.6 spreads as 1.6; clipped first it would spread as 1."""
+    """A bright point of 3 spreads as 3; clipped first it would spread as 1."""
 
     def nearly_a_line(n: int, span: int, generator: torch.Generator, *, size: int) -> Tensor:
         return kernels.line(5.0, 0.0, size).expand(n, -1, -1, -1)
@@ -143,7 +145,7 @@ def test_highlights_are_blurred_before_they_are_clipped() -> None:
     example = Degradation(sampler=nearly_a_line, saturation=1.0, sigma=(1e-6, 1e-6), grey=0.0)(x, source(), span=9)
     spread = example.problem.observed[:, 0].sum((1, 2))
     assert 1.0 <= float(spread.min()) < 1.1
-    assert 1.5 < float(spread.max()) <= 1.62
+    assert 3.5 < float(spread.max()) <= 5, "all five pixels of the line are white at most"
     assert float(example.sharp.max()) == 1, "the answer is what a sensor can show"
     assert float(example.problem.observed.max()) <= 1
 
@@ -160,7 +162,7 @@ def test_exposure_darkens_sharp_and_observed_alike() -> None:
 @pytest.mark.parametrize("boundary", ["valid", "zero"])
 @pytest.mark.parametrize("settings", [{}, {"photon": 1.0, "jpeg": 1.0}, {"correlated": 1.0, "exposure": 0.2}], ids=str)
 def test_pictures_of_one_channel_are_the_grey_ones_on_one_channel(settings: dict[str, float], boundary: Any) -> None:
-    x, common = sharp(4, 40), {**settings, "masked": True, "saturation": 0.5, "boundary": boundary}
+    x, common = (2 * sharp(4, 40)).clamp(0, 1), {**settings, "masked": True, "saturation": 0.5, "boundary": boundary}
     three = Degradation(grey=1.0, **common)(x, source(), span=9)  # type: ignore[arg-type]
     one = Degradation(grey=0.0, **common)(x, source(), span=9, one_channel=True)  # type: ignore[arg-type]
     assert one.sharp.shape == (4, 1, 40, 40)
@@ -171,25 +173,29 @@ def test_pictures_of_one_channel_are_the_grey_ones_on_one_channel(settings: dict
     assert three.problem.sigma is not None
     assert torch.equal(one.problem.sigma, three.problem.sigma)
     assert torch.equal(blur_of(one.problem).kernel, blur_of(three.problem).kernel)
-    assert one.problem.mask is not None
-    assert torch.equal(one.problem.mask, (one.problem.observed < SATURATED).float())
+    full = (one.problem.observed >= CLIPPED).float()
+    saturated = one.problem.saturated
+    assert torch.equal(full, torch.zeros_like(full) if saturated is None else saturated)
 
 
-def test_saturated_pixels_are_masked() -> None:
-    x = 0.4 + 0.6 * sharp(6, 40)
+def test_saturated_pixels_are_heeded() -> None:
+    x = 0.4 + 0.6 * sharp(12, 40)
     settings: dict[str, Any] = {"saturation": 1.0, "grey": 0.3, "sigma": (0.01, 0.01)}
     plain = Degradation(**settings)(x, source(), span=9)
     masked = Degradation(**settings, masked=True)(x, source(), span=9)
-    mask, y = masked.problem.mask, masked.problem.observed
+    mask, full, y = masked.problem.mask, masked.problem.saturated, masked.problem.observed
     assert plain.problem.mask is None
+    assert plain.problem.saturated is None
+    assert full is not None
     assert mask is not None
-    assert mask.shape == (6, 1, 32, 32)
+    assert mask.shape == (12, 3, 32, 32)
     assert mask.dtype is y.dtype
     assert torch.equal(y, plain.problem.observed), "the same pictures"
-    assert torch.equal(mask[:, 0] == 0, (y > 1 - 1e-3).any(1)), "of a pixel one channel is enough"
-    assert 0.05 < float(mask.mean()) < 0.95
+    assert torch.equal(full > 0, y > 1 - 1e-3)
+    assert torch.equal(torch.where(full > 0, mask, 0) + (1 - full), mask), "only clipped samples are masked"
+    assert 0.05 < float(full.mean()) < 0.95
     assert float(plain.sharp.max()) == 1
-    assert 1.3 < float(masked.sharp.max()) <= 1.6, "what was brighter than a sensor can show may be restored"
+    assert 2 < float(masked.sharp.max()) <= 8, "what was brighter than a sensor can show may be restored"
     assert torch.equal(masked.sharp.clamp_max(1), plain.sharp)
 
 
@@ -202,16 +208,19 @@ def test_what_is_believed_is_what_the_scene_says(sigma: float) -> None:
     assert problem.mask is not None
     r = problem.residual(example.sharp)
     assert float(r.abs().max()) < 6 * sigma
-    assert float(r[problem.mask.expand_as(r) > 0].std()) == pytest.approx(sigma, rel=0.25)
-    beyond = blur_of(problem).forward(example.sharp).amax(1, keepdim=True) > 1 + 3 * sigma
+    assert problem.saturated is not None
+    seen = problem.saturated == 0
+    assert float(r[seen].std()) == pytest.approx(sigma, rel=0.25)
+    beyond = blur_of(problem).forward(example.sharp) > 1 + 3 * sigma
     assert float(beyond.float().mean()) > 0.05
-    assert float(problem.mask[beyond].mean()) < 0.01
+    assert float(seen[beyond].float().mean()) < 0.01
+    assert float(r[beyond].abs().max()) < 1e-6
 
 
 def test_without_saturation_nothing_is_masked() -> None:
-    mask = Degradation(sampler=point, masked=True, exposure=0.5)(0.7 * sharp(4, 20), source(), span=3).problem.mask
-    assert mask is not None
-    assert float(mask.min()) == 1
+    problem = Degradation(sampler=point, masked=True, exposure=0.5)(0.7 * sharp(4, 20), source(), span=3).problem
+    assert problem.mask is None
+    assert problem.saturated is None
 
 
 def told(degradation: Degradation, n: int = 1500) -> Tensor:
@@ -275,6 +284,8 @@ def test_shares_are_shares(field: str) -> None:
     none = Degradation(**settings)(x, source(), span=3)
     half = Degradation(**settings, **{field: 0.5})(x, source(), span=3)
     if field == "saturation":
+        x[..., :2, :2] = 1  # so that half of the treated ones, of which only what is white is brighter, are seen
+        none, half = (Degradation(**settings, masked=True, saturation=s)(x, source(), span=3) for s in (0, 0.5))
         treated = (half.sharp - none.sharp).abs().flatten(1).amax(1) > 1e-6
     else:
         treated = (half.problem.observed - none.problem.observed).abs().flatten(1).amax(1) > 1e-6

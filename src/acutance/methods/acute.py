@@ -3,7 +3,7 @@ r"""Acute: a learned optimiser whose data term is solved in closed form and whos
 Problem: y = M (A x + n), A known, the level of n unknown, M a mask of the pixels to be believed. x lives on the domain
 of the blur, larger than the picture, so that a border is what it is: pixels that were not observed. Each step is
 
-    r(t)    = M (A x(t) - y)
+    r(t)    = M (A x(t) - y),  min(A x(t) - y, 0) where y is saturated
     g_j(t)  = (|K|^2 + R_j)^-1  A' r(t),             R_j = c_j s^(2 p_j) (e_j + |D|^2),          j = 1 ... J
     u, h    = N( x(t) - m(t), g_1(t) ... g_J(t), s, 1 - A'M 1, h(t); t )
     x(t+1)  = x(t) - sum_j w_j g_j(t) + u,           h(t+1) = h
@@ -260,6 +260,8 @@ class Descend:
         level = problem.level() if self.config.informed else torch.full_like(problem.observed[:, 0, 0, 0], UNINFORMED)
         x = classical(replace(problem, sigma=level))
         seen = problem.observed[:, :1] * 0 + 1 if problem.mask is None else problem.mask.to(x)
+        if problem.saturated is not None:
+            seen = seen * (1 - problem.saturated)
         unseen = 1 - problem.blur.adjoint(seen).mean(1, keepdim=True)
         memory = x.new_zeros(1).expand(x.shape[0], self.config.memory, *x.shape[-2:])
         return AcuteState(x, problem.residual(x), memory, 0, level.clamp_min(LEAST_LEVEL), unseen)
@@ -378,8 +380,8 @@ def _seen(problem: Problem, transposed: bool, rows: bool, cols: bool) -> Problem
     if not isinstance(problem.blur, Blur):
         raise ConfigError("views of a blur that is no convolution are not known; give views=1")
     blur = replace(problem.blur, kernel=turned(problem.blur.kernel))
-    mask = None if problem.mask is None else turned(problem.mask)
-    return replace(problem, observed=turned(problem.observed), blur=blur, mask=mask)
+    mask, saturated = (None if m is None else turned(m) for m in (problem.mask, problem.saturated))
+    return replace(problem, observed=turned(problem.observed), blur=blur, mask=mask, saturated=saturated)
 
 
 def _flipped(z: Tensor, rows: bool, cols: bool) -> Tensor:

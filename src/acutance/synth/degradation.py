@@ -18,11 +18,13 @@ from torch import Tensor
 
 from acutance.operators import Blur, Boundary
 from acutance.problem import Problem
+from acutance.saturation import heeding
 from acutance.synth import kernels, noise
+from acutance.synth.camera import extended
 from acutance.synth.kernel_error import misestimated
 
-SATURATED = 1 - 1e-3
-"""Values of eight bits from which a pixel counts as clipped."""
+BRIGHTEST, GLARE = 3.0, 8.0
+"""Factors; see `Degradation.saturation`."""
 
 KernelSampler = Callable[..., Tensor]
 
@@ -56,14 +58,15 @@ class Degradation:
         sigma: range of the noise level, fractions of the range, drawn log-uniformly.
         grey: share of pictures made grey, with one noise field for the three channels.
         exposure: darkest factor that a picture is multiplied with, drawn log-uniformly up to 1.
-        saturation: share of pictures brightened up to 1.6 times *before* the blur and clipped after it.
+        saturation: share of pictures that are clipped after the blur. Half of them are brightened as a whole, up to
+            `BRIGHTEST` times, half only where the photograph was clipped itself, up to `GLARE` times, as by lamps.
         photon: share of pictures with Poisson noise of about the drawn level instead of Gaussian.
         correlated: share with noise as after demosaicing.
         jpeg: share compressed with a quality of 70 to 98.
         kernel_error: share of pictures whose problem has the kernel as an estimator may have found it.
         level_error: standard deviation of the logarithm of the level that the problem tells, as estimates of it
             scatter; of JPEG files it tells 0.3 to 1 of the truth, since compression hides noise from an estimate.
-        masked: whether saturated pixels are masked in the problem; then the sharp picture may exceed 1.
+        masked: whether the problem heeds clipped pixels (`acutance.saturation`); then the sharp picture may exceed 1.
         bits: quantisation of the rest; 0 leaves them unclipped and continuous.
         boundary: of the blur.
     """
@@ -107,9 +110,11 @@ class Degradation:
 
         grey = pick(1.0 if one_channel else self.grey)
         sharp = where(grey, luma(sharp), sharp)
-        gain = torch.exp(math.log(self.exposure) * uniform()) * torch.where(
-            pick(self.saturation), 1 + 0.6 * uniform(), 1.0
-        )
+        gain = torch.exp(math.log(self.exposure) * uniform())
+        if self.saturation:
+            bright, lamps, share = pick(self.saturation), pick(0.5), uniform()
+            gain = torch.where(bright & ~lamps, torch.exp(math.log(BRIGHTEST) * share), gain)
+            sharp = extended(sharp, torch.where(bright & lamps, torch.exp(math.log(GLARE) * share), 1.0))
         sharp = sharp * gain[:, None, None, None]
         blur = Blur(self.sampler(n, span, generator, size=span), self.boundary)
         clean = blur.forward(sharp)
@@ -133,7 +138,6 @@ class Degradation:
                 told = torch.where(compressed, told * (0.3 + 0.7 * uniform()), told)
         if self.bits:
             y = noise.quantise(y, self.bits)
-        mask = (y < SATURATED).all(1, keepdim=True).to(y) if self.masked else None
         if self.kernel_error:
             wrong = torch.where(
                 pick(self.kernel_error)[:, None, None, None], misestimated(blur.kernel, generator), blur.kernel
@@ -143,7 +147,8 @@ class Degradation:
             sharp, y = sharp[:, :1].contiguous(), y[:, :1].contiguous()
         if self.saturation and not self.masked:
             sharp = sharp.clamp_max(1)
-        return Example(sharp, Problem(y, blur, told, mask))
+        problem = Problem(y, blur, told)
+        return Example(sharp, heeding(problem) if self.masked else problem)
 
 
 def luma(x: Tensor) -> Tensor:
