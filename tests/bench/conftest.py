@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from acutance.operators import Blur
-from acutance.tensors import flip
+from acutance.tensors import crop, flip
 
 
 def scene(size: int, seed: int, channels: int = 1) -> Tensor:
@@ -28,7 +28,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All the test sets in small.
 
     levin32.npz, levin32_kernels/ (2 methods, 3 files), set12/ (3 pictures), bsd68/ (10), kodak24/ (1, 2, 10),
-    lai/sharp (3 pictures of 2 classes), lai/kernels (2), lai/real (3), lai/real_kernels (4), kohler/ (2).
+    lai/sharp (3 pictures of 2 classes), lai/kernels (2), lai/real (3), lai/real_kernels (4), kohler/ (2),
+    reds/ (2 scenes of 2), gopro_scene/ (3).
     """
     root = tmp_path_factory.mktemp("data")
     bench = root / "bench"
@@ -59,6 +60,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(pixels).save(bench / name / f"{picture}.png")
     _estimated_kernels(bench, arrays)
     _lai_and_kohler(bench)
+    _video(bench)
     return root
 
 
@@ -93,3 +95,14 @@ def _lai_and_kohler(bench: Path) -> None:
     for name in ("Blurry1_1", "Blurry1_4"):
         save(blurred, bench / "kohler" / f"{name}.png")
         save(hook, bench / "kohler" / f"{name}_kernel.png")
+
+
+def _video(bench: Path) -> None:
+    for seed, name in enumerate(
+        ("reds/000/3", "reds/000/6", "reds/001/3", "gopro_scene/1", "gopro_scene/2", "gopro_scene/3")
+    ):
+        parent, frame = name.rsplit("/", 1)
+        wide = scene(48, 50 + seed, 3)
+        moved = torch.stack([torch.roll(wide, shift, -1) for shift in range(-3, 4)]).mean(0)
+        save(crop(wide, 4, 4), bench / parent / "sharp" / f"{frame}.png")
+        save(crop(moved, 4, 4), bench / parent / "blurred" / f"{frame}.png")

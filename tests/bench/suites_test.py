@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from acutance.bench.case import VARIABLE, Case, Content, Suite, bench_folder
+from acutance.bench.run import run
 from acutance.bench.score import score
 from acutance.bench.suites import SUITES, find_suite
 from acutance.bench.synthetic import standard_normal, synthetic_content
@@ -44,8 +45,8 @@ def test_every_suite_describes_and_yields_consistent_cases(suite: Suite, data: P
         assert content.truth is None or content.observed.shape == content.truth.shape
         assert content.observed.dtype == torch.float32
         assert 0 <= float(content.observed.min()) <= float(content.observed.max()) <= 1
-        assert content.kernel is not None
-        assert float(content.kernel.sum()) == pytest.approx(1, abs=1e-6)
+        assert (content.kernel is None) == (suite.name in ("reds", "gopro_scene"))
+        assert content.kernel is None or float(content.kernel.sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_how_many_cases(data: Path) -> None:
@@ -59,6 +60,8 @@ def test_how_many_cases(data: Path) -> None:
         ("car", "09_cho"), ("car_house", "10_xu"),
     ]  # fmt: skip
     assert [c.picture for c in cases(data, "kohler", None)] == ["Blurry1_1", "Blurry1_4"]
+    assert [c.picture for c in cases(data, "reds", None)] == ["000-3", "000-6", "001-3"]
+    assert [c.picture for c in cases(data, "gopro_scene", None)] == ["1", "2", "3"]
     assert len(cases(data, "levin32", None)) == len(cases(data, "levin32", 0.01)) == 32
     assert len(cases(data, "set12", 0.01)) == 3 * 8
     assert [c.kernel_name for c in cases(data, "bsd68", 0.01)] == list("1234567812")
@@ -212,3 +215,22 @@ def test_impossible_levels(data: Path) -> None:
 def test_an_unknown_suite() -> None:
     with pytest.raises(ConfigError, match=r"no suite 'levin'; there are levin32"):
         find_suite("levin")
+
+
+def test_pairs_that_are_none_are_refused(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "bench" / "reds", tmp_path / "reds")
+    Image.new("RGB", (30, 40)).save(tmp_path / "reds" / "001" / "sharp" / "3.png")
+    with pytest.raises(DataError, match=r"3\.png is of"):
+        contents(tmp_path, "reds", None)
+    (tmp_path / "reds" / "001" / "sharp" / "3.png").unlink()
+    with pytest.raises(DataError, match="has no partner"):
+        cases(tmp_path, "reds", None)
+    with pytest.raises(DataError, match=r"blurred/NAME\.png"):
+        cases(tmp_path, "gopro_scene", None)
+    with pytest.raises(ConfigError, match="leave out --noise"):
+        cases(data, "gopro_scene", 0.01)
+
+
+def test_a_method_that_needs_a_kernel_says_so_where_there_is_none(data: Path) -> None:
+    with pytest.raises(KernelError, match="needs the blur kernel"):
+        run("reds", ["wiener"], data=data, device="cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from acutance.bench.case import Suite
+from acutance.bench.dynamic import GOPRO_SCENE, REDS
 from acutance.bench.lai import LAI
 from acutance.bench.levin import LEVIN32
 from acutance.bench.levin_kernels import LEVIN32_KERNELS
@@ -12,9 +13,9 @@ from acutance.bench.pictures import BSD68, KODAK24, SET12
 from acutance.bench.real import KOHLER, LAI_REAL
 from acutance.errors import ConfigError
 
-SUITES = MappingProxyType(
-    {suite.name: suite for suite in (LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, LAI, LAI_REAL, KOHLER)}
-)
+_ALL = (LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, LAI, LAI_REAL, KOHLER, REDS, GOPRO_SCENE)
+
+SUITES = MappingProxyType({suite.name: suite for suite in _ALL})
 """Every suite by name."""
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from acutance.cli.console import escape, out, progress_bar, say
+from acutance.experiments.output import prepare_folder, require_matplotlib
 from acutance.experiments.two_pixel import ITERATIONS, run
-from acutance.experiments.two_pixel_plot import prepare_folder, require_matplotlib, write_plots
+from acutance.experiments.two_pixel_plot import write_plots
 from acutance.experiments.two_pixel_report import two_pixel_table, write_json
 
 app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True)

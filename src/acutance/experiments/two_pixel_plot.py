@@ -6,9 +6,7 @@ by `acutance.experiments.two_pixel_priors.integrate`, and is 0 at the centre.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acutance.bench.report_plots import COLOURS, INK, SOFT, STYLE
-from acutance.errors import MissingExtra, OutputError
+from acutance.bench.report_plots import COLOURS, INK, SOFT
+from acutance.experiments.output import write_plot
 from acutance.experiments.two_pixel import Score, TwoPixel
 from acutance.experiments.two_pixel_priors import (
     MIRROR,
@@ -31,7 +29,6 @@ from acutance.experiments.two_pixel_priors import (
     wanted_steps,
 )
 from acutance.experiments.two_pixel_report import DISCRIMINATIVE, GRADIENT
-from acutance.images import write_atomically
 
 GRID = 81
 """Points of a surface along a side, odd, so that the centre is one."""
@@ -54,50 +51,19 @@ class Surface:
     colour: str
 
 
-def require_matplotlib() -> None:
-    """See that plots can be drawn.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra("plots of an experiment", "bench") from error
-
-
-def prepare_folder(folder: Path) -> None:
-    """Create the folder of the results, so that a wrong one is known before anything is computed.
-
-    Raises:
-        OutputError: it cannot be created.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder}: {error.strerror or error}; give another --out") from error
-
-
 def write_plots(folder: Path, found: TwoPixel) -> list[Path]:
     """Write surfaces.png, slice.png and seeds.png into a folder that is there; they are replaced.
 
     Raises:
         MissingExtra: matplotlib is not installed. OutputError: a file cannot be written.
     """
-    require_matplotlib()
     surfaces = find_surfaces(found)
     plots: tuple[tuple[str, tuple[float, float], Callable[[Any], None]], ...] = (
         ("surfaces.png", (15.0, 8.2), lambda figure: _draw_surfaces(figure, surfaces)),
         ("slice.png", (10.0, 5.0), lambda figure: _draw_slice(figure, surfaces)),
         ("seeds.png", (9.0, 4.2), lambda figure: _draw_seeds(figure, found)),
     )
-    written = []
-    for name, size, draw in plots:
-        with _figure(*size) as (figure, finish):
-            draw(figure)
-            written.append(folder / name)
-            write_atomically(written[-1], finish(), overwrite=True)
-    return written
+    return [write_plot(folder / name, *size, draw) for name, size, draw in plots]
 
 
 def find_surfaces(found: TwoPixel) -> tuple[Surface, Surface, Surface, Surface]:
@@ -245,23 +211,3 @@ def _draw_seeds(figure: Any, found: TwoPixel) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("MSE on fresh pictures; against the mirror image, in the last row against what stays")
     figure.legend(loc="outside upper center", ncols=4, fontsize=9)
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Any, Callable[[], bytes]]]:
-    """A figure of that size in inches, and the function that makes it a PNG."""
-    from matplotlib import rc_context, rcParamsDefault
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style: Any = {**dict(rcParamsDefault.items()), **STYLE}
-    with rc_context(style):
-        figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-        FigureCanvasAgg(figure)
-
-        def finish() -> bytes:
-            stream = io.BytesIO()
-            figure.savefig(stream, format="png", metadata={"Software": None})
-            return stream.getvalue()
-
-        yield figure, finish

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
-import torch
-
-from acutance.bench.machine import hardware, revision
+from acutance.experiments.output import write_numbers
 from acutance.experiments.two_pixel import BATCH, FRESH, LEARNED_ACCURACY, LEARNED_ERROR, RATE, SAMPLES, TwoPixel
 from acutance.experiments.two_pixel_priors import TARGETS
-from acutance.images import write_atomically
 
 FILE = "two-pixel.json"
 
@@ -109,12 +104,8 @@ def write_json(folder: Path, found: TwoPixel) -> Path:
         "training_loss": dict(zip(("classifier", "mirror", "stays"), found.losses.tolist(), strict=True)),
         "scores": [asdict(score) for score in found.scores],
         "seconds": round(found.seconds, 3),
-        "versions": {"acutance": revision(), "torch": torch.__version__, "python": platform.python_version()},
-        "hardware": hardware(torch.device("cpu")),
     }  # fmt: skip
-    file = folder / FILE
-    write_atomically(file, json.dumps(values, indent=1, ensure_ascii=False).encode(), overwrite=True)
-    return file
+    return write_numbers(folder / FILE, values)
 
 
 def _only(values: Sequence[float], taken: Sequence[bool]) -> list[float]:

@@ -40,9 +40,15 @@ class Moments:
     @staticmethod
     def of(z: Tensor) -> Moments:
         """Of each picture of (B, f, H, W), in float32 or better."""
-        wide = z if z.dtype is torch.float64 else z.float()
-        variance, mean = torch.var_mean(wide, dim=(-2, -1), correction=0, keepdim=True)
-        return Moments(mean, variance, z.shape[-2] * z.shape[-1])
+        wide = z.dtype if z.dtype is torch.float64 else torch.float32
+        count = z.shape[-2] * z.shape[-1]
+        if torch.is_grad_enabled() or count == 1:
+            variance, mean = torch.var_mean(z.to(wide), dim=(-2, -1), correction=0, keepdim=True)
+            return Moments(mean, variance, count)
+        mean, variance = (torch.empty(z.shape[:2], dtype=wide, device=z.device) for _ in range(2))
+        for one, m, v in zip(z.split(1), mean, variance, strict=True):  # batch norm takes a twentieth of the time
+            F.batch_norm(one, m, v, training=True, momentum=1.0)
+        return Moments(mean[..., None, None], variance[..., None, None] * ((count - 1) / count), count)
 
     def __add__(self, other: Moments) -> Moments:
         """Of the pixels of both (Chan et al. 1979)."""
@@ -61,6 +67,9 @@ class Norm(nn.Module):
 
     def forward(self, z: Tensor, moments: Moments) -> Tensor:
         """(B, f, H, W) -> (B, f, H, W), in the type of z."""
+        if len(z) == 1 and not torch.is_grad_enabled():  # the same, faster
+            mean, variance = moments.mean.flatten(), moments.variance.flatten()
+            return F.batch_norm(z, mean, variance, self.weight, self.bias, eps=EPSILON)
         scale = self.weight[:, None, None] * torch.rsqrt(moments.variance + EPSILON)
         shift = self.bias[:, None, None] - moments.mean * scale
         return torch.addcmul(shift.to(z.dtype), z, scale.to(z.dtype))
