@@ -25,7 +25,10 @@ BRIGHT = 0.999
 """Quantile of a picture that stands for its brightness."""
 
 DEFAULT = "acute"
-"""The method where nobody asks for another."""
+"""The method where nobody asks for another and the kernel is known."""
+
+BLIND = "golf"
+"""The same where it is not."""
 
 HIDDEN, LEAST_LOSSY = 2.8, 0.01
 """What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from acutance.bench.score import Scoring, aligned, border_and_interior, moved_along, score, structural_similarity
+from acutance.bench.score import (
+    PERFECT,
+    Scoring,
+    aligned,
+    border_and_interior,
+    moved_along,
+    score,
+    structural_similarity,
+)
 from acutance.errors import ConfigError, MissingExtra
 from acutance.metrics import psnr
 
@@ -62,7 +70,7 @@ def test_moving_there_and_back_keeps_the_picture(dim: int, size: int) -> None:
 
 def test_scores_clip_and_do_not_round() -> None:
     truth = torch.full((1, 1, 16, 16), 1.0)
-    assert score(truth + 0.5, truth).psnr == float("inf")
+    assert score(truth + 0.5, truth).psnr == PERFECT
     assert score(truth - 0.001, truth).psnr == pytest.approx(60, abs=1e-3)
 
 
@@ -70,7 +78,7 @@ def test_the_border_is_left_out() -> None:
     truth = waves(0, 0)
     estimate = truth.clone()
     estimate[..., :4, :] = 0
-    assert score(estimate, truth, Scoring(border=4)).psnr == float("inf")
+    assert score(estimate, truth, Scoring(border=4)).psnr == PERFECT
     assert score(estimate, truth).psnr == pytest.approx(float(psnr(estimate, truth)))
 
 

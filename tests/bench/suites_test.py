@@ -11,13 +11,16 @@ import torch
 from PIL import Image
 
 from acutance.bench.case import VARIABLE, Case, Content, Suite, bench_folder
+from acutance.bench.rows import read_rows
 from acutance.bench.run import run
 from acutance.bench.score import score
 from acutance.bench.suites import SUITES, find_suite
 from acutance.bench.synthetic import standard_normal, synthetic_content
 from acutance.errors import ConfigError, DataError, KernelError
+from acutance.methods.golf import Golf, GolfConfig
 from acutance.operators import Blur
 from acutance.restore import Restorer
+from acutance.weights import write_weights
 
 
 def cases(data: Path, name: str, *noises: float | None) -> list[Case]:
@@ -45,7 +48,7 @@ def test_every_suite_describes_and_yields_consistent_cases(suite: Suite, data: P
         assert content.truth is None or content.observed.shape == content.truth.shape
         assert content.observed.dtype == torch.float32
         assert 0 <= float(content.observed.min()) <= float(content.observed.max()) <= 1
-        assert (content.kernel is None) == (suite.name in ("reds", "gopro_scene"))
+        assert (content.kernel is None) == (suite.name in ("reds", "gopro_scene", "sharp"))
         assert content.kernel is None or float(content.kernel.sum()) == pytest.approx(1, abs=1e-6)
 
 
@@ -62,6 +65,9 @@ def test_how_many_cases(data: Path) -> None:
     assert [c.picture for c in cases(data, "kohler", None)] == ["Blurry1_1", "Blurry1_4"]
     assert [c.picture for c in cases(data, "reds", None)] == ["000-3", "000-6", "001-3"]
     assert [c.picture for c in cases(data, "gopro_scene", None)] == ["1", "2", "3"]
+    sharp = [c.picture for c in cases(data, "sharp", None)]
+    assert sharp[:4] == ["kodak24-1", "kodak24-2", "kodak24-10", "reds-000-3"]
+    assert len(sharp) == 3 + 3 + 3 + 10
     assert len(cases(data, "levin32", None)) == len(cases(data, "levin32", 0.01)) == 32
     assert len(cases(data, "set12", 0.01)) == 3 * 8
     assert [c.kernel_name for c in cases(data, "bsd68", 0.01)] == list("1234567812")
@@ -234,3 +240,18 @@ def test_pairs_that_are_none_are_refused(data: Path, tmp_path: Path) -> None:
 def test_a_method_that_needs_a_kernel_says_so_where_there_is_none(data: Path) -> None:
     with pytest.raises(KernelError, match="needs the blur kernel"):
         run("reds", ["wiener"], data=data, device="cpu")
+
+
+def test_a_picture_that_is_left_alone_is_perfect(data: Path, tmp_path: Path) -> None:
+    """Golf of a single, silent network gives the picture back; bits and rows survive being written."""
+    golf = Golf(GolfConfig(drive=2, putt=2, putts=0))
+    golf.drives[0].tail.weight.data.zero_()  # type: ignore[union-attr]
+    write_weights(
+        tmp_path / "golf.safetensors",
+        golf.state_dict(),
+        {"name": "silent", "model": {"drive": 2, "putt": 2, "putts": 0}},
+    )
+    method = f"golf:weights={tmp_path / 'golf.safetensors'}"
+    rows = run("sharp", [method], data=data, out=tmp_path, device="cpu", limit=2)
+    assert [row.psnr for row in rows] == [row.psnr_blurred for row in rows] == [100.0, 100.0]
+    assert [row.psnr for row in read_rows(tmp_path / "sharp.jsonl")] == [100.0, 100.0]

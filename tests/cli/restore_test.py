@@ -79,9 +79,17 @@ def test_every_way_to_give_a_kernel(folder: Path, weights: Path, kernel: tuple[s
 
 def test_without_a_kernel_the_error_names_the_four_ways(folder: Path, weights: Path) -> None:
     with pytest.raises(AcutanceError) as caught:
-        call("restore", folder / "one.png", "--weights", weights)
+        call("restore", folder / "one.png", "--method", "rgdn", "--weights", weights)
     for option in ("--kernel", "--motion", "--disc", "--gaussian"):
         assert option in str(caught.value)
+
+
+def test_without_a_kernel_golf_restores_and_says_so(folder: Path) -> None:
+    said = call("restore", folder / "one.png", "-o", folder / "blind.png")
+    assert "no kernel given: restored by golf" in said
+    before, after = (read_image(folder / name).pixels for name in ("one.png", "blind.png"))
+    assert after.shape == before.shape
+    assert not torch.equal(after, before)
 
 
 def test_a_folder_is_restored_once(folder: Path, weights: Path) -> None:

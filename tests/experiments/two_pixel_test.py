@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from acutance.cli.app import app
 from acutance.errors import ConfigError, MissingExtra, OutputError
+from acutance.experiments.output import prepare_folder, require_matplotlib
 from acutance.experiments.two_pixel import TwoPixel, run
-from acutance.experiments.two_pixel_plot import prepare_folder, require_matplotlib
 from acutance.experiments.two_pixel_priors import (
     BLURRED,
     MIRROR,

@@ -78,6 +78,21 @@ def test_moments_of_two_parts_are_those_of_the_whole(share: int, generator: torc
     torch.testing.assert_close(parts.variance, whole.variance)
 
 
+def test_moments_do_not_depend_on_what_was_in_memory(
+    monkeypatch: pytest.MonkeyPatch, generator: torch.Generator
+) -> None:
+    z, empty = torch.randn(2, 3, 9, 7, generator=generator), torch.empty
+
+    def garbage(*args: object, **kwargs: object) -> Tensor:
+        return empty(*args, **kwargs).fill_(float("nan"))  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(torch, "empty", garbage)
+    with torch.no_grad():
+        found = Moments.of(z)
+    torch.testing.assert_close(found.mean, z.mean((2, 3), keepdim=True))
+    torch.testing.assert_close(found.variance, z.var((2, 3), correction=0, keepdim=True))
+
+
 @pytest.mark.parametrize("size", [(37, 11), (1, 40), (64, 3)], ids=str)
 @pytest.mark.parametrize("band", [1, 150, 1 << 20])
 def test_bands_are_the_whole(

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError, MissingExtra, WeightsError
 from acutance.methods.golf import Golf, GolfConfig
+from acutance.networks.squeezenet import SqueezeNet
 from acutance.networks.vgg import Vgg11
 from acutance.problem import Problem
 from acutance.synth import Example
@@ -65,6 +67,26 @@ def test_doors(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(__import__("sys").modules, "torchvision", None)
     with pytest.raises(MissingExtra, match=r"acutance\[perceptual\]"):
         Perceptual.load("torchvision")
+
+
+def test_squeezenet_judges_where_vgg_cannot_be_had(tmp_path: Path, generator: torch.Generator) -> None:
+    """Told apart by the names of its weights; a file may say that they are Caffe's."""
+    torch.manual_seed(5)
+    weights = SqueezeNet().state_dict()
+    torch.save({**weights, "classifier.1.weight": torch.rand(4, 4)}, tmp_path / "squeezenet.pth")
+    save_file(weights, tmp_path / "plain.safetensors")
+    save_file(weights, tmp_path / "caffe.safetensors", metadata={"input": "BGR, 0..255 minus (104,117,123)"})
+    x = torch.rand(1, 3, 48, 48, generator=generator)
+    values = []
+    for name in ("squeezenet.pth", "plain.safetensors", "caffe.safetensors"):
+        loss = Perceptual.load(str(tmp_path / name))
+        assert isinstance(loss.judge, SqueezeNet)
+        assert loss.judge.caffe == name.startswith("caffe")
+        values.append(float(loss(x, (x + 0.1).clamp(0, 1))))
+    assert 0 < values[0] == values[1] < values[2]
+    save_file({"features.3.squeeze.weight": torch.rand(16, 64, 1, 1)}, tmp_path / "part.safetensors")
+    with pytest.raises(WeightsError, match=r"holds no SqueezeNet 1\.1"):
+        Perceptual.load(str(tmp_path / "part.safetensors"))
 
 
 def test_in_training_it_is_added_with_its_weight(file: Path, generator: torch.Generator) -> None:

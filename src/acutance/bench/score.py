@@ -56,10 +56,13 @@ WINDOW = 11
 WHOLE = Scoring()
 """The whole picture, not aligned."""
 
+PERFECT = 100.0
+"""dB that a picture has at most, so that one without any error can be averaged and written down."""
+
 
 @dataclass(frozen=True)
 class Score:
-    """PSNR in dB, SSIM, and the (row, column) at which the estimate shows what the truth has at (0, 0)."""
+    """PSNR in dB, at most `PERFECT`; SSIM; (row, column) at which the estimate shows what the truth has at (0, 0)."""
 
     psnr: float
     ssim: float
@@ -73,7 +76,7 @@ def score(estimate: Tensor, truth: Tensor, scoring: Scoring = WHOLE) -> Score:
         MissingExtra: torchmetrics is not installed.
     """
     estimate, truth, shift = aligned(estimate, truth, scoring)
-    return Score(float(psnr(estimate, truth)), structural_similarity(estimate, truth), shift)
+    return Score(min(PERFECT, float(psnr(estimate, truth))), structural_similarity(estimate, truth), shift)
 
 
 def border_and_interior(estimate: Tensor, truth: Tensor) -> tuple[float, float] | None:

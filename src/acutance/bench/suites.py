@@ -11,9 +11,10 @@ from acutance.bench.levin import LEVIN32
 from acutance.bench.levin_kernels import LEVIN32_KERNELS
 from acutance.bench.pictures import BSD68, KODAK24, SET12
 from acutance.bench.real import KOHLER, LAI_REAL
+from acutance.bench.unblurred import SHARP
 from acutance.errors import ConfigError
 
-_ALL = (LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, LAI, LAI_REAL, KOHLER, REDS, GOPRO_SCENE)
+_ALL = (LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, LAI, LAI_REAL, KOHLER, REDS, GOPRO_SCENE, SHARP)
 
 SUITES = MappingProxyType({suite.name: suite for suite in _ALL})
 """Every suite by name."""

@@ -22,7 +22,7 @@ from acutance.bench.gallery import keep
 from acutance.bench.machine import hardware, revision, watch_memory
 from acutance.bench.rows import Row
 from acutance.bench.runner import Runner
-from acutance.bench.score import WHOLE, aligned, border_and_interior, score, sparsity
+from acutance.bench.score import PERFECT, WHOLE, aligned, border_and_interior, score, sparsity
 from acutance.errors import ConfigError
 from acutance.metrics import psnr
 
@@ -200,4 +200,4 @@ def _psnr(content: Content, estimate: Tensor) -> float:
     if content.truth is None:
         return math.nan
     best, truth, _ = aligned(estimate, content.truth, content.scoring)
-    return float(psnr(best, truth))
+    return min(PERFECT, float(psnr(best, truth)))

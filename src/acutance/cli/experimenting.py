@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
+from acutance.cli import experimenting_golf
 from acutance.cli.console import escape, out, progress_bar, say
+from acutance.experiments import motion as dynamic
+from acutance.experiments import motion_plot, motion_report
 from acutance.experiments.output import prepare_folder, require_matplotlib
 from acutance.experiments.two_pixel import ITERATIONS, run
 from acutance.experiments.two_pixel_plot import write_plots
 from acutance.experiments.two_pixel_report import two_pixel_table, write_json
 
 app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True)
+app.command("golf-size")(experimenting_golf.size)
+app.command("forgetting")(experimenting_golf.forget)
+app.command("balance")(experimenting_golf.weigh)
+app.command("convergence")(experimenting_golf.converge)
 
 
 @app.callback()
@@ -38,4 +45,35 @@ def two_pixel(
         found = run(range(seed, seed + seeds), iterations=iterations, on_iteration=lambda: bar.advance(task))
     out.print(two_pixel_table(found), markup=False)
     for file in (write_json(output, found), *write_plots(output, found)):
+        say(f"written: {escape(file)}")
+
+
+@app.command("motion")
+def motion(
+    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photographs.")],
+    pairs: Annotated[
+        list[Path],
+        typer.Option("--pairs", help="Folder of real pairs, [SCENE/]blurred/NAME.png and [SCENE/]sharp/NAME.png."),
+    ],
+    windows: Annotated[int, typer.Option(min=1, help="Of each picture.")] = dynamic.Settings.windows,
+    side: Annotated[int, typer.Option("--window", help="Side of a window, pixels.")] = dynamic.Settings.side,
+    seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = dynamic.Settings.seed,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = dynamic.Settings.seeds,
+    iterations: Annotated[int, typer.Option(min=1, help="Of a training.")] = dynamic.Settings.iterations,
+    output: Annotated[Path, typer.Option("--out", help="Folder for sheets, plots and motion.json.")] = Path(
+        "out/experiments/motion"
+    ),
+) -> None:
+    """Tell how real synthetic motion blur looks: beside real pairs, by statistics and by a network that tells apart."""
+    settings = dynamic.Settings(windows=windows, side=side, seed=seed, seeds=seeds, iterations=iterations)
+    require_matplotlib()
+    prepare_folder(output)
+    with progress_bar() as bar:
+        task = bar.add_task("motion", total=None)
+        found = dynamic.run(
+            data, pairs, settings, on_step=lambda text: bar.update(task, advance=1, description=escape(text))
+        )
+    out.print(motion_report.motion_table(found), markup=False)
+    sheets = motion_plot.write_sheets(output, found)
+    for file in (motion_report.write_json(output, found), *sheets, *motion_plot.write_plots(output, found)):
         say(f"written: {escape(file)}")

@@ -21,13 +21,13 @@ from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.orientation import Orientation, judge_orientation
 from acutance.problem import Progress
-from acutance.restore import DEFAULT, Restoration, Restorer
+from acutance.restore import BLIND, DEFAULT, Restoration, Restorer
 from acutance.synth import kernels
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
 
-NO_KERNEL = """no kernel, and no method of this version finds one by itself. Say how the picture is blurred:
+NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
   --motion 15,30        straight camera motion: 15 pixels at 30 degrees
   --disc 4              out of focus: a disc of radius 4 pixels
@@ -57,7 +57,12 @@ def restore(
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
-    method: Annotated[str, typer.Option(help="NAME or NAME:SETTING=VALUE,...; see `acutance methods`.")] = DEFAULT,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help=f"NAME or NAME:SETTING=VALUE,...; see `acutance methods`; {DEFAULT}, or {BLIND} without a kernel."
+        ),
+    ] = None,
     quality: Annotated[str | None, typer.Option(help="fast, balanced or best, of a method that has them.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Begin no step after so much time.")] = None,
@@ -84,9 +89,10 @@ def restore(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
     orientation: Annotated[bool, typer.Option(help="Check whether the kernel is rotated.", hidden=True)] = True,
 ) -> None:
-    """Make blurred pictures sharp again.
+    """Make blurred pictures sharp again; without a kernel, whatever the blur is.
 
-    [dim]acutance restore photo.jpg --kernel psf.png
+    [dim]acutance restore photo.jpg
+    acutance restore photo.jpg --kernel psf.png
     acutance restore scans/ -o sharp/ --disc 3
     acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
     """
@@ -107,7 +113,7 @@ def restore(
     if threads is not None:
         torch.set_num_threads(threads)
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    chosen = Contender.parse(method)
+    chosen = Contender.parse(method or (DEFAULT if psf is not None else BLIND))
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys()
     if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)
@@ -120,7 +126,9 @@ def restore(
         **options,
     )  # fmt: skip
     if psf is None and restorer.needs.kernel:
-        raise KernelError(NO_KERNEL)
+        raise KernelError(NO_KERNEL.format(method=chosen.name))
+    if psf is None and method is None:
+        say(f"no kernel given: restored by {BLIND}, which needs none; more is possible with --kernel, --motion, --disc")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
     found, several = find_pictures(pictures)

@@ -9,8 +9,8 @@ in every iteration, twice the work. Judged on held-out photographs as in the pap
 of F(y) less that of y.
 
 Scaled down: a network of a few features instead of 32, crops of 64 pixels instead of 256, minutes instead of days, and
-blur made from photographs (`acutance.experiments.short_training.BLUR`) instead of GoPro. F starts next to the identity,
-which is already good at task 1: what is to be forgotten is there before the first iteration.
+blur made from photographs (`acutance.experiments.short_training.BLUR`) instead of GoPro. F starts not far from the
+identity, some 30 dB on task 1, and both tasks first learn to come closer.
 """
 
 from __future__ import annotations

@@ -83,13 +83,14 @@ def _draw(figure: Any, networks: Sequence[Network]) -> None:
     left.set(xscale="log", xlim=(200, 8e6), xlabel="weights")
     left.set_yticks(range(6), ["first", "layer 1", "layer 2", "layer 3", "layer 4", "last"])
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9, frameon=False)
-    bars = [(name, size, SOFT) for name, size in TABLE_3.items()]
-    bars += [(f"Golf, {name}", size, COLOURS[0]) for name, size in own_sizes(networks).items()]
-    for row, (_, size, colour) in enumerate(bars):
-        right.barh([row], [size], height=0.6, color=colour)
-        right.text(size * 1.1, row, f"{size:.3g}", va="center", fontsize=9, color=INK)
+    bars = [(name, size, f"{size:g}", SOFT) for name, size in TABLE_3.items()]
+    bars += [(f"Golf, {name}", size, f"{size:.2f}", COLOURS[0]) for name, size in own_sizes(networks).items()]
+    for place, (_, size, text, colour) in enumerate(bars):
+        right.barh([place], [size], height=0.6, color=colour)
+        right.text(size * 1.1, place, text, va="center", fontsize=9, color=INK)
     right.set(xscale="log", xlim=(0.2, 2000), xlabel="MB; the grey ones as published")
     right.set_yticks(range(len(bars)), [name for name, *_ in bars])
     for axes in (left, right):
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.7g}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -61,10 +62,10 @@ class Verdict:
 
 
 def network(channels: int) -> nn.Module:
-    """5,265 weights for one channel, 6,465 for four: three convolutions with stride 2, mean, one output."""
-    widths = (16, 16, 16)
+    """3,793 weights for one channel, 4,393 for four: three convolutions with stride 2, mean, one output."""
+    widths = (8, 16, 16)
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 5, 2, 2), nn.BatchNorm2d(widths[0]), nn.ReLU()]
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 1))
 
@@ -88,8 +89,8 @@ def tell_apart(
     drawn = []
     for group in groups:
         scores = []
-        tests = [_rows(kind, lambda g, held=group: g == held) for kind in (synthetic, real)]
-        trains = [_rows(kind, lambda g, held=group: g != held) for kind in (synthetic, real)]
+        tests = [_rows(kind, group, held=True) for kind in (synthetic, real)]
+        trains = [_rows(kind, group, held=False) for kind in (synthetic, real)]
         if not all(len(rows) for rows in (*tests, *trains)):
             continue
         for seed in seeds:
@@ -144,7 +145,7 @@ def trained(synthetic: Tensor, real: Tensor, *, seed: int, iterations: int) -> C
 
     @torch.no_grad()
     def judge(x: Tensor) -> Tensor:
-        return torch.cat([net((part - mean) / deviation)[:, 0] for part in x.split(512)])
+        return torch.cat([net((x[i : i + 512] - mean) / deviation)[:, 0] for i in range(0, len(x), 512)])
 
     return judge
 
@@ -185,5 +186,5 @@ def _draw(names: Sequence[str], generator: torch.Generator) -> list[str]:
     return [names[i] for i in torch.randint(len(names), (len(names),), generator=generator).tolist()]
 
 
-def _rows(kind: Patches, wanted: Callable[[str], bool]) -> list[int]:
-    return [i for i, group in enumerate(kind.groups) if wanted(group)]
+def _rows(kind: Patches, group: str, *, held: bool) -> list[int]:
+    return [i for i, name in enumerate(kind.groups) if (name == group) == held]

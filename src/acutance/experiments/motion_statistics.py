@@ -1,7 +1,7 @@
-r"""What blurred windows look like in numbers: differences of neighbours, spectra, loss, and single statistics of patches.
+r"""Blurred windows in numbers: differences of neighbours, spectra, loss, and single statistics of patches.
 
-    W1(a, b) = sum over d of |F_a(d) - F_b(d)| width        of the distributions of differences d, in levels of 1/255
-    R(f)     = 10 log10( P_blurred(f) / P_sharp(f) )        P the power of the luma by radius f, under a Hann window
+W1(a, b) = sum over d of |F_a(d) - F_b(d)| width        of the distributions of differences d, in levels of 1/255
+R(f)     = 10 log10( P_blurred(f) / P_sharp(f) )        P the power of the luma by radius f, under a Hann window
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def spectra(grey: Tensor) -> Tensor:
     rows, cols = torch.fft.fftfreq(n, dtype=torch.float64), torch.fft.rfftfreq(n, dtype=torch.float64)
     radius = torch.hypot(rows[:, None], cols)
     band = (radius * (2 * RADII)).long()
-    twice = torch.where((cols > 0) & (cols < 0.5), 2.0, 1.0).expand_as(radius).contiguous()
-    weight = torch.where((band < RADII) & (radius > 0), twice, 0.0).flatten()
+    twice = torch.where((cols > 0) & (cols < 0.5), 2.0, 1.0).double()
+    weight = (twice * ((band < RADII) & (radius > 0))).flatten()
     band = band.clamp_max(RADII - 1).flatten()
     total = torch.zeros(len(x), RADII, dtype=torch.float64).index_add_(1, band, power.flatten(1) * weight)
     count = torch.zeros(RADII, dtype=torch.float64).index_add_(0, band, weight)
@@ -143,7 +143,7 @@ def statistics(patches: Tensor) -> Tensor:
     variance = centred.square().mean(1)
     far = (y[..., 4:] - y[..., :-4]).abs().mean((1, 2, 3)) + (y[..., 4:, :] - y[..., :-4, :]).abs().mean((1, 2, 3))
     near = dx.abs().mean((1, 2, 3)) + dy.abs().mean((1, 2, 3))
-    a, b = dx[..., :-1, :], dy[..., :-1]
+    a, b = (dx[..., 1:, :] + dx[..., :-1, :]) / 2, (dy[..., 1:] + dy[..., :-1]) / 2  # of the same place
     xx, yy, xy = (p.mean((1, 2, 3)) for p in (a * a, b * b, a * b))
     coherence = ((xx - yy).square() + 4 * xy * xy).sqrt() / (xx + yy + tiny**2)
     columns = (

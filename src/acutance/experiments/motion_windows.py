@@ -160,9 +160,9 @@ def from_photographs(
             names.append(files[i].name)
             spots += at
             heard(files[i].name)
-    if len(cuts) < 2 * len(groups):
+    if len(cuts) < len(groups):
         raise DataError(
-            f"{len(cuts)} photographs below {folder} have {least} pixels a side; give at least {2 * len(groups)} of "
+            f"{len(cuts)} photographs below {folder} have {least} pixels a side; give at least {len(groups)} of "
             "them, or a smaller --window"
         )
     parts = []

@@ -22,7 +22,7 @@ from acutance.train.loss import recursive
 BLUR = DynamicBlur(
     extent=(3.0, 9.0), still=0.0, steady=0.0, grey=0.0, camera=Camera(lights=0.0, defocus=0.0, noisy=0.0, jpeg=0.0)
 )
-"""Motion over 3 to 9 pixels and nothing else, so that the task is deblurring alone, and short blur takes few weights."""
+"""Motion over 3 to 9 pixels and nothing else: the task is deblurring alone, and short blur takes few weights."""
 
 BATCH, RATE = 4, 1e-3
 """Pictures an iteration and the rate of Adam, both the paper's."""

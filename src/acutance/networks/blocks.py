@@ -45,8 +45,9 @@ class Moments:
         if torch.is_grad_enabled() or count == 1:
             variance, mean = torch.var_mean(z.to(wide), dim=(-2, -1), correction=0, keepdim=True)
             return Moments(mean, variance, count)
-        mean, variance = (torch.empty(z.shape[:2], dtype=wide, device=z.device) for _ in range(2))
-        for one, m, v in zip(z.split(1), mean, variance, strict=True):  # batch norm takes a twentieth of the time
+        # Zeros: batch norm takes 0 times what is there into account, and of memory as found that may be NaN.
+        mean, variance = (torch.zeros(z.shape[:2], dtype=wide, device=z.device) for _ in range(2))
+        for one, m, v in zip(torch.split(z, 1), mean, variance, strict=True):  # takes 1/20 of the time of var_mean
             F.batch_norm(one, m, v, training=True, momentum=1.0)
         return Moments(mean[..., None, None], variance[..., None, None] * ((count - 1) / count), count)
 

@@ -1,0 +1,22 @@
+"""Photographs made on the fly, for the experiments that train on some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+NAMES = ("000.png", "001.png", "002.png", "010.png")  # the hash of its name holds the last one out
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    i, j = np.mgrid[:200, :210]
+    for n, name in enumerate(NAMES):
+        shapes = ((i // (11 + n) + j // (13 - n)) % 4) * 50
+        colour = np.stack((shapes, np.roll(shapes, 5 * n, 1), 120 + 100 * np.sin(i / (9 + n) + j / 30)), -1)
+        Image.fromarray(colour.clip(0, 255).astype(np.uint8)).save(folder / name)
+    return folder
