@@ -77,8 +77,8 @@ class Settings:
     windows: int = 16
     side: int = 256
     seed: int = 0
-    seeds: int = 2
-    iterations: int = 150
+    seeds: int = 1
+    iterations: int = 600
     blur: DynamicBlur = field(default_factory=DynamicBlur)
 
     def __post_init__(self) -> None:

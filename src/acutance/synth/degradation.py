@@ -111,8 +111,9 @@ class Degradation:
         grey = pick(1.0 if one_channel else self.grey)
         sharp = where(grey, luma(sharp), sharp)
         gain = torch.exp(math.log(self.exposure) * uniform())
+        bright, share = pick(self.saturation), uniform()  # drawn in any case: the rest is the same without
         if self.saturation:
-            bright, lamps, share = pick(self.saturation), pick(0.5), uniform()
+            lamps, share = share < 0.5, 2 * share % 1
             gain = torch.where(bright & ~lamps, torch.exp(math.log(BRIGHTEST) * share), gain)
             sharp = extended(sharp, torch.where(bright & lamps, torch.exp(math.log(GLARE) * share), 1.0))
         sharp = sharp * gain[:, None, None, None]

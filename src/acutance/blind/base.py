@@ -1,0 +1,62 @@
+"""The words of blind deconvolution: BlindState, Estimator, Estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from acutance.errors import AcutanceError
+from acutance.problem import State
+from acutance.solver import Solver
+
+
+class Unknowable(AcutanceError):
+    """A picture from which no kernel can be told: nothing in it, or nothing but noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlindState(State):
+    """The latent picture and the kernel at one scale.
+
+    Args:
+        x: (1, 1, h, w), sharper and simpler than the picture: what is left of it are its strong edges.
+        kernel: (1, 1, s, s), s odd, not negative, sum 1, true convolution.
+        level: index of the scale, 0 the finest.
+        threshold: squared gradient below which the latent picture has no say in the kernel.
+        strength: weight of the prior of the latent picture.
+    """
+
+    kernel: Tensor
+    level: int
+    threshold: float
+    strength: float
+
+
+class Estimator(Protocol):
+    """Finds the kernel of a picture."""
+
+    def solver(self) -> Solver[BlindState]:
+        """The steps from the coarsest scale to the finest; of a problem they see `observed` (1, 1, H, W) alone."""
+        ...
+
+    def finished(self, state: BlindState) -> Tensor:
+        """The kernel of the last state without its specks, centred."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A kernel and how it was chosen.
+
+    Args:
+        kernel: (1, 1, s, s). size: side that the estimator was given, pixels.
+        scores: of every side that was tried, lower is better.
+        blurred: whether there is a blur at all.
+    """
+
+    kernel: Tensor
+    size: int
+    scores: dict[int, float]
+    blurred: bool = True
