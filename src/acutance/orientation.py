@@ -31,6 +31,7 @@ from acutance.methods.wiener import Wiener
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.tensors import flip
+from acutance.texture import gradient_energy, most_textured
 
 PATCHES = 6
 """Patches along each side; every one has a vote."""
@@ -117,7 +118,7 @@ def judge_orientation(
     if _self_correlation(trimmed) >= SYMMETRIC:
         return _unclear(symmetric=True)
     reach = max(trimmed.shape[-2:])
-    part = _most_textured(grey, max(side, 6 * reach))
+    part = most_textured(grey, max(side, 6 * reach))
     scale = max(0.02, float(torch.quantile(part.abs().flatten()[:: 1 + part.numel() // 1_000_000], 0.999)))
     if min(part.shape[-2:]) < max(SMALLEST, 2 * reach):
         return _unclear()
@@ -141,29 +142,10 @@ def _unclear(*, symmetric: bool = False) -> OrientationVerdict:
 def _votes(part: Tensor, kernel: Tensor, sigma: float) -> Tensor:
     """log l1/l2 of the gradients of the Wiener solution in each patch: (PATCHES^2,)."""
     problem = Problem(part, Blur(kernel), torch.tensor(sigma, device=part.device))
-    energy = _gradient_energy(problem.crop(Wiener().run(problem).x))  # (1, 1, H, W)
+    energy = gradient_energy(problem.crop(Wiener().run(problem).x))  # (1, 1, H, W)
     h, w = (n // PATCHES for n in energy.shape[-2:])
     patches = F.unfold(energy[..., : h * PATCHES, : w * PATCHES], (h, w), stride=(h, w))[0]  # (h w, PATCHES^2)
     return ((patches.sqrt().mean(0) + GRADIENT) / (patches.mean(0).sqrt() + GRADIENT)).log()
-
-
-def _gradient_energy(x: Tensor) -> Tensor:
-    """|grad x|^2 by first differences, (1, 1, H - 1, W - 1)."""
-    corner = x[..., :-1, :-1]
-    return (x[..., 1:, :-1] - corner).square() + (x[..., :-1, 1:] - corner).square()
-
-
-def _most_textured(x: Tensor, side: int) -> Tensor:
-    """The window of at most `side` pixels with the largest sum of gradient magnitudes."""
-    height, width = (min(n, side) for n in x.shape[-2:])
-    if (height, width) == tuple(x.shape[-2:]) or min(height, width) < 2:
-        return x[..., :height, :width]
-    magnitude = _gradient_energy(x).sqrt().double()
-    table = F.pad(magnitude.cumsum(-1).cumsum(-2), (1, 0, 1, 0))[0, 0]  # (H, W): sums of all corners' rectangles
-    h, w = height - 1, width - 1
-    sums = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
-    top, left = divmod(int(sums.argmax()), sums.shape[1])
-    return x[..., top : top + height, left : left + width]
 
 
 def _noise(x: Tensor) -> float:

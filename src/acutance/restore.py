@@ -27,7 +27,7 @@ BRIGHT = 0.999
 DEFAULT = "acute"
 """The method where nobody asks for another and the kernel is known."""
 
-BLIND = "golf"
+BLIND = "blind"
 """The same where it is not."""
 
 HIDDEN, LEAST_LOSSY = 2.8, 0.01
@@ -261,9 +261,8 @@ class Restorer:
         pixels = prepared.finish(result.x).cpu()
         whole = image if isinstance(image, Image) else Image(image)
         restored = replace(whole, pixels=pixels)
-        return Restoration(
-            restored, result, seconds, self.spec.name, self.weights, notes=prepared.notes, scale=prepared.scale
-        )
+        notes = prepared.notes if result.kernel is None else (*prepared.notes, _described(result.kernel))
+        return Restoration(restored, result, seconds, self.spec.name, self.weights, notes=notes, scale=prepared.scale)
 
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
@@ -421,6 +420,14 @@ def resolve_device(device: torch.device | str) -> torch.device:
             f"the device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
         ) from None
     return found
+
+
+def _described(kernel: Tensor) -> str:
+    """What a blind method found, for people."""
+    side = kernel.shape[-1]
+    if side == 1:
+        return "no blur found: the picture is left as it is (--kernel, --motion, --disc if you know better)"
+    return f"the kernel that was found has {side} x {side} pixels (`acutance kernel` writes it)"
 
 
 def brightness(pixels: Tensor) -> float:

@@ -13,7 +13,7 @@ import torch
 import typer
 
 from acutance import __version__
-from acutance.cli import benching, experimenting, measuring, restoring, training, tuning
+from acutance.cli import benching, experimenting, finding, measuring, restoring, training, tuning
 from acutance.cli.console import out, say
 from acutance.errors import AcutanceError
 from acutance.methods.spec import catalogue
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("restore")(restoring.restore)
+app.command("kernel")(finding.kernel)
 app.command("train")(training.train)
 app.command("fit")(training.fit)
 app.command("publish")(training.publish)

@@ -128,7 +128,7 @@ def restore(
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL.format(method=chosen.name))
     if psf is None and method is None:
-        say(f"no kernel given: restored by {BLIND}, which needs none; more is possible with --kernel, --motion, --disc")
+        say("no kernel given: it is estimated from the picture; more is possible with --kernel, --motion, --disc")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
     found, several = find_pictures(pictures)

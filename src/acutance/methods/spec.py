@@ -29,6 +29,9 @@ S = TypeVar("S", bound=State)
 T = TypeVar("T")
 StateDict = dict[str, Tensor]
 
+ROOMS = ("acutance.methods", "acutance.blind")
+"""Where methods are looked for."""
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -205,13 +208,13 @@ def builder(name: str, config: type[T], method: Callable[[T, Frame], L]) -> Call
 
 @cache
 def catalogue() -> MappingProxyType[str, MethodSpec]:
-    """Every method by name, sorted; found by importing the modules of `acutance.methods`."""
-    package = importlib.import_module("acutance.methods")
+    """Every method by name, sorted; found by importing the modules of `ROOMS`."""
     found: dict[str, MethodSpec] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        spec: Any = getattr(importlib.import_module(f"acutance.methods.{module.name}"), "SPEC", None)
-        if spec is not None:
-            found[spec.name] = spec
+    for room in ROOMS:
+        for module in pkgutil.iter_modules(importlib.import_module(room).__path__):
+            spec: Any = getattr(importlib.import_module(f"{room}.{module.name}"), "SPEC", None)
+            if spec is not None:
+                found[spec.name] = spec
     return MappingProxyType(dict(sorted(found.items())))
 
 

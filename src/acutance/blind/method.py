@@ -1,0 +1,141 @@
+"""Blind: a kernel by an estimator, then the picture by any method for a known kernel.
+
+    k = estimator(y),       x = method(y, k)
+
+The kernel is one for the whole picture: the blur of a shaken camera with a steady scene. Where objects move or the
+camera turned about its axis, it is the kernel of the most textured part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acutance.blind.base import Estimate, Estimator
+from acutance.blind.choice import choose
+from acutance.blind.xu_l0 import XuL0
+from acutance.errors import ConfigError
+from acutance.frame import TILE, Precision
+from acutance.methods.spec import MethodSpec, Needs, configure, find
+from acutance.operators import Blur
+from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.saturation import heeding
+from acutance.weights import embedded
+
+ESTIMATORS: dict[str, type[XuL0]] = {"xu-l0": XuL0}
+"""Estimators by name; each is made with ``size=``."""
+
+
+@dataclass(frozen=True)
+class BlindConfig:
+    """Settings of Blind.
+
+    Args:
+        estimator: name of an estimator. method: name of a method that takes a kernel.
+        size: side of the kernel in pixels, odd, larger than the blur; 0: found out.
+    """
+
+    estimator: str = "xu-l0"
+    method: str = "acute"
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise ConfigError(f"estimator={self.estimator!r}: there are {', '.join(ESTIMATORS)}")
+        if self.size and (self.size < 3 or self.size % 2 == 0):
+            raise ConfigError(f"size={self.size}: give an odd number of pixels from 3 on, or 0")
+
+
+@dataclass(frozen=True, eq=False)
+class Blind:
+    """The pairing. Args: config: which and how. method: built, takes a kernel."""
+
+    config: BlindConfig
+    method: Method
+
+    def estimate(self, problem: Problem, index: int = 0) -> Estimate:
+        """The kernel of one picture of the batch.
+
+        Raises:
+            acutance.blind.Unknowable: it cannot be told.
+        """
+        y = problem.observed[index : index + 1].mean(1, keepdim=True).float()
+        return choose(y, self._estimator, self.config.size or None)
+
+    def _estimator(self, size: int) -> Estimator:
+        return ESTIMATORS[self.config.estimator](size=size)
+
+    def known(self, problem: Problem) -> Problem:
+        """The problem with the kernels that were found, (B, 1, s, s), of one pixel where nothing is blurred."""
+        found = [self.estimate(problem, i) for i in range(len(problem.observed))]
+        points = [torch.ones_like(e.kernel[..., :1, :1]) for e in found]
+        kernels = [e.kernel if e.blurred else point for e, point in zip(found, points, strict=True)]
+        side = max(k.shape[-1] for k in kernels)
+        whole = torch.cat([_within(k, side) for k in kernels]).to(problem.observed)
+        aware = replace(problem, blur=Blur(whole, "valid"), saturated=None)
+        return aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
+
+    @torch.no_grad()
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`; where no picture of the batch is blurred, they stay as they are.
+
+        Raises:
+            acutance.blind.Unknowable: a kernel cannot be told.
+        """
+        aware = self.known(problem)
+        assert isinstance(aware.blur, Blur)
+        kernel = aware.blur.kernel
+        if kernel.shape[-1] == 1:
+            batch, y = len(problem.observed), problem.observed
+            none = torch.zeros(1, batch, dtype=y.dtype, device=y.device)
+            return Result(y, (Outcome.COMPLETED,) * batch, (0,) * batch, none, kernel=kernel)
+        result = self.method.run(aware, on_step=on_step)
+        return replace(result, x=aware.crop(result.x), kernel=kernel)
+
+
+def _within(kernel: Tensor, side: int) -> Tensor:
+    room = (side - kernel.shape[-1]) // 2
+    return F.pad(kernel, (room,) * 4)
+
+
+def build(
+    *,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    tile: int | None = TILE,
+    **settings: Any,
+) -> Blind:
+    """Blind.
+
+    Args:
+        device, precision, tile: of a method that is a network.
+        settings: fields of `BlindConfig`; those that begin with ``method_`` are handed to the method.
+
+    Raises:
+        ConfigError: an unknown setting, or a method that takes no kernel. UnknownMethod: there is no such method.
+    """
+    inner = {k.removeprefix("method_"): v for k, v in settings.items() if k.startswith("method_")}
+    config = configure(BlindConfig, "blind", {k: v for k, v in settings.items() if not k.startswith("method_")})
+    spec = find(config.method)
+    if not spec.needs.kernel:
+        raise ConfigError(f"method={config.method!r} takes no kernel, so none need be found for it")
+    if spec.weights is not None:
+        found = embedded(spec.weights)
+        inner = {**found.card.get("model", {}), **inner, "weights": found.tensors}
+    if spec.weights is not None or spec.composed:
+        inner = {**inner, "device": device, "precision": precision, "tile": tile}
+    return Blind(config, spec.build(**inner))
+
+
+SPEC = MethodSpec(
+    name="blind",
+    summary="blind: finds the kernel of a shaken camera (xu-l0), then restores with it (acute)",
+    reference="xu2013unnatural",
+    build=build,
+    needs=Needs(kernel=False, unit_brightness=True, mask=True, heeds_sigma=True, tile=960),
+    composed=True,
+)

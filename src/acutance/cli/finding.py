@@ -1,0 +1,91 @@
+"""`acutance kernel`: the blur kernel of a photograph."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+import typer
+
+from acutance.blind.base import Estimate
+from acutance.blind.choice import choose
+from acutance.blind.method import ESTIMATORS
+from acutance.cli.console import escape, out, progress_bar, say
+from acutance.errors import ConfigError, OutputError
+from acutance.images import read_image
+from acutance.images.kernel_file import write_kernel
+from acutance.restore import brightness
+
+SHOWN = 256
+"""Side that the picture of a kernel has at least, pixels."""
+
+
+def kernel(
+    picture: Annotated[Path, typer.Argument(help="A photograph blurred by a shaken camera.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="PNG for the eye; the exact kernel goes beside it as .npy."),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help=f"One of {', '.join(ESTIMATORS)}.")] = "xu-l0",
+    size: Annotated[
+        int | None, typer.Option("--kernel-size", min=3, help="Side in pixels, odd, larger than the blur; else tried.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
+) -> None:
+    """Estimate the blur kernel (PSF) of a photograph.
+
+    [dim]acutance kernel photo.jpg -o kernel.png
+    acutance restore photo.jpg --kernel kernel.npy[/]
+    """
+    if estimator not in ESTIMATORS:
+        raise ConfigError(f"--estimator {estimator}: there are {', '.join(ESTIMATORS)}")
+    target = output if output is not None else picture.with_name(f"{picture.stem}-kernel.png")
+    if target.suffix.lower() != ".png":
+        raise ConfigError(f"-o {target}: the picture of the kernel is a PNG; the exact kernel goes beside it as .npy")
+    exact = target.with_suffix(".npy")
+    for file in (target, exact):
+        if file.exists() and not overwrite:
+            raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
+    pixels = read_image(picture, max_pixels=max_megapixels * 1_000_000).pixels
+    grey = pixels.mean(1, keepdim=True) / brightness(pixels)
+    begun = time.perf_counter()
+    with progress_bar() as bar:
+        task = bar.add_task("kernel", total=None)
+        found = choose(
+            grey,
+            lambda side: ESTIMATORS[estimator](size=side),
+            size,
+            on_size=lambda side: bar.update(task, description=f"kernel of up to {side} pixels", advance=1),
+        )
+    seconds = time.perf_counter() - begun
+    side = found.kernel.shape[-1]
+    write_kernel(exact, found.kernel, overwrite=overwrite)
+    factor = -(-SHOWN // side)
+    shown = F.interpolate(found.kernel, scale_factor=float(factor), mode="nearest")
+    write_kernel(target, shown / shown.sum(), bits=8, overwrite=overwrite)
+    for line in _described(found):
+        say(line)
+    out.print(f"{escape(exact)}, {escape(target)}: {side} x {side} pixels, {seconds:.1f} s", markup=False)
+
+
+def _described(found: Estimate) -> list[str]:
+    lines = []
+    if len(found.scores) > 1:
+        tried = ", ".join(f"{side}: {100 * score:.2f} %" for side, score in found.scores.items())
+        lines.append(f"sizes tried, and what of the picture they leave unexplained: {tried}")
+    if not found.blurred:
+        lines.append("[yellow]no blur found[/]: the kernel is hardly more than a point")
+    rows, cols = (found.kernel.sum(d).flatten() for d in (-1, -2))
+    spread = [_spread(profile) for profile in (cols, rows)]
+    lines.append(f"standard deviation {spread[0]:.1f} pixels across, {spread[1]:.1f} down")
+    return lines
+
+
+def _spread(profile: torch.Tensor) -> float:
+    place = torch.arange(len(profile), dtype=profile.dtype)
+    mean = (profile * place).sum()
+    return float(((profile * (place - mean).square()).sum()).sqrt())

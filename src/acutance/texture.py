@@ -1,0 +1,25 @@
+"""Where there is something to be seen in a picture: its gradients, and the window that has most of them."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def gradient_energy(x: Tensor) -> Tensor:
+    """|grad x|^2 by first differences, (1, 1, H - 1, W - 1)."""
+    corner = x[..., :-1, :-1]
+    return (x[..., 1:, :-1] - corner).square() + (x[..., :-1, 1:] - corner).square()
+
+
+def most_textured(x: Tensor, side: int) -> Tensor:
+    """The window of at most `side` pixels of (1, 1, H, W) with the largest sum of gradient magnitudes."""
+    height, width = (min(n, side) for n in x.shape[-2:])
+    if (height, width) == tuple(x.shape[-2:]) or min(height, width) < 2:
+        return x[..., :height, :width]
+    magnitude = gradient_energy(x).sqrt().double()
+    table = F.pad(magnitude.cumsum(-1).cumsum(-2), (1, 0, 1, 0))[0, 0]  # (H, W): sums of all corners' rectangles
+    h, w = height - 1, width - 1
+    sums = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
+    return x[..., top : top + height, left : left + width]
