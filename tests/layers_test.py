@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "acutance"
 STOREYS = (  # from the ground up; a room imports itself and the storeys below its own, never its neighbours
     ("errors", "tensors"),
     ("operators", "images", "metrics", "noise", "texture"),
+    ("noise_behind",),
     ("problem", "frame"),
     ("solver", "linear", "networks", "saturation"),
     ("priors", "synth", "weights"),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from acutance.errors import ImageError
 from acutance.noise import noise_level
+from acutance.noise_behind import level_behind, piece
 from acutance.operators import LinearOperator
 from acutance.tensors import filled, per_image
 
@@ -73,11 +74,26 @@ class Problem:
         return 0.5 * per_image(self.residual(x).square())
 
     def level(self) -> Tensor:
-        """The noise level of each picture, (B,): sigma, or what `acutance.noise` estimates where it is unknown."""
+        """The noise level of each picture, (B,): sigma, or an estimate where it is unknown.
+
+        Behind a known blur `acutance.noise_behind` estimates it, else, and where pixels are missing, `acutance.noise`.
+        """
         if self.sigma is None:
+            part = None if self.blur is None or self._holes() else piece(self.observed)
+            if part is not None and self.blur is not None:
+                weight = None if self.saturated is None else piece(1 - self.saturated)
+                power = self.blur.power(part.shape[-2], part.shape[-1], part)
+                return level_behind(part, power, weight=weight).to(self.observed)
             seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
             return noise_level(seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen))
         return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
+
+    def _holes(self) -> bool:
+        """Whether pixels are missing."""
+        if self.mask is None:
+            return False
+        missing = self.mask <= 0
+        return bool((missing if self.saturated is None else missing & (self.saturated <= 0)).any())
 
     def channel(self, index: int) -> Problem:
         """The problem of one channel alone, (B, 1, H, W); of an unknown noise level it is the channel's own."""

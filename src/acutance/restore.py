@@ -230,7 +230,7 @@ class Restorer:
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
         lossy = self.needs.kernel and isinstance(image, Image) and is_lossy(image)
         if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
-            level = problem.level()
+            level = (replace(problem, blur=None) if lossy else problem).level()
             told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
             if lossy:
                 level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale)
@@ -426,7 +426,9 @@ def _described(kernel: Tensor) -> str:
     """What a blind method found, for people."""
     side = kernel.shape[-1]
     if side == 1:
-        return "no blur found: the picture is left as it is (--kernel, --motion, --disc if you know better)"
+        return (
+            "no blur can be told from the picture: it is left as it is (--kernel, --motion, --disc if you know better)"
+        )
     return f"the kernel that was found has {side} x {side} pixels (`acutance kernel` writes it)"
 
 

@@ -43,7 +43,7 @@ QUICK = Fd(FdConfig(steps=4))
 
 def judged(window: Tensor, kernel: Tensor) -> float:
     """s(k) of a window (1, 1, H, W)."""
-    problem = Problem(window, Blur(kernel, "valid"))
+    problem = Problem(window, Blur(kernel, "valid"), Problem(window).level())
     x = QUICK.run(problem).x
     return float(problem.residual(x).square().mean().sqrt())
 
@@ -68,6 +68,8 @@ def choose(
     Raises:
         Unknowable: no kernel can be told from this picture.
     """
+    if not bool(torch.isfinite(picture).all()):
+        raise Unknowable("the picture holds values that are no numbers; no kernel can be told from it")
     window = most_textured(picture, WINDOW)
     sizes = (size,) if size is not None else [s for s in LADDER if 4 * s <= min(window.shape[-2:])] or LADDER[:1]
     kernels: dict[int, Tensor] = {}
@@ -96,9 +98,7 @@ def estimate(window: Tensor, estimator: Estimator) -> Tensor:
     """The kernel by one estimator.
 
     Raises:
-        Unknowable: not a finite number comes out, or nothing can be told.
+        Unknowable: nothing can be told.
     """
     *_, state = estimator.solver().iterate(Problem(window))
-    if not bool(torch.isfinite(state.kernel).all()):
-        raise Unknowable("the estimate of the kernel is not a number; the picture holds values that are none")
     return estimator.finished(state)

@@ -15,15 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.blind.base import Estimate, Estimator
+from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.choice import choose
 from acutance.blind.xu_l0 import XuL0
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.methods.spec import MethodSpec, Needs, configure, find
 from acutance.operators import Blur
-from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
 from acutance.saturation import heeding
+from acutance.tensors import filled
 from acutance.weights import embedded
 
 ESTIMATORS: dict[str, type[XuL0]] = {"xu-l0": XuL0}
@@ -63,17 +64,26 @@ class Blind:
         Raises:
             acutance.blind.Unknowable: it cannot be told.
         """
-        y = problem.observed[index : index + 1].mean(1, keepdim=True).float()
+        y = problem.observed[index : index + 1]
+        if problem.mask is not None:
+            mask = problem.mask[index : index + 1] if len(problem.mask) > 1 else problem.mask
+            y = filled(y, mask)
+        y = y.mean(1, keepdim=True).float()
         return choose(y, self._estimator, self.config.size or None)
+
+    def _kernel(self, problem: Problem, index: int) -> Tensor:
+        try:
+            found = self.estimate(problem, index)
+        except Unknowable:
+            return torch.ones(1, 1, 1, 1)
+        return found.kernel if found.blurred else torch.ones(1, 1, 1, 1)
 
     def _estimator(self, size: int) -> Estimator:
         return ESTIMATORS[self.config.estimator](size=size)
 
     def known(self, problem: Problem) -> Problem:
-        """The problem with the kernels that were found, (B, 1, s, s), of one pixel where nothing is blurred."""
-        found = [self.estimate(problem, i) for i in range(len(problem.observed))]
-        points = [torch.ones_like(e.kernel[..., :1, :1]) for e in found]
-        kernels = [e.kernel if e.blurred else point for e, point in zip(found, points, strict=True)]
+        """The problem with the kernels that were found, (B, 1, s, s), of one pixel where no blur can be told."""
+        kernels = [self._kernel(problem, i) for i in range(len(problem.observed))]
         side = max(k.shape[-1] for k in kernels)
         whole = torch.cat([_within(k, side) for k in kernels]).to(problem.observed)
         aware = replace(problem, blur=Blur(whole, "valid"), saturated=None)
@@ -81,18 +91,18 @@ class Blind:
 
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`; where no picture of the batch is blurred, they stay as they are.
-
-        Raises:
-            acutance.blind.Unknowable: a kernel cannot be told.
-        """
+        """See `acutance.problem.Method.run`; where no blur can be told in any picture, they stay as they are."""
         aware = self.known(problem)
         assert isinstance(aware.blur, Blur)
         kernel = aware.blur.kernel
         if kernel.shape[-1] == 1:
-            batch, y = len(problem.observed), problem.observed
-            none = torch.zeros(1, batch, dtype=y.dtype, device=y.device)
-            return Result(y, (Outcome.COMPLETED,) * batch, (0,) * batch, none, kernel=kernel)
+            y = problem.start().clone()
+            none = torch.zeros(2, len(y), dtype=y.dtype, device=y.device)
+            if on_step is not None:
+                on_step(Progress(step=1, steps=1, state=State(y), error=none[1]))
+            finite = torch.isfinite(y).flatten(1).all(1).tolist()
+            outcomes = tuple(Outcome.COMPLETED if good else Outcome.DIVERGED for good in finite)
+            return Result(y, outcomes, tuple(int(good) for good in finite), none, kernel=kernel)
         result = self.method.run(aware, on_step=on_step)
         return replace(result, x=aware.crop(result.x), kernel=kernel)
 

@@ -50,8 +50,9 @@ STRENGTHS = (30.0, 200.0, 1500.0, 10000.0)
 FIRST = Fd(FdConfig())
 """The classical method that x(0) comes from."""
 
-LEAST_LEVEL = 1e-3
-"""Noise levels below this one are taken as this one: eight bits have 0.0011."""
+LEAST_LEVEL = 2.3e-3
+"""Noise levels below this one are taken as this one, the least that was trained on (0.2 % and the rounding of eight
+bits). On held-out photographs without noise it has 33.7 dB with it, 30.9 with the true level, `fd` 33.8."""
 
 UNINFORMED = 0.01
 """The noise level that is assumed where none may be used."""
