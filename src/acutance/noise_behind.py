@@ -17,6 +17,10 @@ ring counts if what comes through is little: |K|^2 S_b < `LEAK` N_b. Others take
     sigma^2 = sum of n_b N_b / sum of n_b.
 
 If none counts, as behind a kernel of a few pixels, it is N at the frequencies with the least |K|^2 / |f|^2.
+
+Noise that a camera or a program has smoothed rises towards low frequencies, where most rings do not count. Where those
+that do tell so (N in the lowest more than `COLOURED` times N in the highest), it is what smooth blocks say after all,
+but not more than all that was measured, sum of n_b N_b with every ring.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.noise import FLOOR
+from acutance.noise import FLOOR, noise_level
 
 LEAST, MOST = 32, 1024
 """Sides of the piece that is measured, from the middle, pixels; of smaller pictures smooth blocks decide."""
@@ -40,6 +44,9 @@ RINGS = (0.08, 0.14, 0.2, 0.27, 0.34, 0.41, 0.5, 0.71)
 
 LEAK = 0.5
 """What may come through where the noise is measured, part of the noise."""
+
+COLOURED = 2.5
+"""Factor between the power of the noise in the lowest and in the highest rings from which it is not white."""
 
 
 def piece(pixels: Tensor) -> Tensor | None:
@@ -78,13 +85,18 @@ def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None)
     sizes = torch.bincount(ring, minlength=len(RINGS) + 1)[1 : len(RINGS)]
     low = (through / squared.clamp_min(1 / (h * w))).flatten(1)
     mean_of_median = (1 - 1 / (9 * channels)) ** 3
-    levels = []
+    rings, smooth, levels = range(1, len(RINGS)), None, []
     for b in range(batch):
         p, k = found[b].flatten() / energy[b].clamp_min(1e-9) / mean_of_median, through[b].flatten()
-        known = {r: n for r in range(1, len(RINGS)) if (n := _ring(p[ring == r], k[ring == r])) is not None}
+        measured = {r: n for r in rings if (n := _ring(p[ring == r], k[ring == r])) is not None}
+        known = {r: noise for r, (noise, counts) in measured.items() if counts}
         if known:
-            each = [known[min(known, key=lambda q: (abs(q - r), -q))] for r in range(1, len(RINGS))]
-            variance = float((sizes * sizes.new_tensor(each, dtype=torch.float64)).sum() / sizes.sum())
+            each = [known[min(known, key=lambda q: (abs(q - r), -q))] for r in rings]
+            variance = _mean(sizes, each)
+            if known[min(known)] > COLOURED * known[max(known)]:
+                smooth = noise_level(pixels) if smooth is None else smooth
+                most = _mean(sizes, [measured[r][0] if r in measured else each[r - 1] for r in rings])
+                variance = max(variance, min(float(smooth[b]) ** 2, most))
         else:
             count = min(len(p), max(FEWEST, int(SHARE * len(p))))
             variance = float(p[low[b].topk(count, largest=False).indices].median())
@@ -92,12 +104,17 @@ def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None)
     return pixels.new_tensor(levels)
 
 
-def _ring(p: Tensor, k: Tensor) -> float | None:
-    """N_b of the frequencies of a ring, (n,) each; None where too much comes through."""
+def _mean(sizes: Tensor, variances: list[float]) -> float:
+    """sum of n_b N_b / sum of n_b."""
+    return float((sizes * sizes.new_tensor(variances, dtype=torch.float64)).sum() / sizes.sum())
+
+
+def _ring(p: Tensor, k: Tensor) -> tuple[float, bool] | None:
+    """N_b of the frequencies of a ring, (n,) each, and whether it counts; None of a ring of too few."""
     count = max(FEWEST, int(SHARE * len(p)))
     if len(p) < 4 * count:
         return None
     few, many = k.topk(count, largest=False), k.topk(count)
     noise = float(p[few.indices].median())
     scene = float((p[many.indices] / many.values.clamp_min(1e-12)).median())
-    return noise if float(few.values.median()) * scene < LEAK * noise else None
+    return noise, float(few.values.median()) * scene < LEAK * noise

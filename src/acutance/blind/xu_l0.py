@@ -20,6 +20,9 @@ from acutance.errors import ConfigError
 from acutance.problem import Problem
 from acutance.solver import Solver
 
+FLAT = 1e-8
+"""Squared gradients up to this one are rounding errors."""
+
 RELAXED, LEAST = 1.1, 1e-4
 """What prior and threshold are divided by in each step, and the least strength of the prior."""
 
@@ -78,7 +81,7 @@ class Alternate:
         kernel = torch.zeros(1, 1, side, side, dtype=y.dtype, device=y.device)
         kernel[..., side // 2, side // 2 - 1 : side // 2 + 1] = 0.5
         threshold = enough(differences(y), side)
-        if not threshold > 0:
+        if not threshold > FLAT:
             raise Unknowable("not enough in the picture to tell a kernel from: give one with more detail")
         return BlindState(y, kernel, self.level, RELAXED * threshold, self.config.strength)
 

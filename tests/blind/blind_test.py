@@ -1,0 +1,206 @@
+"""Kernels from pictures: the parts, the estimator, the choice of the size, the method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acutance.blind import Unknowable, cleaning, pyramid
+from acutance.blind.choice import choose, estimate, is_point
+from acutance.blind.kernel_step import differences, enough, estimated
+from acutance.blind.latent import few_gradients
+from acutance.blind.method import build
+from acutance.blind.xu_l0 import XuL0
+from acutance.errors import ConfigError
+from acutance.metrics import psnr
+from acutance.operators import Blur
+from acutance.problem import Problem
+from acutance.synth import kernels
+
+
+def town(side: int, seed: int = 5) -> Tensor:
+    """A scene of many flat shapes, as estimators like it: (1, 1, side, side)."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.full((1, 1, side, side), 0.5)
+    for _ in range(60):
+        h, w = (int(torch.randint(6, 40, (1,), generator=g)) for _ in range(2))
+        top, left = (int(torch.randint(0, side - 6, (1,), generator=g)) for _ in range(2))
+        x[..., top : top + h, left : left + w] = float(torch.rand((), generator=g))
+    return x
+
+
+def hook(side: int = 11) -> Tensor:
+    k = torch.zeros(1, 1, side, side)
+    k[..., 3, 2:8] = 1
+    k[..., 3:8, 7] = 1
+    return k / k.sum()
+
+
+def shaken(side: int = 150, kernel: Tensor | None = None, level: float = 0.003) -> tuple[Tensor, Tensor, Tensor]:
+    """Scene, picture and kernel."""
+    k = hook() if kernel is None else kernel
+    x = town(side + k.shape[-1] - 1)
+    blur = Blur(k, "valid")
+    y = blur.forward(x) + level * torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(1))
+    return blur.crop(x), y.clamp(0, 1), k
+
+
+def likeness(a: Tensor, b: Tensor) -> float:
+    """The largest normalised cross-correlation."""
+    n = 64
+    spectrum = torch.fft.rfft2(a, s=(n, n)) * torch.fft.rfft2(b, s=(n, n)).conj()
+    return float(torch.fft.irfft2(spectrum, s=(n, n)).max() / (a.norm() * b.norm()))
+
+
+@pytest.mark.parametrize("size", [3, 5, 15, 31, 91])
+def test_sides_of_the_pyramid(size: int) -> None:
+    found = pyramid.sides(size)
+    assert found[0] == size
+    assert all(side % 2 == 1 for side in found)
+    assert sorted(found, reverse=True) == list(found)
+    assert found[-1] <= 7
+    with pytest.raises(ConfigError, match="odd number"):
+        pyramid.sides(size + 1)
+
+
+def test_a_kernel_goes_up_in_place() -> None:
+    k = kernels.gaussian(1.5, 9)
+    up = pyramid.raised(k, 15)
+    assert up.shape == (1, 1, 15, 15)
+    assert float(up.sum()) == pytest.approx(1)
+    assert torch.equal(up.flatten().argmax(), torch.tensor(15 * 7 + 7))
+    assert pyramid.raised(k, 9).shape == (1, 1, 9, 9)
+
+
+def test_cleaning() -> None:
+    k = torch.zeros(1, 1, 11, 11)
+    k[..., 2, 2:6] = 1
+    k[..., 9, 9] = 0.2  # a speck
+    k[..., 5, 9] = -1
+    assert cleaning.pieces(k).unique().numel() == 3
+    clean = cleaning.without_specks(cleaning.summed(k))
+    assert float(clean[..., 9, 9].max()) == 0
+    assert float(clean[..., 2, 2:6].min()) > 0
+    done = cleaning.finished(k)
+    assert float(done.sum()) == pytest.approx(1)
+    assert done.shape == (1, 1, 5, 5)
+    assert float(done[..., 2, :].sum()) == pytest.approx(1), "the row went to the centre"
+    assert torch.equal(cleaning.summed(torch.zeros(1, 1, 3, 3)).flatten().nonzero().flatten(), torch.tensor([4]))
+
+
+def test_centring_loses_nothing() -> None:
+    k = torch.zeros(1, 1, 9, 9)
+    k[..., 0, 0], k[..., 8, 8] = 0.9, 0.1
+    moved = cleaning.centred(k)
+    assert float(moved.sum()) == pytest.approx(1)
+    assert float(moved.max()) == pytest.approx(0.9)
+
+
+def test_the_kernel_of_a_known_latent_picture() -> None:
+    x, y, k = shaken(level=0.0)
+    start = torch.full((1, 1, 15, 15), 1 / 225)
+    found = estimated(differences(x), differences(y), start, weight=0.0, rounds=1500)
+    assert float(found.min()) >= 0
+    assert likeness(cleaning.summed(found), k) > 0.95
+    assert int(cleaning.summed(found).flatten().argmax()) in (F.pad(k, (2, 2, 2, 2)) > 0).flatten().nonzero()
+
+
+def test_enough_gradients_of_every_direction() -> None:
+    g = differences(town(60))
+    threshold = enough(g, 9)
+    used = g.square().sum(1) >= threshold
+    assert threshold > 0
+    assert int(used.sum()) >= 4 * 2 * 9 / 2
+    assert enough(torch.zeros(1, 2, 9, 9), 5) == 0
+
+
+def test_the_latent_picture_has_few_gradients() -> None:
+    x, y, k = shaken()
+    latent = few_gradients(y, k, 4e-3)
+
+    def share(z: Tensor) -> float:
+        return float((differences(z).square().sum(1) > 1e-4).float().mean())
+
+    assert latent.shape == y.shape
+    assert share(latent) < 0.5 * share(y)
+    assert float(psnr(latent, x)) > float(psnr(y, x)) + 2
+
+
+def test_the_kernel_is_found() -> None:
+    _, y, k = shaken()
+    found = estimate(y, XuL0(size=15))
+    assert float(found.sum()) == pytest.approx(1)
+    assert likeness(found, k) > 0.8
+
+
+def test_the_size_is_found_and_the_picture_restored() -> None:
+    x, y, k = shaken()
+    tried: list[int] = []
+    found = choose(y, lambda side: XuL0(size=side), on_size=tried.append)
+    assert tried[:2] == [15, 21]
+    assert found.size in tried
+    assert found.blurred
+    assert likeness(found.kernel, k) > 0.8
+    done = build(method="fd").run(Problem(y))
+    assert done.kernel is not None
+    assert torch.equal(done.kernel, found.kernel)
+    inner = [(dy, dx) for dy in range(-3, 4) for dx in range(-3, 4)]
+    best = max(float(psnr(torch.roll(done.x, s, (-2, -1)), x, border=12)) for s in inner)
+    assert best > float(psnr(y, x, border=12)) + 3
+
+
+def test_a_sharp_picture_is_left_as_it_is() -> None:
+    x = town(150) + 0.003 * torch.randn(1, 1, 150, 150, generator=torch.Generator().manual_seed(2))
+    done = build(method="fd").run(Problem(x))
+    assert done.kernel is not None
+    assert done.kernel.shape[-2:] == (1, 1)
+    assert torch.equal(done.x, x)
+
+
+def test_where_nothing_can_be_told() -> None:
+    with pytest.raises(Unknowable, match="too small"):
+        choose(torch.rand(1, 1, 20, 20), lambda side: XuL0(size=side))
+    with pytest.raises(Unknowable, match="not enough"):
+        choose(torch.full((1, 1, 99, 99), 0.5), lambda side: XuL0(size=side))
+    with pytest.raises(Unknowable, match="no numbers"):
+        choose(torch.full((1, 1, 99, 99), torch.nan), lambda side: XuL0(size=side))
+
+
+def test_points() -> None:
+    assert is_point(torch.ones(1, 1, 1, 1))
+    assert is_point(kernels.gaussian(0.5, 9))
+    assert not is_point(kernels.gaussian(2.0, 15))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"estimator": "magic"}, "xu-l0"), ({"size": 8}, "odd"), ({"method": "bm3d"}, "takes no kernel")],
+)
+def test_wrong_settings(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build(**settings)  # type: ignore[arg-type]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from acutance.cli.app import app
+    from acutance.images import Image, write_image
+    from acutance.images.kernel_file import read_kernel
+
+    _, y, k = shaken()
+    write_image(tmp_path / "photo.png", Image(y))
+    runner = CliRunner()
+    words = ["kernel", str(tmp_path / "photo.png"), "--kernel-size", "15"]
+    result = runner.invoke(app, words)
+    assert result.exit_code == 0, result.output
+    exact = read_kernel(tmp_path / "photo-kernel.npy").kernel
+    assert likeness(exact, k) > 0.8
+    assert (tmp_path / "photo-kernel.png").is_file()
+    assert runner.invoke(app, words).exit_code == 1  # not overwritten unasked
+    assert runner.invoke(app, [*words, "--overwrite"]).exit_code == 0
+    assert runner.invoke(app, ["kernel", str(tmp_path / "photo.png"), "-o", str(tmp_path / "k.tif")]).exit_code == 1
