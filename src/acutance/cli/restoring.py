@@ -13,6 +13,7 @@ import typer
 from torch import Tensor
 
 from acutance.bench.contender import Contender
+from acutance.blind.method import Blind
 from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_precision, progress_bar, say
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
@@ -297,7 +298,7 @@ def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
 
 def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
     height, width = image.pixels.shape[-2:]
-    if height * width < FORECAST_PIXELS:
+    if height * width < FORECAST_PIXELS or isinstance(restorer.method, Blind):  # an estimate does not grow with pixels
         return None
     seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
     say(f"{width}x{height} pixels: about {_duration(seconds)} if it needs all its steps")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,11 @@ def examine(method: str, weights: dict[str, Tensor], settings: dict[str, Any], d
     model.frame = Frame(resolve_precision("auto", cpu), None)  # type: ignore[assignment]
     photographs = Photographs.load(data, device=cpu, validation=True)
     needs = find(method).needs
-    examined = examination(needs, EXAMINATION, "valid")
+    # any number of steps of a method that knows the blur; of another one its own schedule
+    config = EXAMINATION if needs.kernel else replace(EXAMINATION, steps=(len(model.solver().steps),))
+    examined = examination(needs, config, "valid")
     both = needs.channels is None
-    return validate(model, model.state_dict(), EXAMINATION, photographs, examined, cpu, one_channel=both)
+    return validate(model, model.state_dict(), config, photographs, examined, cpu, one_channel=both)
 
 
 def _scores(score: Score) -> str:
@@ -103,4 +106,4 @@ def _scores(score: Score) -> str:
     levels = ", ".join(
         f"{p:.2f} at {100 * level:g} %" for level, p in zip(EXAMINATION.levels, score.levels, strict=False)
     )
-    return f"{each} (blurred {score.blurred:.2f}; by noise level {levels})"
+    return f"{each} (blurred {score.blurred:.2f}{'; by noise level ' + levels if levels else ''})"
