@@ -228,7 +228,8 @@ class Restorer:
             if share > NOTABLE:
                 notes = (f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there",)
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
-        lossy = self.needs.kernel and isinstance(image, Image) and is_lossy(image)
+        blur_matters = self.needs.kernel or self.needs.heeds_sigma
+        lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
         if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
             level = (replace(problem, blur=None) if lossy else problem).level()
             told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
