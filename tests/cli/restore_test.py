@@ -79,7 +79,7 @@ def test_every_way_to_give_a_kernel(folder: Path, weights: Path, kernel: tuple[s
 
 def test_without_a_kernel_the_error_names_the_four_ways(folder: Path, weights: Path) -> None:
     with pytest.raises(AcutanceError) as caught:
-        call("restore", folder / "one.png", "--method", "rgdn", "--weights", weights)
+        call("restore", folder / "one.png", "--method", "acute", "--weights", weights)
     for option in ("--kernel", "--motion", "--disc", "--gaussian"):
         assert option in str(caught.value)
 
@@ -202,7 +202,7 @@ def test_a_mask_and_a_quality(folder: Path, weights: Path) -> None:
     mask[:, : width // 2] = 0
     PillowImage.fromarray(mask).save(folder / "mask.png")
     PillowImage.fromarray(mask[1:]).save(folder / "small.png")
-    common = ("restore", folder / "one.png", "--disc", 2, "--weights", weights, "--quality", "fast")
+    common = ("restore", folder / "one.png", "--disc", 2, "--sigma", "1%", "--weights", weights, "--quality", "fast")
     assert "2 steps" in call(*common, "-o", folder / "plain.png")
     call(*common, "--mask", folder / "mask.png", "-o", folder / "masked.png")
     plain, masked = (read_image(folder / f"{name}.png").pixels for name in ("plain", "masked"))
