@@ -17,7 +17,7 @@ from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.choice import choose
-from acutance.blind.xu_l0 import XuL0
+from acutance.blind.estimators import ESTIMATORS
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.methods.spec import MethodSpec, Needs, configure, find
@@ -26,9 +26,6 @@ from acutance.problem import Method, Observer, Outcome, Problem, Progress, Resul
 from acutance.saturation import heeding
 from acutance.tensors import filled
 from acutance.weights import embedded
-
-ESTIMATORS: dict[str, type[XuL0]] = {"xu-l0": XuL0}
-"""Estimators by name; each is made with ``size=``."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import typer
 
 from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
-from acutance.blind.method import ESTIMATORS
+from acutance.blind.estimators import ESTIMATORS
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
