@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from acutance.metrics import psnr
+from acutance.metrics import kernel_similarity, psnr
 
 
 @pytest.mark.parametrize("peak", [1.0, 255.0])
@@ -43,3 +43,22 @@ def test_equal_pictures_have_no_error() -> None:
 def test_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="different shapes"):
         psnr(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4))
+
+
+def test_kernel_similarity() -> None:
+    g = torch.Generator().manual_seed(3)
+    k = torch.rand(1, 1, 7, 5, generator=g)
+    moved = torch.zeros(1, 1, 12, 13)
+    moved[..., 4:11, 6:11] = 3 * k
+    assert float(kernel_similarity(k, moved)) == pytest.approx(1)
+    other = torch.rand(1, 1, 6, 9, generator=g)
+    best = 0.0
+    for dy in range(-7, 7):
+        for dx in range(-9, 9):
+            a, b = torch.zeros(30, 30), torch.zeros(30, 30)
+            a[12:19, 12:17] = k[0, 0]
+            b[12 + dy : 18 + dy, 12 + dx : 21 + dx] = other[0, 0]
+            best = max(best, float((a * b).sum()))
+    expected = best / float(k.norm() * other.norm())
+    assert float(kernel_similarity(k, other)) == pytest.approx(expected, rel=1e-6)
+    assert float(kernel_similarity(other, k)) == pytest.approx(expected, rel=1e-6)

@@ -178,6 +178,7 @@ class Result:
         trace: fitting error before the first and after every step, (steps + 1, B).
         iterates: every x(t) if asked for, else empty.
         kernel: the kernel that a blind method found, else None.
+        remarks: what the method has to say of what it found, for people.
     """
 
     x: Tensor
@@ -186,6 +187,7 @@ class Result:
     trace: Tensor
     iterates: tuple[Tensor, ...] = ()
     kernel: Tensor | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

@@ -262,7 +262,7 @@ class Restorer:
         pixels = prepared.finish(result.x).cpu()
         whole = image if isinstance(image, Image) else Image(image)
         restored = replace(whole, pixels=pixels)
-        notes = prepared.notes if result.kernel is None else (*prepared.notes, _described(result.kernel))
+        notes = (*prepared.notes, *result.remarks)
         return Restoration(restored, result, seconds, self.spec.name, self.weights, notes=notes, scale=prepared.scale)
 
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
@@ -421,16 +421,6 @@ def resolve_device(device: torch.device | str) -> torch.device:
             f"the device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
         ) from None
     return found
-
-
-def _described(kernel: Tensor) -> str:
-    """What a blind method found, for people."""
-    side = kernel.shape[-1]
-    if side == 1:
-        return (
-            "no blur can be told from the picture: it is left as it is (--kernel, --motion, --disc if you know better)"
-        )
-    return f"the kernel that was found has {side} x {side} pixels (`acutance kernel` writes it)"
 
 
 def brightness(pixels: Tensor) -> float:

@@ -7,53 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from blind.scenes import likeness, shaken, town
 from torch import Tensor
 
 from acutance.blind import Unknowable, cleaning, pyramid
-from acutance.blind.choice import choose, estimate, is_point
+from acutance.blind.choice import choose, estimate
 from acutance.blind.kernel_step import differences, enough, estimated
 from acutance.blind.latent import few_gradients
 from acutance.blind.method import build
 from acutance.blind.xu_l0 import XuL0
 from acutance.errors import ConfigError
 from acutance.metrics import psnr
-from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.synth import kernels
-
-
-def town(side: int, seed: int = 5) -> Tensor:
-    """A scene of many flat shapes, as estimators like it: (1, 1, side, side)."""
-    g = torch.Generator().manual_seed(seed)
-    x = torch.full((1, 1, side, side), 0.5)
-    for _ in range(60):
-        h, w = (int(torch.randint(6, 40, (1,), generator=g)) for _ in range(2))
-        top, left = (int(torch.randint(0, side - 6, (1,), generator=g)) for _ in range(2))
-        x[..., top : top + h, left : left + w] = float(torch.rand((), generator=g))
-    return x
-
-
-def hook(side: int = 11) -> Tensor:
-    k = torch.zeros(1, 1, side, side)
-    k[..., 3, 2:8] = 1
-    k[..., 3:8, 7] = 1
-    return k / k.sum()
-
-
-def shaken(side: int = 150, kernel: Tensor | None = None, level: float = 0.003) -> tuple[Tensor, Tensor, Tensor]:
-    """Scene, picture and kernel."""
-    k = hook() if kernel is None else kernel
-    x = town(side + k.shape[-1] - 1)
-    blur = Blur(k, "valid")
-    y = blur.forward(x) + level * torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(1))
-    return blur.crop(x), y.clamp(0, 1), k
-
-
-def likeness(a: Tensor, b: Tensor) -> float:
-    """The largest normalised cross-correlation."""
-    n = 64
-    spectrum = torch.fft.rfft2(a, s=(n, n)) * torch.fft.rfft2(b, s=(n, n)).conj()
-    return float(torch.fft.irfft2(spectrum, s=(n, n)).max() / (a.norm() * b.norm()))
 
 
 @pytest.mark.parametrize("size", [3, 5, 15, 31, 91])
@@ -168,12 +134,6 @@ def test_where_nothing_can_be_told() -> None:
         choose(torch.full((1, 1, 99, 99), 0.5), lambda side: XuL0(size=side))
     with pytest.raises(Unknowable, match="no numbers"):
         choose(torch.full((1, 1, 99, 99), torch.nan), lambda side: XuL0(size=side))
-
-
-def test_points() -> None:
-    assert is_point(torch.ones(1, 1, 1, 1))
-    assert is_point(kernels.gaussian(0.5, 9))
-    assert not is_point(kernels.gaussian(2.0, 15))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from statistics import fmean, median
 from acutance.bench.case import Noise, describe_noise
 from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.published import PUBLISHED, Comparison, comparisons
+from acutance.bench.report_kernels import HOW_KERNELS, table_of_kernels
 from acutance.bench.rows import Row, read_rows
 from acutance.bench.suites import SUITES
 from acutance.bench.timing import FILE as TIMES_FILE
@@ -97,7 +98,11 @@ def table(rows: Iterable[Row]) -> str:
     by_suite: dict[str, list[Row]] = {}
     for row in rows:
         by_suite.setdefault(row.suite, []).append(row)
-    return "\n\n".join(_suite(name, found) for name, found in by_suite.items()) + "\n"
+    parts = [_suite(name, found) for name, found in by_suite.items()]
+    head, *lines = table_of_kernels([row for found in by_suite.values() for row in found])
+    if lines:
+        parts += ["## Estimated kernels", markdown(head, lines), HOW_KERNELS]
+    return "\n\n".join(parts) + "\n"
 
 
 def put_into(page: str, rows: Sequence[Row]) -> str:

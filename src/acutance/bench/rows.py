@@ -30,6 +30,7 @@ class Row:
         curve: PSNR after each step, where asked for and the method has steps.
         psnr_border, psnr_interior: of the outer 20 pixels and of the rest, where the whole picture is scored.
         sparsity, sparsity_blurred: where nobody knows the truth, see `acutance.bench.score.sparsity`; lower is sharper.
+        kernel_similarity: of an estimated kernel, see `acutance.metrics.kernel_similarity`.
     """
 
     suite: str
@@ -52,6 +53,7 @@ class Row:
     psnr_interior: float | None = None
     sparsity: float | None = None
     sparsity_blurred: float | None = None
+    kernel_similarity: float | None = None
 
     @property
     def key(self) -> Key:

@@ -13,7 +13,7 @@ from torch import Tensor
 from acutance.images import Image
 from acutance.methods.spec import Iterative, Needs
 from acutance.problem import Progress
-from acutance.restore import Restorer
+from acutance.restore import Restoration, Restorer
 
 OnPixels = Callable[[Tensor], None]
 """Told the picture, (1, C, H, W), after each step."""
@@ -25,12 +25,14 @@ class Attempt:
 
     Args:
         seconds: wall-clock time without that of `OnPixels`. steps: behind the picture. outcome: name of an `Outcome`.
+        kernel: (1, 1, h, w), where it was estimated.
     """
 
     pixels: Tensor
     seconds: float
     steps: int
     outcome: str
+    kernel: Tensor | None = None
 
 
 class Runner(Protocol):
@@ -95,7 +97,7 @@ class MethodRunner:
         """See `Runner`."""
         if on_pixels is None:
             done = self.restorer(observed, kernel, sigma=sigma)
-            return Attempt(done.image.pixels, done.seconds, done.steps, done.outcome.name)
+            return _attempt(done)
         prepared = self.restorer.prepare(observed, kernel, sigma=sigma)
         away = 0.0
 
@@ -106,4 +108,8 @@ class MethodRunner:
             away += time.perf_counter() - begun
 
         done = self.restorer(observed, kernel, sigma=sigma, on_step=watch)
-        return Attempt(done.image.pixels, done.seconds - away, done.steps, done.outcome.name)
+        return _attempt(done, away)
+
+
+def _attempt(done: Restoration, away: float = 0.0) -> Attempt:
+    return Attempt(done.image.pixels, done.seconds - away, done.steps, done.outcome.name, done.result.kernel)

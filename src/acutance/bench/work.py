@@ -24,7 +24,7 @@ from acutance.bench.rows import Row
 from acutance.bench.runner import Runner
 from acutance.bench.score import PERFECT, WHOLE, aligned, border_and_interior, score, sparsity
 from acutance.errors import ConfigError
-from acutance.metrics import psnr
+from acutance.metrics import kernel_similarity, psnr
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ def measure(
         psnr_interior=None if parts is None else round(parts[1], 4),
         sparsity=None if sparse is None else round(sparse[0], 5),
         sparsity_blurred=None if sparse is None else round(sparse[1], 5),
+        kernel_similarity=_likeness(attempt.kernel, content.kernel),
     )
 
 
@@ -193,6 +194,12 @@ def _enter(plan: Plan, threads: int) -> None:
 
 def _measure(job: Job) -> Row:
     return _here[0].measure(job)
+
+
+def _likeness(found: Tensor | None, true: Tensor | None) -> float | None:
+    if found is None or true is None:
+        return None
+    return round(float(kernel_similarity(found.cpu(), true.cpu())), 5)
 
 
 def _psnr(content: Content, estimate: Tensor) -> float:

@@ -40,7 +40,7 @@ class Alternating(ABC):
     """
 
     size: int = 31
-    strength: float = 4e-3
+    strength: float = 8e-3
     weight: float = 20.0
     iterations: int = 5
     rounds: int = 60

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from acutance.blind.spectrum import Focus
 from acutance.errors import AcutanceError
 from acutance.problem import State
 from acutance.solver import Solver
@@ -53,10 +54,24 @@ class Estimate:
     Args:
         kernel: (1, 1, s, s). size: side that the estimator was given, pixels.
         scores: of every side that was tried, lower is better.
-        blurred: whether there is a blur at all.
+        blurred: whether there is a blur at all. focus: the lens, if it is to blame and not a movement.
     """
 
     kernel: Tensor
     size: int
     scores: dict[int, float]
     blurred: bool = True
+    focus: Focus | None = None
+
+    @property
+    def remark(self) -> str:
+        """What was found, for people."""
+        if not self.blurred:
+            return "no blur found: the picture is left as it is (--kernel, --motion, --disc if you know better)"
+        if self.focus is None:
+            side = self.kernel.shape[-1]
+            return f"shaken: a kernel of {side} x {side} pixels was found (`acutance kernel` writes it)"
+        size = f"{self.focus.size:.2g}"
+        if self.focus.kind == "disc":
+            return f"out of focus: a disc with a radius of {size} pixels was found (--disc {size})"
+        return f"soft all around: a Gaussian of {size} pixels was found (--gaussian {size})"

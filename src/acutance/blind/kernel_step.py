@@ -45,12 +45,15 @@ def enough(gradients: Tensor, side: int) -> float:
     return least
 
 
-def estimated(latent: Tensor, observed: Tensor, start: Tensor, *, weight: float, rounds: int) -> Tensor:
+def estimated(
+    latent: Tensor, observed: Tensor, start: Tensor, *, weight: float, rounds: int, sparsity: float | Tensor = 0.0
+) -> Tensor:
     """The kernel.
 
     Args:
         latent, observed: differences of x and of y, (1, 2, h, w), 0 where they are not to count in x.
         start: (1, 1, s, s). weight: w, for pictures in [0, 1]. rounds: of projected gradients.
+        sparsity: what is added to the objective for a kernel of sum 1, one for all of it or (1, 1, s, s).
 
     Returns:
         (1, 1, s, s), not negative, not summed to 1.
@@ -60,7 +63,7 @@ def estimated(latent: Tensor, observed: Tensor, start: Tensor, *, weight: float,
     x, y = torch.fft.rfft2(latent, s=(n, m)), torch.fft.rfft2(observed, s=(n, m))
     auto = torch.fft.irfft2((x.conj() * x).sum(1, keepdim=True), s=(n, m))
     cross = torch.fft.irfft2((x.conj() * y).sum(1, keepdim=True), s=(n, m))
-    target = torch.roll(cross, (s // 2, s // 2), (-2, -1))[..., :s, :s]
+    target = torch.roll(cross, (s // 2, s // 2), (-2, -1))[..., :s, :s] - sparsity  # |k| is k where k >= 0
     near = torch.roll(auto, (s - 1, s - 1), (-2, -1))[..., : 2 * s - 1, : 2 * s - 1]
     side = fast_length(3 * s)
     gap = side - near.shape[-1]

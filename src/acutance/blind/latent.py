@@ -11,6 +11,8 @@ On a torus: the picture is closed by ramps, which are cut off again. Of the late
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -28,17 +30,46 @@ ROOM = 4
 
 def few_gradients(y: Tensor, kernel: Tensor, strength: float) -> Tensor:
     """x for a picture (1, 1, H, W) in [0, 1] and a kernel (1, 1, s, s), of the size of y; strength: l."""
-    (height, width), side = y.shape[-2:], kernel.shape[-1]
-    size = n, m = fast_length(height + side + ROOM), fast_length(width + side + ROOM)
-    closed = bridge(bridge(y, n, -2), m, -1)
-    otf = Blur(kernel, "circular").otf(n, m)
-    power, laplacian = otf.real.square() + otf.imag.square(), laplacian_power(n, m, y)
-    data = otf.conj() * torch.fft.rfft2(closed)
-    x, b = closed, 2 * strength
-    while b < LAST:
-        down, along = DOWN.forward(x), ALONG.forward(x)
-        kept = (down.square() + along.square() >= strength / b).to(x)
-        tied = torch.fft.rfft2(DOWN.adjoint(down * kept) + ALONG.adjoint(along * kept))
-        x = torch.fft.irfft2(scaled(data + b * tied, 1 / (power + b * laplacian)), s=size)
-        b *= GROWTH
-    return x[..., :height, :width]
+    closed = Closed.of(y, kernel)
+    x = closed.rounds(closed.picture, closed.data, closed.power, strength, GROWTH)
+    return x[..., : y.shape[-2], : y.shape[-1]]
+
+
+@dataclass(frozen=True, eq=False)
+class Closed:
+    """A picture that is closed to a torus, and its blur there.
+
+    Args:
+        picture: y with its ramps, (1, 1, n, m). data: conj(K) y, a half spectrum.
+        power: |K|^2. laplacian: |D|^2.
+    """
+
+    picture: Tensor
+    data: Tensor
+    power: Tensor
+    laplacian: Tensor
+
+    @staticmethod
+    def of(y: Tensor, kernel: Tensor) -> Closed:
+        """For a picture (1, 1, H, W) and a kernel (1, 1, s, s)."""
+        n, m = (fast_length(length + kernel.shape[-1] + ROOM) for length in y.shape[-2:])
+        picture = bridge(bridge(y, n, -2), m, -1)
+        otf = Blur(kernel, "circular").otf(n, m)
+        power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfft2(picture)
+        return Closed(picture, data, power, laplacian_power(n, m, y))
+
+    def rounds(self, x: Tensor, data: Tensor, power: Tensor, strength: float, growth: float) -> Tensor:
+        """All rounds in b from x on, (1, 1, n, m).
+
+        Args:
+            data, power: right side and diagonal of a quadratic that takes the place of || k * x - y ||^2.
+            strength: l. growth: of b.
+        """
+        size, b = (x.shape[-2], x.shape[-1]), 2 * strength
+        while b < LAST:
+            down, along = DOWN.forward(x), ALONG.forward(x)
+            kept = (down.square() + along.square() >= strength / b).to(x)
+            tied = torch.fft.rfft2(DOWN.adjoint(down * kept) + ALONG.adjoint(along * kept))
+            x = torch.fft.irfft2(scaled(data + b * tied, 1 / (power + b * self.laplacian)), s=size)
+            b *= growth
+        return x

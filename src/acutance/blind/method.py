@@ -68,28 +68,34 @@ class Blind:
         y = y.mean(1, keepdim=True).float()
         return choose(y, self._estimator, self.config.size or None)
 
-    def _kernel(self, problem: Problem, index: int) -> Tensor:
-        try:
-            found = self.estimate(problem, index)
-        except Unknowable:
-            return torch.ones(1, 1, 1, 1)
-        return found.kernel if found.blurred else torch.ones(1, 1, 1, 1)
-
     def _estimator(self, size: int) -> Estimator:
         return ESTIMATORS[self.config.estimator](size=size)
 
-    def known(self, problem: Problem) -> Problem:
-        """The problem with the kernels that were found, (B, 1, s, s), of one pixel where no blur can be told."""
-        kernels = [self._kernel(problem, i) for i in range(len(problem.observed))]
+    def known(self, problem: Problem) -> tuple[Problem, tuple[str, ...]]:
+        """The problem with the kernels that were found, (B, 1, s, s), and what there is to say of them.
+
+        A kernel is one pixel where no blur can be told.
+        """
+        kernels, remarks = list[Tensor](), list[str]()
+        for i in range(len(problem.observed)):
+            try:
+                found = self.estimate(problem, i)
+            except Unknowable as reason:
+                remarks.append(f"{reason}; it is left as it is")
+                kernels.append(torch.ones(1, 1, 1, 1))
+            else:
+                remarks.append(found.remark)
+                kernels.append(found.kernel if found.blurred else torch.ones(1, 1, 1, 1))
         side = max(k.shape[-1] for k in kernels)
         whole = torch.cat([_within(k, side) for k in kernels]).to(problem.observed)
         aware = replace(problem, blur=Blur(whole, "valid"), saturated=None)
-        return aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
+        aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
+        return aware, tuple(dict.fromkeys(remarks))
 
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`; where no blur can be told in any picture, they stay as they are."""
-        aware = self.known(problem)
+        aware, remarks = self.known(problem)
         assert isinstance(aware.blur, Blur)
         kernel = aware.blur.kernel
         if kernel.shape[-1] == 1:
@@ -99,9 +105,10 @@ class Blind:
                 on_step(Progress(step=1, steps=1, state=State(y), error=none[1]))
             finite = torch.isfinite(y).flatten(1).all(1).tolist()
             outcomes = tuple(Outcome.COMPLETED if good else Outcome.DIVERGED for good in finite)
-            return Result(y, outcomes, tuple(int(good) for good in finite), none, kernel=kernel)
+            steps = tuple(int(good) for good in finite)
+            return Result(y, outcomes, steps, none, kernel=kernel, remarks=remarks)
         result = self.method.run(aware, on_step=on_step)
-        return replace(result, x=aware.crop(result.x), kernel=kernel)
+        return replace(result, x=aware.crop(result.x), kernel=kernel, remarks=remarks)
 
 
 def _within(kernel: Tensor, side: int) -> Tensor:

@@ -75,10 +75,10 @@ def kernel(
 def _described(found: Estimate) -> list[str]:
     lines = []
     if len(found.scores) > 1:
-        tried = ", ".join(f"{side}: {100 * score:.2f} %" for side, score in found.scores.items())
-        lines.append(f"sizes tried, and what of the picture they leave unexplained: {tried}")
-    if not found.blurred:
-        lines.append("[yellow]no blur found[/]: the kernel is hardly more than a point")
+        least = min(found.scores.values())
+        tried = ", ".join(f"{side}: {score / least:.2f}" for side, score in found.scores.items())
+        lines.append(f"sizes tried, and their scores, lower is better: {tried}")
+    lines.append(found.remark)
     rows, cols = (found.kernel.sum(d).flatten() for d in (-1, -2))
     spread = [_spread(profile) for profile in (cols, rows)]
     lines.append(f"standard deviation {spread[0]:.1f} pixels across, {spread[1]:.1f} down")

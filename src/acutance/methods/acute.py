@@ -259,13 +259,14 @@ class Descend:
         if problem.observed.shape[1] not in CHANNELS:
             raise ConfigError(f"a picture of {problem.observed.shape[1]} channels; acute takes 1 or 3")
         level = problem.level() if self.config.informed else torch.full_like(problem.observed[:, 0, 0, 0], UNINFORMED)
+        level = level.clamp_min(LEAST_LEVEL)
         x = classical(replace(problem, sigma=level))
         seen = problem.observed[:, :1] * 0 + 1 if problem.mask is None else problem.mask.to(x)
         if problem.saturated is not None:
             seen = seen * (1 - problem.saturated)
         unseen = 1 - problem.blur.adjoint(seen).mean(1, keepdim=True)
         memory = x.new_zeros(1).expand(x.shape[0], self.config.memory, *x.shape[-2:])
-        return AcuteState(x, problem.residual(x), memory, 0, level.clamp_min(LEAST_LEVEL), unseen)
+        return AcuteState(x, problem.residual(x), memory, 0, level, unseen)
 
     def __call__(self, problem: Problem, state: AcuteState) -> AcuteState:
         """x(t) -> x(t+1)."""
