@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from acutance.blind.base import Estimate
-from acutance.blind.choice import choose, is_lens, widths
+from acutance.blind.choice import choose, is_lens, is_point, widths
 from acutance.blind.method import build
-from acutance.blind.spectrum import SHARP, SLOPES, Focus, focus, softness
+from acutance.blind.spectrum import SHARP, SLOPES, SOFT, Focus, focus, softness
 from acutance.blind.xu_l0 import XuL0
 from acutance.operators import Blur
 from acutance.problem import Problem
@@ -58,10 +58,10 @@ def test_a_movement_is_sharp_across_and_soft_elsewhere() -> None:
     k[..., 4, :] = 1 / 9
     soft = softness(taken(k))
     assert int(soft.argmin()) == 3, "frequencies that go down are the fourth of six"
-    assert float(soft.max()) > SHARP
+    assert float(soft.max()) > SOFT
     turned = softness(taken(k.mT.contiguous()))
     assert int(turned.argmin()) == 0, "across is the first"
-    assert float(turned.max()) > SHARP
+    assert float(turned.max()) > SOFT
 
 
 def test_widths_of_a_kernel() -> None:
@@ -71,6 +71,12 @@ def test_widths_of_a_kernel() -> None:
     narrow, wide = widths(line)
     assert narrow == pytest.approx(0, abs=1e-6)
     assert wide == pytest.approx(math.sqrt(2 * 60 / 9))
+
+
+def test_points() -> None:
+    assert is_point(torch.ones(1, 1, 1, 1))
+    assert is_point(kernels.gaussian(0.5, 9))
+    assert not is_point(kernels.gaussian(2.0, 15))
 
 
 def test_a_lens_needs_all_three() -> None:

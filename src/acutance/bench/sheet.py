@@ -28,8 +28,9 @@ from acutance.errors import AcutanceError, ConfigError, OutputError
 from acutance.images import Image, write_image
 from acutance.operators import Blur, gradients
 
-CELL, GAP, LINE = 256, 8, 20
-"""Side of a cell of the sheet, space between cells, height of the line of text above them; pixels."""
+CELL, GAP, LINE, INSET = 256, 8, 20, 64
+"""Side of a cell of the sheet, space between cells, height of the line of text above them, side of the corner that
+shows the kernel that a method found itself; pixels."""
 
 
 class Column(NamedTuple):
@@ -46,7 +47,8 @@ class Restored:
 
     Args:
         method, weights: label and version. steps, outcome, seconds: see `acutance.bench.runner.Attempt`.
-        fitting_error: root mean square of k * x - y inside the frame, a fraction of the range.
+        fitting_error: root mean square of k * x - y inside the frame, a fraction of the range, k being the kernel that
+            the method found if it found one.
         sparsity: the score; lower is sharper. cell: (1, 3, CELL, CELL).
     """
 
@@ -100,14 +102,13 @@ def columns(methods: Sequence[str], device: torch.device | str = "auto") -> list
     """Methods, ready to run; as "rgdn:steps=50", see `Contender.parse`.
 
     Raises:
-        ConfigError: none, or one that takes no kernel; and the reasons of `Contender`.
+        ConfigError: none; and the reasons of `Contender`.
     """
     contenders = [Contender.parse(method) for method in methods]
     loaded = [c.load(device) for c in contenders]
     found = [Column(c.label, r, c.tell(None, r.needs)) for c, r in zip(contenders, loaded, strict=True)]
-    without = [column.label for column in found if not column.runner.needs.kernel]
-    if not found or without:
-        raise ConfigError(f"a sheet wants methods that take a kernel, not {', '.join(without) or 'none at all'}")
+    if not found:
+        raise ConfigError("a sheet wants at least one method")
     return found
 
 
@@ -171,10 +172,13 @@ def restored(photograph: Photograph, methods: Sequence[Column], *, side: int) ->
 
 def _result(column: Column, image: Image, kernel: Tensor, place: tuple[object, ...]) -> Restored:
     label, runner, sigma = column
-    pixels, attempt = image.pixels, runner(image, kernel, sigma)
-    blur = Blur(kernel.float())
+    pixels, attempt = image.pixels, runner(image, kernel if runner.needs.kernel else None, sigma)
+    blur = Blur((kernel if attempt.kernel is None else attempt.kernel.cpu()).float())
     misfit = blur.forward(attempt.pixels.float()) - blur.crop(pixels)  # of the part of y that x alone decides
     shown = attempt.pixels.clamp(0, 1)
+    cell = _cell(shown[place])  # type: ignore[index]
+    if attempt.kernel is not None:
+        cell[..., -INSET:, -INSET:] = kernel_cell(attempt.kernel.cpu(), INSET)
     return Restored(
         method=label,
         weights=runner.weights,
@@ -183,7 +187,7 @@ def _result(column: Column, image: Image, kernel: Tensor, place: tuple[object, .
         seconds=round(attempt.seconds, 2),
         fitting_error=round(float(misfit.square().mean().sqrt()), 5),
         sparsity=round(sparsity(shown), 4),
-        cell=_cell(shown[place]),  # type: ignore[index]
+        cell=cell,
     )
 
 
@@ -197,12 +201,12 @@ def most_textured(pixels: Tensor) -> tuple[int, int]:
     return 8 * best[0], 8 * best[1]
 
 
-def kernel_cell(kernel: Tensor) -> Tensor:
-    """The kernel enlarged by whole pixels, its maximum white, in a cell."""
+def kernel_cell(kernel: Tensor, side: int = CELL) -> Tensor:
+    """The kernel enlarged by whole pixels, its maximum white, in a cell of `side` pixels."""
     shown = kernel.float().mean(1, keepdim=True)
-    factor = max(1, CELL // max(shown.shape[-2:]))
+    factor = max(1, side // max(shown.shape[-2:]))
     large = (shown / shown.max()).repeat_interleave(factor, -2).repeat_interleave(factor, -1)
-    return _cell(centre_cut(large, CELL), ground=0.25)
+    return _cell(centre_cut(large, side), side, ground=0.25)
 
 
 def draw(entries: Sequence[Entry], title: str, methods: int = 1) -> Tensor:
@@ -309,10 +313,10 @@ def _record(entry: Entry) -> dict[str, object]:
     return values
 
 
-def _cell(x: Tensor, ground: float = 1.0) -> Tensor:
+def _cell(x: Tensor, side: int = CELL, ground: float = 1.0) -> Tensor:
     """(1, C, h, w) in the middle of a cell of three channels."""
     height, width = x.shape[-2:]
-    cell = torch.full((1, 3, CELL, CELL), ground)
-    top, left = (CELL - height) // 2, (CELL - width) // 2
+    cell = torch.full((1, 3, side, side), ground)
+    top, left = (side - height) // 2, (side - width) // 2
     cell[..., top : top + height, left : left + width] = x.clamp(0, 1).cpu()
     return cell

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.kernel_step import differences
-from acutance.blind.spectrum import SHARP, Focus, focus, softness
+from acutance.blind.spectrum import SHARP, SOFT, Focus, focus, softness
 from acutance.methods.fd import Fd, FdConfig
 from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
@@ -38,6 +38,9 @@ WINDOW = 640
 
 PATIENCE = 2
 """Sizes that may be worse than the best before larger ones are given up."""
+
+POINT = 0.6
+"""A kernel with more than this part of its sum in 3 x 3 pixels is no blur, where the picture is hardly soft."""
 
 TELLING = 64
 """Side of pictures that are large enough for their spectrum to tell whether they are sharp, pixels."""
@@ -59,6 +62,13 @@ def judged(window: Tensor, kernel: Tensor, margin: int = 0) -> float:
     size, energy = float(gradients.mean()), float(gradients.square().mean().sqrt())
     residual = float(problem.residual(x).square().mean().sqrt())
     return residual * size * math.sqrt(size) / max(energy, 1e-12)
+
+
+def is_point(kernel: Tensor) -> bool:
+    """Whether all that the kernel (1, 1, s, s) does is less than a pixel."""
+    h, w = kernel.shape[-2:]
+    middle = crop(kernel, max(0, h // 2 - 1), max(0, w // 2 - 1))
+    return float(middle.sum()) > POINT * float(kernel.sum())
 
 
 def is_lens(lens: Focus, kernel: Tensor) -> bool:
@@ -101,7 +111,8 @@ def choose(
         if on_size is not None:
             on_size(size)
         return Estimate(estimate(window, estimator(size)), size, {})
-    if min(window.shape[-2:]) >= TELLING and float(softness(window).max()) <= SHARP:
+    soft = float(softness(window).max()) if min(window.shape[-2:]) >= TELLING else math.inf
+    if soft <= SHARP:
         return Estimate(torch.ones(1, 1, 1, 1), 1, {}, blurred=False)
     sizes = [s for s in LADDER if 4 * s <= min(window.shape[-2:])] or LADDER[:1]
     kernels, scores, margin = dict[int, Tensor](), dict[int, float](), sizes[-1] // 2
@@ -116,7 +127,7 @@ def choose(
     lens = focus(window)
     if is_lens(lens, kernels[best]):
         return Estimate(lens.kernel.to(window), lens.kernel.shape[-1], scores, focus=lens)
-    return Estimate(kernels[best], best, scores)
+    return Estimate(kernels[best], best, scores, blurred=soft > SOFT or not is_point(kernels[best]))
 
 
 @torch.no_grad()
