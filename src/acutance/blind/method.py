@@ -28,6 +28,12 @@ from acutance.tensors import filled
 from acutance.weights import embedded
 
 
+LEAST_LEVEL = 0.01
+"""The noise level that the method is told where nobody knows it, at least: an estimated kernel is never quite that of
+every place. On 15 photographs shaken by a turning camera (8 to 24 pixels, none of a test set) 1 to 1.5 % is 0.13 dB ahead
+of the level of the noise alone; where the kernel is the same everywhere it is 0.15 dB behind."""
+
+
 @dataclass(frozen=True)
 class BlindConfig:
     """Settings of Blind.
@@ -90,6 +96,8 @@ class Blind:
         whole = torch.cat([_within(k, side) for k in kernels]).to(problem.observed)
         aware = replace(problem, blur=Blur(whole, "valid"), saturated=None)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
+        if problem.sigma is None:
+            aware = replace(aware, sigma=aware.level().clamp_min(LEAST_LEVEL))
         return aware, tuple(dict.fromkeys(remarks))
 
     @torch.no_grad()

@@ -10,8 +10,9 @@ import typer
 from acutance.cli import experimenting_golf
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.experiments import motion as dynamic
-from acutance.experiments import motion_plot, motion_report
+from acutance.experiments import motion_plot, motion_report, robustness, robustness_report
 from acutance.experiments.output import prepare_folder, require_matplotlib
+from acutance.experiments.robustness_conditions import CONDITIONS
 from acutance.experiments.two_pixel import ITERATIONS, run
 from acutance.experiments.two_pixel_plot import write_plots
 from acutance.experiments.two_pixel_report import two_pixel_table, write_json
@@ -76,4 +77,32 @@ def motion(
     out.print(motion_report.motion_table(found), markup=False)
     sheets = motion_plot.write_sheets(output, found)
     for file in (motion_report.write_json(output, found), *sheets, *motion_plot.write_plots(output, found)):
+        say(f"written: {escape(file)}")
+
+
+@app.command("blind")
+def blind(
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder of sharp photographs; one in 25 is held out to judge by.")
+    ],
+    pictures: Annotated[int, typer.Option(min=1, help="For each condition.")] = robustness.Settings.pictures,
+    side: Annotated[int, typer.Option(min=robustness.LEAST_SIDE, help="Of a picture, pixels.")] = (
+        robustness.Settings.side
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = robustness.Settings.seed,
+    method: Annotated[str, typer.Option(help="That restores with the kernels.")] = robustness.Settings.method,
+    estimator: Annotated[str, typer.Option(help="That finds them.")] = robustness.Settings.estimator,
+    output: Annotated[Path, typer.Option("--out", help="Folder for the plot and blind.json.")] = Path(
+        "out/experiments/blind"
+    ),
+) -> None:
+    """Tell how robust blind estimation is: noise, JPEG, saturation, kernels of all sizes, lenses, no blur at all."""
+    settings = robustness.Settings(pictures=pictures, side=side, seed=seed, method=method, estimator=estimator)
+    require_matplotlib()
+    prepare_folder(output)
+    with progress_bar() as bar:
+        task = bar.add_task("blind", total=pictures * len(CONDITIONS))
+        found = robustness.run(data, settings, on_trial=lambda _: bar.advance(task))
+    out.print(robustness_report.robustness_table(found), markup=False)
+    for file in (robustness_report.write_json(output, found), *robustness_report.write_plots(output, found)):
         say(f"written: {escape(file)}")
