@@ -14,12 +14,18 @@ def gradient_energy(x: Tensor) -> Tensor:
 
 def most_textured(x: Tensor, side: int) -> Tensor:
     """The window of at most `side` pixels of (1, 1, H, W) with the largest sum of gradient magnitudes."""
+    rows, cols = where_textured(x, side)
+    return x[..., rows, cols]
+
+
+def where_textured(x: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of `most_textured`."""
     height, width = (min(n, side) for n in x.shape[-2:])
     if (height, width) == tuple(x.shape[-2:]) or min(height, width) < 2:
-        return x[..., :height, :width]
+        return slice(0, height), slice(0, width)
     magnitude = gradient_energy(x).sqrt().double()
     table = F.pad(magnitude.cumsum(-1).cumsum(-2), (1, 0, 1, 0))[0, 0]  # (H, W): sums of all corners' rectangles
     h, w = height - 1, width - 1
     sums = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
     top, left = divmod(int(sums.argmax()), sums.shape[1])
-    return x[..., top : top + height, left : left + width]
+    return slice(top, top + height), slice(left, left + width)

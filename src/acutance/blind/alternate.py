@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind import cleaning, pyramid
@@ -87,8 +88,10 @@ class Turn:
         gradients = differences(x)
         magnitude, threshold = gradients.square().sum(1, keepdim=True), state.threshold / RELAXED
         threshold = min(threshold, 0.9 * float(magnitude.max()))  # something is always left
-        used = torch.where(magnitude >= threshold, gradients, 0.0)
-        found = estimated(used, differences(y), kernel, weight=self.config.weight, rounds=self.config.rounds)
+        seen = believed(problem, self.level, y)
+        used = torch.where((magnitude >= threshold) & seen, gradients, 0.0)
+        given = torch.where(seen, differences(y), 0.0)
+        found = estimated(used, given, kernel, weight=self.config.weight, rounds=self.config.rounds)
         kernel = cleaning.summed(cleaning.without_specks(cleaning.summed(found)))
         return BlindState(x, kernel, self.level, threshold, max(state.strength / RELAXED, LEAST))
 
@@ -111,6 +114,18 @@ def started(problem: Problem, size: int, level: int, strength: float) -> BlindSt
     if not threshold > FLAT:
         raise Unknowable("not enough in the picture to tell a kernel from: give one with more detail")
     return BlindState(y, kernel, level, RELAXED * threshold, strength)
+
+
+def believed(problem: Problem, level: int, y: Tensor) -> Tensor:
+    """Where gradients of the picture y at a level may be used, bool, broadcasts with (1, 2, h - 1, w - 1).
+
+    None that touches what the mask of the problem takes away.
+    """
+    if problem.mask is None:
+        return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=y.device)
+    lost = F.interpolate(1 - problem.mask, size=y.shape[-2:], mode="bilinear", antialias=True, align_corners=False)
+    touched = F.max_pool2d(lost, 3, 1, 1) > 0
+    return ~touched[..., :-1, :-1]
 
 
 def at_level(state: BlindState, size: int, level: int) -> Tensor:

@@ -39,7 +39,10 @@ class Estimator(Protocol):
     """Finds the kernel of a picture."""
 
     def solver(self) -> Solver[BlindState]:
-        """The steps from the coarsest scale to the finest; of a problem they see `observed` (1, 1, H, W) alone."""
+        """The steps from the coarsest scale to the finest; of a problem they see `observed` (1, 1, H, W) and `mask`.
+
+        What the mask takes away has been filled in; an estimator may use it all the same.
+        """
         ...
 
     def finished(self, state: BlindState) -> Tensor:

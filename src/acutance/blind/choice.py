@@ -27,8 +27,8 @@ from acutance.methods.fd import Fd, FdConfig
 from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.tensors import crop
-from acutance.texture import most_textured
+from acutance.tensors import crop, filled
+from acutance.texture import where_textured
 
 LADDER = (15, 21, 31, 45, 65, 91)
 """Sides that are tried."""
@@ -91,7 +91,7 @@ def widths(kernel: Tensor) -> tuple[float, float]:
 @torch.no_grad()
 def choose(
     picture: Tensor, estimator: Callable[[int], Estimator], size: int | None = None,
-    *, on_size: Callable[[int], None] | None = None,
+    *, usable: Tensor | None = None, on_size: Callable[[int], None] | None = None,
 ) -> Estimate:  # fmt: skip
     """The kernel of a grey picture (1, 1, H, W) in [0, 1].
 
@@ -99,18 +99,25 @@ def choose(
         estimator: of a kernel of that many pixels.
         size: side of the kernel, so that nothing is left to choose; None: the best of `LADDER`, or a lens out of
             focus, or none where the picture is sharp.
+        usable: bool, like the picture, False where it is missing or saturated; None: nowhere.
         on_size: told each size before it is tried.
 
     Raises:
         Unknowable: no kernel can be told from this picture.
     """
+    mask = None
+    if usable is not None and not bool(usable.all()):
+        if not bool(usable.any()):
+            raise Unknowable("all of the picture is missing or saturated")
+        picture, mask = filled(picture, usable), usable.to(picture)
     if not bool(torch.isfinite(picture).all()):
         raise Unknowable("the picture holds values that are no numbers; no kernel can be told from it")
-    window = most_textured(picture, WINDOW)
+    place = (..., *where_textured(picture, WINDOW))
+    window, mask = picture[place], None if mask is None else mask[place]
     if size is not None:
         if on_size is not None:
             on_size(size)
-        return Estimate(estimate(window, estimator(size)), size, {})
+        return Estimate(estimate(window, estimator(size), mask), size, {})
     soft = float(softness(window).max()) if min(window.shape[-2:]) >= TELLING else math.inf
     if soft <= SHARP:
         return Estimate(torch.ones(1, 1, 1, 1), 1, {}, blurred=False)
@@ -119,7 +126,7 @@ def choose(
     for side in sizes:
         if on_size is not None:
             on_size(side)
-        kernels[side] = estimate(window, estimator(side))
+        kernels[side] = estimate(window, estimator(side), mask)
         scores[side] = judged(window, kernels[side], margin)
         if len([s for s in scores if s > min(scores, key=scores.__getitem__)]) >= PATIENCE:
             break
@@ -131,11 +138,11 @@ def choose(
 
 
 @torch.no_grad()
-def estimate(window: Tensor, estimator: Estimator) -> Tensor:
-    """The kernel by one estimator.
+def estimate(window: Tensor, estimator: Estimator, mask: Tensor | None = None) -> Tensor:
+    """The kernel by one estimator; mask: 0 where the window (1, 1, H, W) is not to be believed.
 
     Raises:
         Unknowable: nothing can be told.
     """
-    *_, state = estimator.solver().iterate(Problem(window))
+    *_, state = estimator.solver().iterate(Problem(window, mask=mask))
     return estimator.finished(state)
