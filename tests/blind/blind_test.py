@@ -164,3 +164,30 @@ def test_the_command(tmp_path: Path) -> None:
     assert runner.invoke(app, words).exit_code == 1  # not overwritten unasked
     assert runner.invoke(app, [*words, "--overwrite"]).exit_code == 0
     assert runner.invoke(app, ["kernel", str(tmp_path / "photo.png"), "-o", str(tmp_path / "k.tif")]).exit_code == 1
+
+
+def test_what_is_not_to_be_believed_has_no_say() -> None:
+    _, y, k = shaken()
+    spoilt = y.clone()
+    spoilt[..., 30:70, 40:100] = 1.0  # as if burnt out: edges that no kernel has gone over
+    usable = torch.ones_like(y, dtype=torch.bool)
+    usable[..., 30:70, 40:100] = False
+    heeded = choose(spoilt, lambda side: XuL0(size=side), 15, usable=usable).kernel
+    unheeded = choose(spoilt, lambda side: XuL0(size=side), 15).kernel
+    assert likeness(heeded, k) > 0.8
+    assert likeness(heeded, k) > likeness(unheeded, k)
+    values = spoilt.clone()
+    values[~usable] = torch.nan
+    assert torch.equal(choose(values, lambda side: XuL0(size=side), 15, usable=usable).kernel, heeded)
+    with pytest.raises(Unknowable, match="missing or saturated"):
+        choose(y, lambda side: XuL0(size=side), usable=torch.zeros_like(usable))
+
+
+def test_a_mask_reaches_the_estimate() -> None:
+    _, y, _ = shaken()
+    mask = torch.ones_like(y)
+    mask[..., :40, :40] = 0
+    hole = torch.where(mask > 0, y, torch.nan)
+    blind = build(method="fd", size=15)
+    a, b = (blind.estimate(Problem(picture, mask=mask)).kernel for picture in (hole, y))
+    assert torch.equal(a, b)
