@@ -92,6 +92,12 @@ def test_without_a_kernel_it_is_estimated(folder: Path) -> None:
     assert after.shape == before.shape
 
 
+def test_the_forecast_without_a_kernel_is_of_the_finish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acutance.cli.restoring.FORECAST_PIXELS", 1)
+    said = call("restore", folder / "one.png", "--method", "blind:method=fd,size=15", "-o", folder / "forecast.png")
+    assert "when the kernel is found" in said
+
+
 def test_a_folder_is_restored_once(folder: Path, weights: Path) -> None:
     command = ("restore", folder, "-o", folder / "out", "--disc", 2, "--weights", weights, "--steps", 1)
     call(*command)

@@ -20,6 +20,7 @@ from acutance.cli.looking import comparison, explain
 from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
 from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
+from acutance.methods.spec import find
 from acutance.orientation import Orientation, judge_orientation
 from acutance.problem import Progress
 from acutance.restore import BLIND, DEFAULT, Restoration, Restorer
@@ -27,6 +28,9 @@ from acutance.synth import kernels
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
+
+TYPICAL = 31
+"""Side of the kernel that is assumed where it is still to be found, pixels."""
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
@@ -298,7 +302,12 @@ def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
 
 def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
     height, width = image.pixels.shape[-2:]
-    if height * width < FORECAST_PIXELS or isinstance(restorer.method, Blind):  # an estimate does not grow with pixels
+    if height * width < FORECAST_PIXELS:
+        return None
+    if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
+        finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
+        seconds = finish.forecast(image, kernels.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
+        say(f"{width}x{height} pixels: about {_duration(seconds)} when the kernel is found, which comes first")
         return None
     seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
     say(f"{width}x{height} pixels: about {_duration(seconds)} if it needs all its steps")
