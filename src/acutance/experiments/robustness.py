@@ -6,7 +6,8 @@ A kernel is judged by what the same finish makes of the picture with it and with
 
 (Levin et al. 2009), both moved by the best whole-pixel shift, a border of the true kernel's radius left out, clipped to
 [0, 1]. Where no blur is found or none can be told, the picture stays as it is, k is one pixel. Where there is no blur,
-the result is compared with what was put in. Nobody tells the noise level.
+the result is compared with what was put in. Every picture goes the way of a user's through `blind`, which for the true
+kernel is told what it finds; nobody tells the noise level.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ import torch
 from torch import Tensor
 
 from acutance.bench.score import PERFECT, Scoring, aligned
-from acutance.blind import Unknowable
+from acutance.blind import Estimate, Unknowable
 from acutance.blind.method import Blind
 from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError
 from acutance.experiments.robustness_conditions import CONDITIONS, MARGIN, Case, Condition, make
 from acutance.images import Image
+from acutance.methods.spec import find
 from acutance.metrics import kernel_similarity, psnr
-from acutance.restore import BLIND, Restorer
+from acutance.problem import Problem
+from acutance.restore import BLIND, Restoration, Restorer
+from acutance.weights import embedded
 
 REACH = 4
 """Largest shift of a result against the truth that is tried, pixels."""
@@ -101,8 +105,8 @@ class Trial:
 
     @property
     def harmed(self) -> bool:
-        """Whether the picture was better before."""
-        return self.found is not None and self.blurred is not None and self.found < self.blurred
+        """Whether the picture was better before, by more than rounding does."""
+        return self.found is not None and self.blurred is not None and self.found < self.blurred - 0.01
 
 
 @dataclass(frozen=True)
@@ -121,35 +125,63 @@ class Robustness:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
-    """What every picture goes through. Args: blind: that finds kernels. finish: that restores with them."""
+class Told(Blind):
+    """Blind estimation of which the outcome is known. Args: outcome: what it comes to."""
 
-    blind: Restorer
-    finish: Restorer
+    outcome: Estimate | Unknowable
+
+    def estimate(self, problem: Problem, index: int = 0) -> Estimate:
+        """See `Blind.estimate`."""
+        if isinstance(self.outcome, Unknowable):
+            raise self.outcome
+        return self.outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every picture goes through: the way of a user's picture, whatever the kernel.
+
+    Args:
+        restorer: of the method `blind`.
+    """
+
+    restorer: Restorer
 
     @staticmethod
     def load(estimator: str, method: str) -> Bench:
-        """Both, ready to run.
+        """Ready to run.
 
         Raises:
             ConfigError: no such estimator, or a method that takes no kernel. UnknownMethod: there is no such method.
         """
-        return Bench(Restorer.load(BLIND, estimator=estimator, method=method), Restorer.load(method))
+        return Bench(Restorer.load(BLIND, estimator=estimator, method=method))
 
-    def estimate(self, picture: Image) -> tuple[Verdict, str, Tensor]:
-        """What is found, in words, and the kernel, (1, 1, s, s); one pixel where the picture is to stay as it is."""
-        assert isinstance(self.blind.method, Blind)
+    @property
+    def blind(self) -> Blind:
+        """The method."""
+        assert isinstance(self.restorer.method, Blind)
+        return self.restorer.method
+
+    def estimate(self, picture: Image) -> Estimate | Unknowable:
+        """What is found."""
         try:
-            found = self.blind.method.estimate(self.blind.prepare(picture).problem)
+            return self.blind.estimate(self.restorer.prepare(picture).problem)
         except Unknowable as reason:
-            return Verdict.UNTOLD, str(reason), torch.ones(1, 1, 1, 1)
-        if not found.blurred:
-            return Verdict.SHARP, found.remark, torch.ones(1, 1, 1, 1)
-        return Verdict.KERNEL if found.focus is None else Verdict.LENS, found.remark, found.kernel.cpu()
+            return reason
 
-    def restore(self, picture: Image, kernel: Tensor) -> Tensor:
-        """The pixels, (1, 3, H, W); those of the picture where the kernel is one pixel."""
-        return picture.pixels if kernel.shape[-1] == 1 else self.finish(picture, kernel).image.pixels
+    def restore(self, picture: Image, found: Estimate | Unknowable) -> Restoration:
+        """What is made of the picture if that is found."""
+        told = Told(self.blind.config, self.blind.method, found)
+        return replace(self.restorer, method=told)(picture)
+
+
+def verdict(found: Estimate | Unknowable) -> Verdict:
+    """An estimate in words."""
+    if isinstance(found, Unknowable):
+        return Verdict.UNTOLD
+    if not found.blurred:
+        return Verdict.SHARP
+    return Verdict.KERNEL if found.focus is None else Verdict.LENS
 
 
 def run(
@@ -177,7 +209,9 @@ def run(
             trials.append(attempt(bench, case, title, name))
             if on_trial is not None:
                 on_trial(trials[-1])
-    return Robustness(settings, data.name, bench.finish.weights, tuple(trials), time.perf_counter() - began)
+    shipped = find(settings.method).weights
+    weights = None if shipped is None else embedded(shipped).version
+    return Robustness(settings, data.name, weights, tuple(trials), time.perf_counter() - began)
 
 
 def photographs(data: Path, settings: Settings) -> Iterator[tuple[str, Tensor]]:
@@ -202,19 +236,23 @@ def photographs(data: Path, settings: Settings) -> Iterator[tuple[str, Tensor]]:
 def attempt(bench: Bench, case: Case, condition: str, name: str) -> Trial:
     """Estimate, restore, and compare."""
     began = time.perf_counter()
-    verdict, remark, kernel = bench.estimate(case.picture)
-    restored = bench.restore(case.picture, kernel)
-    trial = Trial(condition, name, verdict, remark, time.perf_counter() - began)
+    found = bench.estimate(case.picture)
+    restored = bench.restore(case.picture, found)
+    seconds = time.perf_counter() - began
+    remark = str(found) if isinstance(found, Unknowable) else found.remark
+    trial = Trial(condition, name, verdict(found), remark, seconds)
     if case.kernel is None:
-        kept = min(PERFECT, float(psnr(restored.clamp(0, 1), case.picture.pixels)))
+        kept = min(PERFECT, float(psnr(restored.image.pixels.clamp(0, 1), case.picture.pixels)))
         return replace(trial, kept=kept)
     scoring = Scoring(border=max(case.kernel.shape[-1] // 2, REACH), shift=REACH)
+    true = bench.restore(case.picture, Estimate(case.kernel, case.kernel.shape[-1], {}))
+    assert restored.result.kernel is not None
     return replace(
         trial,
-        similarity=float(kernel_similarity(kernel, case.kernel)),
+        similarity=float(kernel_similarity(restored.result.kernel.cpu(), case.kernel)),
         blurred=_score(case.picture.pixels, case.sharp, scoring),
-        found=_score(restored, case.sharp, scoring),
-        true=_score(bench.restore(case.picture, case.kernel), case.sharp, scoring),
+        found=_score(restored.image.pixels, case.sharp, scoring),
+        true=_score(true.image.pixels, case.sharp, scoring),
     )
 
 

@@ -173,7 +173,6 @@ def _draw(figure: Any, rows: Sequence[Tally], trials: Iterable[Trial]) -> None:
             quality.plot(*zip(*means, strict=True), marker, color=colour, markersize=7, label=label)
     quality.set(xlabel="PSNR, dB; large: mean", yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))
     quality.set_yticklabels(place, color=INK)
-    quality.legend(loc="upper right", fontsize=9)
     before = [0] * len(rows)
     for verdict, colour in zip(Verdict, (COLOURS[1], COLOURS[5], COLOURS[0], RULE), strict=True):
         widths = [row.verdicts[verdict] for row in rows]
@@ -181,6 +180,7 @@ def _draw(figure: Any, rows: Sequence[Tally], trials: Iterable[Trial]) -> None:
         before = [a + b for a, b in zip(before, widths, strict=True)]
     counts.set(xlabel="pictures", xticks=range(max(before) + 1))
     counts.grid(visible=False)
+    figure.legend(*quality.get_legend_handles_labels(), loc="outside lower center", ncols=len(looks), fontsize=9)
     figure.legend(*counts.get_legend_handles_labels(), loc="outside upper right", ncols=len(Verdict), fontsize=9)
 
 

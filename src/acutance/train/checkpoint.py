@@ -16,6 +16,9 @@ from acutance.errors import WeightsError
 
 NAME = "checkpoint.safetensors"
 
+ADVERSARY = "adversary."
+"""Before the names of an adversary's tensors."""
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -36,14 +39,17 @@ class Clock:
 
 
 def save(
-    folder: Path, model: nn.Module, ema: dict[str, Tensor], optimiser: torch.optim.Optimizer, record: dict[str, Any]
+    folder: Path,
+    model: nn.Module,
+    ema: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    record: dict[str, Any],
+    *,
+    adversary: dict[str, Tensor] | None = None,
 ) -> Path:
-    """Write model, EMA, optimiser and `record` (JSON-able: clock, configuration, scores) to `folder`."""
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    tensors |= {f"ema.{k}": v for k, v in ema.items()}
-    for i, p in enumerate(p for group in optimiser.param_groups for p in group["params"]):
-        for key, value in optimiser.state.get(p, {}).items():
-            tensors[f"adam.{i}.{key}"] = value
+    """Write model, EMA, optimiser, what an adversary packs, and `record` (JSON-able: clock, configuration, scores)."""
+    tensors = pack(model, optimiser) | {f"ema.{k}": v for k, v in ema.items()}
+    tensors |= {f"{ADVERSARY}{k}": v for k, v in (adversary or {}).items()}
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     folder.mkdir(parents=True, exist_ok=True)
     target, partial = folder / NAME, folder / f".{NAME}.partial"
@@ -69,13 +75,27 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def restore(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Put the tensors of a checkpoint back; returns the EMA."""
+    unpack(tensors, model, optimiser)
+    device = next(model.parameters()).device
+    return {k: v.to(device) for k, v in part(tensors, "ema.").items()}
+
+
+def pack(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights and the optimiser's history, as ``model.*`` and ``adam.*``."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    for i, p in enumerate(p for group in optimiser.param_groups for p in group["params"]):
+        for key, value in optimiser.state.get(p, {}).items():
+            tensors[f"adam.{i}.{key}"] = value
+    return tensors
+
+
+def unpack(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Put back what `pack` took."""
     model.load_state_dict(part(tensors, "model."))
     for i, p in enumerate(p for group in optimiser.param_groups for p in group["params"]):
         state = part(tensors, f"adam.{i}.")
         if state:
             optimiser.state[p] = {k: v.to(p.device) if k != "step" else v for k, v in state.items()}
-    device = next(model.parameters()).device
-    return {k: v.to(device) for k, v in part(tensors, "ema.").items()}
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from acutance.errors import ConfigError
 from acutance.synth import DynamicBlur
 
 T = TypeVar("T")
+
+LEAST_JUDGED = 24
+"""Sides of crops, at least, where there is an adversarial term: smaller ones leave no patch to judge."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,30 @@ class LossConfig:
     growth: float = 1.0
     perceptual: float = 0.0
     judge: str = "torchvision"
+
+
+@dataclass(frozen=True)
+class AdversaryConfig:
+    """See `acutance.train.adversary`.
+
+    weight: of its term beside the content loss; 0 for none, and then nothing is built. begins: fraction of the run
+    before which it is not used. learning_rate: of the discriminator, constant. features: of its first convolution.
+    """
+
+    weight: float = 0.0
+    begins: float = 0.5
+    learning_rate: float = 1e-4
+    features: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise ConfigError(f"adversary: weight={self.weight}: give 0 for no adversarial term, or more")
+        if not 0 <= self.begins < 1:
+            raise ConfigError(f"adversary: begins={self.begins}: give a fraction of the run from 0 to below 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"adversary: learning_rate={self.learning_rate}: give more than 0, such as 1e-4")
+        if self.features < 1:
+            raise ConfigError(f"adversary: features={self.features}: give at least 1, such as 32")
 
 
 @dataclass(frozen=True)
@@ -131,6 +159,7 @@ class TrainConfig:
     frozen: tuple[str, ...] = ()
     optimiser: OptimiserConfig = OptimiserConfig()
     loss: LossConfig = LossConfig()
+    adversary: AdversaryConfig = AdversaryConfig()
     degradation: DegradationConfig = DegradationConfig()
     motion: DynamicBlur | None = None
     validation: ValidationConfig = ValidationConfig()
@@ -147,6 +176,11 @@ class TrainConfig:
                 raise ConfigError("spans=[]: give at least one kernel size")
             if any(s % 2 == 0 for s in phase.spans):
                 raise ConfigError(f"kernel sizes must be odd, not {phase.spans}")
+            if self.adversary.weight and phase.until > self.adversary.begins and phase.crop < LEAST_JUDGED:
+                raise ConfigError(
+                    f"crop={phase.crop}: the adversarial term wants crops of at least {LEAST_JUDGED} pixels; make them "
+                    "larger, let it begin after this phase, or set its weight to 0"
+                )
 
     def phase(self, progress: float) -> Phase:
         """The phase at that fraction of the run."""

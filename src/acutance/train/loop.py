@@ -31,6 +31,7 @@ from acutance.methods.spec import Learned, find
 from acutance.problem import State
 from acutance.synth import Degradation, Example, Synthesis, kernels
 from acutance.train import checkpoint
+from acutance.train.adversary import Adversary
 from acutance.train.checkpoint import Clock
 from acutance.train.config import LossConfig, Phase, TrainConfig
 from acutance.train.loss import recursive
@@ -90,8 +91,8 @@ class Run:
 class Work:
     """What one window works on; a plain object, so that Fabric and DDP hand it through untouched."""
 
-    def __init__(self, example: Example, steps: int) -> None:
-        self.example, self.steps = example, steps
+    def __init__(self, example: Example, steps: int, adversary: Adversary | None = None) -> None:
+        self.example, self.steps, self.adversary = example, steps, adversary
         self.state: State | None = None  # where the last window ended, detached
         self.done = 0  # steps behind that state
 
@@ -119,6 +120,8 @@ class Unroll(nn.Module):
         if self.perceptual is not None:
             apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
             loss = loss + self.loss.perceptual * apart.mean()
+        if work.adversary is not None:
+            loss = loss + work.adversary.term(estimates[-1])
         return loss
 
 
@@ -183,6 +186,7 @@ def train(
     largest = config.validation.crop + 2 * max(degrade.margin(span) for degrade in examined for span in SPANS)
     held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST, largest))
     optimiser = torch.optim.Adam(trained, lr=config.optimiser.learning_rate)
+    adversary = Adversary(config.adversary, seed=config.seed, device=device) if config.adversary.weight else None
     clock = Clock()
     ema: dict[str, Tensor] = {}
     scores: tuple[Score, ...] = ()
@@ -190,6 +194,8 @@ def train(
     if path.exists():
         tensors, saved = checkpoint.load(path)
         ema = checkpoint.restore(tensors, method, optimiser)
+        if adversary is not None:
+            adversary.restore(checkpoint.part(tensors, checkpoint.ADVERSARY))
         clock = Clock(**saved["clock"])
         scores = tuple(Score(**s) for s in saved["scores"])
         logger.info("resumed %s at iteration %d", path, clock.iteration)
@@ -202,6 +208,8 @@ def train(
 
     window: nn.Module = Unroll(method, config.loss)
     wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
+    if adversary is not None:
+        adversary.set_up(fabric)
     meter = _Meter(device)
     folder.mkdir(parents=True, exist_ok=True)
     log = _open_log(folder / "log.jsonl", clock.iteration) if fabric.is_global_zero else None
@@ -226,7 +234,8 @@ def train(
             phase = config.phase(clock.progress())
             with meter.data():
                 example, windows = _episode(config, phase, degrade, photographs, clock.episode, fabric.global_rank)
-            work = Work(example, phase.steps)
+            judged = adversary is not None and adversary.begun(clock.progress())
+            work = Work(example, phase.steps, adversary if judged else None)
             for _ in range(windows):
                 _set_schedule(optimiser, method, config, clock.progress())
                 loss = wrapped(work)
@@ -240,11 +249,12 @@ def train(
                 if finite:
                     optimiser.step()
                     _update_ema(ema, method, config.optimiser.ema, clock.iteration)
+                told = _learn(fabric, work, config.optimiser.clip) if finite else {}
                 clock = replace(clock, iteration=clock.iteration + 1)
                 losses.append(value)
                 meter.images += phase.batch * fabric.world_size
                 if log:
-                    log.write(json.dumps({"iteration": clock.iteration, "loss": value}) + "\n")
+                    log.write(json.dumps({"iteration": clock.iteration, "loss": value, **told}) + "\n")
                 if not finite:
                     logger.warning("iteration %d: loss %s, update skipped", clock.iteration, value)
                     break
@@ -291,7 +301,10 @@ def train(
                     line["blurred"] = score.blurred
                     line["levels"] = score.levels
                     last_validated = time.monotonic()
-                checkpoint.save(folder, method, ema, optimiser, record())
+                checkpoint.save(
+                    folder, method, ema, optimiser, record(),
+                    adversary=None if adversary is None else adversary.tensors(),
+                )  # fmt: skip
                 if log:
                     log.write(json.dumps(line) + "\n")
                     log.flush()
@@ -346,6 +359,16 @@ def _episode(
     sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
     one_channel = config.one_channel > 0 and host.random() < config.one_channel
     return degrade(sharp, generator, span=span, one_channel=one_channel), windows
+
+
+def _learn(fabric: Fabric, work: Work, clip: float) -> dict[str, float]:
+    """Update the adversary, if there is one, on where the window ended; for the log."""
+    if work.adversary is None:
+        return {}
+    assert work.state is not None
+    crop = work.example.problem.crop
+    loss = work.adversary.learn(fabric, crop(work.example.sharp), crop(work.state.x), clip=clip)
+    return {"discriminator": loss}
 
 
 def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float) -> None:
