@@ -30,9 +30,10 @@ DEFAULT = "acute"
 BLIND = "blind"
 """The same where it is not."""
 
-HIDDEN, LEAST_LOSSY = 2.8, 0.01
+HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
 """What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
-true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well."""
+true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well. No
+estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
 
 NOTABLE = 0.002
 """Share of clipped pixels from which the user is told."""
@@ -234,7 +235,8 @@ class Restorer:
             level = (replace(problem, blur=None) if lossy else problem).level()
             told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
             if lossy:
-                level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale)
+                most = level.clamp_min(MOST_LOSSY / scale)
+                level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
                 told = (
                     f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
                     "--sigma lower for more detail, higher for less grain"

@@ -176,9 +176,6 @@ def test_what_is_not_to_be_believed_has_no_say() -> None:
     unheeded = choose(spoilt, lambda side: XuL0(size=side), 15).kernel
     assert likeness(heeded, k) > 0.8
     assert likeness(heeded, k) > likeness(unheeded, k)
-    values = spoilt.clone()
-    values[~usable] = torch.nan
-    assert torch.equal(choose(values, lambda side: XuL0(size=side), 15, usable=usable).kernel, heeded)
     with pytest.raises(Unknowable, match="missing or saturated"):
         choose(y, lambda side: XuL0(size=side), usable=torch.zeros_like(usable))
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from acutance.blind.base import Estimate
+from acutance.blind.base import Estimate, Unknowable
 from acutance.blind.choice import choose, is_lens, is_point, widths
 from acutance.blind.method import build
-from acutance.blind.spectrum import SHARP, SLOPES, SOFT, Focus, focus, softness
+from acutance.blind.spectrum import SHARP, SLOPES, SOFT, Focus, focus, slope, softness
 from acutance.blind.xu_l0 import XuL0
 from acutance.operators import Blur
 from acutance.problem import Problem
@@ -113,3 +113,17 @@ def test_what_cannot_be_told_is_said() -> None:
 def test_the_exponents_that_are_tried() -> None:
     assert SLOPES[0] == pytest.approx(1.4)
     assert SLOPES[-1] == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize("level", [0.005, 0.1])
+def test_nothing_but_noise_is_said(level: float) -> None:
+    y = 0.5 + level * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(4))
+    assert slope(y) == pytest.approx(1, rel=0.5)
+    assert slope(taken(kernels.disc(3.0), level=0.03)) > 100
+    with pytest.raises(Unknowable, match="nothing but noise"):
+        choose(y, lambda side: XuL0(size=side))
+
+
+def test_half_a_pixel_of_a_lens_is_no_blur() -> None:
+    assert Focus("disc", 0.9, 0.1).spread == pytest.approx(0.45)
+    assert Focus("gaussian", 0.45, 0.1).spread <= SHARP

@@ -22,12 +22,12 @@ from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.kernel_step import differences
-from acutance.blind.spectrum import SHARP, SOFT, Focus, focus, softness
+from acutance.blind.spectrum import SHARP, SOFT, Focus, focus, slope, softness
 from acutance.methods.fd import Fd, FdConfig
 from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.tensors import crop, filled
+from acutance.tensors import crop
 from acutance.texture import where_textured
 
 LADDER = (15, 21, 31, 45, 65, 91)
@@ -42,8 +42,12 @@ PATIENCE = 2
 POINT = 0.6
 """A kernel with more than this part of its sum in 3 x 3 pixels is no blur, where the picture is hardly soft."""
 
-TELLING = 64
-"""Side of pictures that are large enough for their spectrum to tell whether they are sharp, pixels."""
+TELLING, HARDLY = 64, 0.005
+"""Side of pictures that are large enough for their spectrum to tell whether they are sharp, pixels, and the share of
+them that may be missing or saturated: what is cut off there has edges of its own."""
+
+RISING = 4.0
+"""Factor between the power of low and of high frequencies below which a picture is nothing but noise."""
 
 EXPLAINED, ALIKE, LONG = 2.5, 0.7, 0.48
 """A lens is to blame where it explains the spectrum with at most this misfit, where the estimated kernel is so similar
@@ -99,7 +103,8 @@ def choose(
         estimator: of a kernel of that many pixels.
         size: side of the kernel, so that nothing is left to choose; None: the best of `LADDER`, or a lens out of
             focus, or none where the picture is sharp.
-        usable: bool, like the picture, False where it is missing or saturated; None: nowhere.
+        usable: bool, like the picture, False where it is saturated, or missing and filled in; None: nowhere. Gradients
+            there have no say in the kernel.
         on_size: told each size before it is tried.
 
     Raises:
@@ -109,7 +114,7 @@ def choose(
     if usable is not None and not bool(usable.all()):
         if not bool(usable.any()):
             raise Unknowable("all of the picture is missing or saturated")
-        picture, mask = filled(picture, usable), usable.to(picture)
+        mask = usable.to(picture)
     if not bool(torch.isfinite(picture).all()):
         raise Unknowable("the picture holds values that are no numbers; no kernel can be told from it")
     place = (..., *where_textured(picture, WINDOW))
@@ -118,7 +123,10 @@ def choose(
         if on_size is not None:
             on_size(size)
         return Estimate(estimate(window, estimator(size), mask), size, {})
-    soft = float(softness(window).max()) if min(window.shape[-2:]) >= TELLING else math.inf
+    telling = min(window.shape[-2:]) >= TELLING and (mask is None or float(mask.mean()) > 1 - HARDLY)
+    if telling and slope(window) < RISING:
+        raise Unknowable("nothing but noise is in the picture")
+    soft = float(softness(window).max()) if telling else math.inf
     if soft <= SHARP:
         return Estimate(torch.ones(1, 1, 1, 1), 1, {}, blurred=False)
     sizes = [s for s in LADDER if 4 * s <= min(window.shape[-2:])] or LADDER[:1]
@@ -132,7 +140,9 @@ def choose(
             break
     best = min(scores, key=scores.__getitem__)
     lens = focus(window)
-    if is_lens(lens, kernels[best]):
+    if telling and is_lens(lens, kernels[best]):
+        if lens.spread <= SHARP:
+            return Estimate(torch.ones(1, 1, 1, 1), 1, scores, blurred=False)
         return Estimate(lens.kernel.to(window), lens.kernel.shape[-1], scores, focus=lens)
     return Estimate(kernels[best], best, scores, blurred=soft > SOFT or not is_point(kernels[best]))
 

@@ -24,6 +24,7 @@ from acutance.methods.spec import MethodSpec, Needs, configure, find
 from acutance.operators import Blur
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
 from acutance.saturation import heeding
+from acutance.tensors import filled
 from acutance.weights import embedded
 
 LEAST_LEVEL = 0.01
@@ -66,12 +67,14 @@ class Blind:
             acutance.blind.Unknowable: it cannot be told.
         """
         y, usable = problem.observed[index : index + 1], None
-        for mask, good in ((problem.mask, 1.0), (problem.saturated, 0.0)):
-            if mask is not None:
-                here = (mask[index : index + 1] if len(mask) > 1 else mask) == good
-                here = here.all(1, keepdim=True)
-                usable = here if usable is None else usable & here
-        return choose(y.mean(1, keepdim=True).float(), self._estimator, self.config.size or None, usable=usable)
+        full = None if problem.saturated is None else _of(problem.saturated, index) > 0
+        if problem.mask is not None:
+            usable = _of(problem.mask, index) > 0
+            y = filled(y, usable if full is None else usable | full)  # clipped samples are better than none
+        if full is not None:
+            usable = ~full if usable is None else usable & ~full
+        seen = None if usable is None else usable.all(1, keepdim=True)
+        return choose(y.mean(1, keepdim=True).float(), self._estimator, self.config.size or None, usable=seen)
 
     def _estimator(self, size: int) -> Estimator:
         return ESTIMATORS[self.config.estimator](size=size)
@@ -118,6 +121,11 @@ class Blind:
         return replace(result, x=aware.crop(result.x), kernel=kernel, remarks=remarks)
 
 
+def _of(mask: Tensor, index: int) -> Tensor:
+    """The mask of one picture of the batch."""
+    return mask[index : index + 1] if len(mask) > 1 else mask
+
+
 def _within(kernel: Tensor, side: int) -> Tensor:
     room = (side - kernel.shape[-1]) // 2
     return F.pad(kernel, (room,) * 4)
@@ -159,4 +167,9 @@ SPEC = MethodSpec(
     build=build,
     needs=Needs(kernel=False, unit_brightness=True, mask=True, heeds_sigma=True, tile=960),
     composed=True,
+    qualities={
+        "fast": {"method_steps": 2},
+        "balanced": {},
+        "best": {"estimator": "dark-channel", "method_steps": 10, "method_views": 4},
+    },
 )

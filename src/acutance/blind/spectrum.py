@@ -73,6 +73,11 @@ class Focus:
     misfit: float
 
     @property
+    def spread(self) -> float:
+        """Standard deviation along a line, pixels."""
+        return self.size / 2 if self.kind == "disc" else self.size
+
+    @property
     def kernel(self) -> Tensor:
         """(1, 1, s, s)."""
         return kernels.disc(self.size) if self.kind == "disc" else kernels.gaussian(self.size)
@@ -91,6 +96,16 @@ def softness(picture: Tensor) -> Tensor:
     through = _gaussians(radius)
     misfits = [_misfit(radius, n, p, through, picture) for n, p in zip(count, power, strict=True)]
     return torch.tensor([WIDTHS[int(m.argmin())] for m in misfits])
+
+
+def slope(picture: Tensor) -> float:
+    """Power of the lowest rings over that of the highest quarter of them.
+
+    About 1 where there is nothing but noise, infinite where there is nothing at all.
+    """
+    _, _, power = _polar(picture, 1, RINGS)
+    low, high = float(power[0, : RINGS // 16].mean()), float(power[0, -RINGS // 4 :].mean())
+    return math.inf if high < 1e-12 else low / high
 
 
 def focus(picture: Tensor) -> Focus:
