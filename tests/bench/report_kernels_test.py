@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from acutance.bench.report import table
+from acutance.bench.report import put_into, table
 from acutance.bench.report_kernels import kernels_found, table_of_kernels
 from acutance.bench.rows import Row
+from acutance.errors import DataError
 
 TRUE = Row("levin32", "fd", "1", "1", None, 33.0, 0.8, 20.0, 1.0, 1, "COMPLETED", 300.0, None, "abc1234", "cpu, 2")
 OWN = replace(TRUE, method="blind:method=fd", psnr=31.0, seconds=4.0, kernel_similarity=0.9)
@@ -53,3 +54,14 @@ def test_the_report_has_the_table() -> None:
     line = next(line for line in text.splitlines() if line.startswith("| levin32 | blind:method=fd | fd |"))
     assert "| 31.00 | 33.00 | 100 % | 100 % | 1.58 | 0.90 | 4.00 | 1 |" in line
     assert "| levin32_kernels | someone_2011 | fd | as captured | 28.00 | 33.00 | 0 % | 0 % | 3.16 |" in text
+
+
+def test_a_page_gets_the_short_table() -> None:
+    other = replace(TRUE, method="wiener", psnr=29.0)
+    page = "<!-- bench kernels -->\n<!-- /bench -->"
+    filled = put_into(page, [TRUE, OWN, THEIRS, other, replace(THEIRS, method="wiener", psnr=25.0)])
+    assert "| blind:method=fd | fd | 31.00 | 100 % | 100 % | 0.90 | 4.00 |" in filled
+    assert "| someone_2011 | fd | 28.00 | 0 % | 0 % | – | – |" in filled, "with the finish that does best"
+    assert "wiener" not in filled
+    with pytest.raises(DataError, match="kernels"):
+        put_into(page, [TRUE])

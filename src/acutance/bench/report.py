@@ -12,7 +12,7 @@ from statistics import fmean, median
 from acutance.bench.case import Noise, describe_noise
 from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.published import PUBLISHED, Comparison, comparisons
-from acutance.bench.report_kernels import HOW_KERNELS, table_of_kernels
+from acutance.bench.report_kernels import HOW_KERNELS, short_table_of_kernels, table_of_kernels
 from acutance.bench.rows import Row, read_rows
 from acutance.bench.suites import SUITES
 from acutance.bench.timing import FILE as TIMES_FILE
@@ -108,7 +108,8 @@ def table(rows: Iterable[Row]) -> str:
 def put_into(page: str, rows: Sequence[Row]) -> str:
     """A page with short tables of measured means between its lines ``<!-- bench SUITE -->`` and ``<!-- /bench -->``.
 
-    The line ``<!-- bench -->`` stands for the only suite of the rows, or levin32 if there are several.
+    The line ``<!-- bench -->`` stands for the only suite of the rows, or levin32 if there are several;
+    ``<!-- bench kernels -->`` for the table of estimated kernels.
 
     Raises:
         DataError: the page has no such lines, or one of a suite that there are no rows of.
@@ -119,9 +120,12 @@ def put_into(page: str, rows: Sequence[Row]) -> str:
 
     def fill(place: re.Match[str]) -> str:
         suite = place[1] or (next(iter(suites)) if len(suites) == 1 else "levin32")
+        opening = place[0].partition("-->")[0] + "-->"
+        head, *lines = short_table_of_kernels(rows)
+        if suite == "kernels" and lines:
+            return f"{opening}\n{markdown(head, lines)}\n{CLOSING}"
         if suite not in suites:
             raise DataError(f"the page wants a table of {suite}, of which there are no rows; run it with --out first")
-        opening = place[0].partition("-->")[0] + "-->"
         return f"{opening}\n{short_table(suites[suite])}\n{CLOSING}"
 
     filled, count = _PLACE.subn(fill, page)

@@ -91,6 +91,20 @@ def table_of_kernels(rows: Iterable[Row]) -> list[list[str]]:
     return [[*head, "median ratio", "similarity", "seconds (median)", "cases"], *lines]
 
 
+def short_table_of_kernels(rows: Iterable[Row]) -> list[list[str]]:
+    """Head and lines, best first, each origin with the finish that does best with its kernels."""
+    best: dict[tuple[str, Noise], Found] = {}
+    for found in sorted(kernels_found(list(rows)), key=lambda f: -f.psnr):
+        best.setdefault((found.origin, found.noise), found)
+    head = ["kernels", "finish", "PSNR", *(f"ratio < {s:g}" for s in SUCCESS), "similarity", "seconds (median)"]
+    lines = [
+        [f.origin, f.finish, f"{f.psnr:.2f}", *(f"{100 * f.share(s):.0f} %" for s in SUCCESS)]
+        + [_text(f.similarity), _text(f.seconds)]
+        for f in best.values()
+    ]
+    return [head, *lines]
+
+
 def _found(suite: str, origin: str, finish: str, noise: Noise, pairs: Sequence[tuple[Row, float]]) -> Found:
     likeness = [r.kernel_similarity for r, _ in pairs if r.kernel_similarity is not None]
     own = suite != OF_OTHERS
