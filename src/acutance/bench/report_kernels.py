@@ -69,9 +69,9 @@ def kernels_found(rows: Sequence[Row]) -> list[Found]:
             origin, _, number = row.kernel.partition("/")
             finish, key = row.method, (ORIGINAL, row.method, row.picture, number, row.noise)
         else:
-            contender = Contender.parse(row.method)
-            if contender.name != BLIND.name:
+            if row.method.partition(":")[0] != BLIND.name:
                 continue
+            contender = Contender.parse(row.method)
             finish = str(contender.settings.get("method", BlindConfig().method))
             origin, key = row.method, (row.suite, finish, row.picture, row.kernel, row.noise)
         if math.isfinite(row.psnr) and key in truth:
@@ -93,14 +93,16 @@ def table_of_kernels(rows: Iterable[Row]) -> list[list[str]]:
 
 def short_table_of_kernels(rows: Iterable[Row]) -> list[list[str]]:
     """Head and lines, best first, each origin with the finish that does best with its kernels."""
+
+    def shares(f: Found) -> list[str]:
+        return [f"{100 * f.share(s):.0f} %" for s in SUCCESS]
+
     best: dict[tuple[str, Noise], Found] = {}
     for found in sorted(kernels_found(list(rows)), key=lambda f: -f.psnr):
         best.setdefault((found.origin, found.noise), found)
     head = ["kernels", "finish", "PSNR", *(f"ratio < {s:g}" for s in SUCCESS), "similarity", "seconds (median)"]
     lines = [
-        [f.origin, f.finish, f"{f.psnr:.2f}", *(f"{100 * f.share(s):.0f} %" for s in SUCCESS)]
-        + [_text(f.similarity), _text(f.seconds)]
-        for f in best.values()
+        [f.origin, f.finish, f"{f.psnr:.2f}", *shares(f), _text(f.similarity), _text(f.seconds)] for f in best.values()
     ]
     return [head, *lines]
 
