@@ -65,3 +65,9 @@ def test_a_page_gets_the_short_table() -> None:
     assert "wiener" not in filled
     with pytest.raises(DataError, match="kernels"):
         put_into(page, [TRUE])
+
+
+def test_other_tables_are_of_methods_that_are_told_the_kernel() -> None:
+    page = "<!-- bench levin32 -->\n<!-- /bench -->"
+    assert "blind" not in put_into(page, [TRUE, OWN])
+    assert "blind" in put_into(page, [OWN])

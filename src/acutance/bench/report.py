@@ -12,7 +12,7 @@ from statistics import fmean, median
 from acutance.bench.case import Noise, describe_noise
 from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.published import PUBLISHED, Comparison, comparisons
-from acutance.bench.report_kernels import HOW_KERNELS, short_table_of_kernels, table_of_kernels
+from acutance.bench.report_kernels import HOW_KERNELS, finds_kernels, short_table_of_kernels, table_of_kernels
 from acutance.bench.rows import Row, read_rows
 from acutance.bench.suites import SUITES
 from acutance.bench.timing import FILE as TIMES_FILE
@@ -109,7 +109,8 @@ def put_into(page: str, rows: Sequence[Row]) -> str:
     """A page with short tables of measured means between its lines ``<!-- bench SUITE -->`` and ``<!-- /bench -->``.
 
     The line ``<!-- bench -->`` stands for the only suite of the rows, or levin32 if there are several;
-    ``<!-- bench kernels -->`` for the table of estimated kernels.
+    ``<!-- bench kernels -->`` for the table of estimated kernels; other tables leave methods that find the kernel
+    themselves out, where there are any that are told it.
 
     Raises:
         DataError: the page has no such lines, or one of a suite that there are no rows of.
@@ -126,7 +127,8 @@ def put_into(page: str, rows: Sequence[Row]) -> str:
             return f"{opening}\n{markdown(head, lines)}\n{CLOSING}"
         if suite not in suites:
             raise DataError(f"the page wants a table of {suite}, of which there are no rows; run it with --out first")
-        return f"{opening}\n{short_table(suites[suite])}\n{CLOSING}"
+        told = [row for row in suites[suite] if not finds_kernels(row.method)]
+        return f"{opening}\n{short_table(told or suites[suite])}\n{CLOSING}"
 
     filled, count = _PLACE.subn(fill, page)
     if count == 0:

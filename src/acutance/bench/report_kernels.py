@@ -60,6 +60,11 @@ class Found:
         return fmean(ratio < below for ratio in self.ratios)
 
 
+def finds_kernels(label: str) -> bool:
+    """Whether a method, by its label, estimates the kernel itself."""
+    return label.partition(":")[0] == BLIND.name
+
+
 def kernels_found(rows: Sequence[Row]) -> list[Found]:
     """Every origin of kernels that can be judged: the same finish was measured with the true ones."""
     truth = {(r.suite, r.method, r.picture, r.kernel, r.noise): r.psnr for r in rows if math.isfinite(r.psnr)}
@@ -69,7 +74,7 @@ def kernels_found(rows: Sequence[Row]) -> list[Found]:
             origin, _, number = row.kernel.partition("/")
             finish, key = row.method, (ORIGINAL, row.method, row.picture, number, row.noise)
         else:
-            if row.method.partition(":")[0] != BLIND.name:
+            if not finds_kernels(row.method):
                 continue
             contender = Contender.parse(row.method)
             finish = str(contender.settings.get("method", BlindConfig().method))
