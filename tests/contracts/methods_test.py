@@ -19,6 +19,10 @@ from acutance.problem import Method, Outcome, Problem, Progress, Result
 
 SMALL: dict[str, dict[str, Any]] = {
     "acute": {"widths": "8,8", "blocks": "1,1", "steps": 3},
+    "dgunet-deblur": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
+    "dgunet-denoise": {"width": 8, "growth": 2, "plus": True, "stages": 3},
+    "dgunet-derain": {"width": 4, "growth": 2, "channels": 1, "stages": 4},
+    "dgunet-sense": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
     "golf": {"drive": 4, "putt": 4},
     "rgdn": {"features": 6, "steps": 4},
     "bm3d": {"radius": 5, "first": 8, "second": 8},

@@ -1,6 +1,7 @@
 """What a method declares of itself, and the catalogue that finds it.
 
-A method is one file in this package with a module-level ``SPEC``; nothing else has to be told about it.
+A method is one file in this package with a module-level ``SPEC``; nothing else has to be told about it. Methods that
+differ in settings only are one file with ``SPECS``.
 """
 
 from __future__ import annotations
@@ -212,8 +213,9 @@ def catalogue() -> MappingProxyType[str, MethodSpec]:
     found: dict[str, MethodSpec] = {}
     for room in ROOMS:
         for module in pkgutil.iter_modules(importlib.import_module(room).__path__):
-            spec: Any = getattr(importlib.import_module(f"{room}.{module.name}"), "SPEC", None)
-            if spec is not None:
+            content = importlib.import_module(f"{room}.{module.name}")
+            alone: Any = getattr(content, "SPEC", None)
+            for spec in getattr(content, "SPECS", () if alone is None else (alone,)):
                 found[spec.name] = spec
     return MappingProxyType(dict(sorted(found.items())))
 

@@ -1,0 +1,292 @@
+r"""What the stages of DGUNet are made of (Mou et al. 2022). Nothing here knows of stages.
+
+Widths w(i) = n + i s at level i = 0 ... 3, the finest first. Slopes of PReLUs come from outside: the authors share one
+between many blocks, and so it is one weight here as well.
+
+Statistics over the whole picture are in three places: the mean of each feature (channel attention), its moments
+(normalisation of half the features) and the projection of the merge. So no piece of a picture can be taken through
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acutance.networks.blocks import Moments, Norm
+
+LEVELS = 4
+RANK = 16
+"""Dimension of the subspace that features are projected onto."""
+
+RIDGE = {torch.float32: 1e-9, torch.float64: 1e-12}
+"""Added to the squared lengths, 1, of the subspace's axes, for features of either precision."""
+
+CHUNK = 1 << 18
+"""Pixels whose products are summed at a time."""
+
+SIDE = 32
+"""Side of the blocks of pixels that are sensed."""
+
+
+class Degradation(nn.Module):
+    """x + conv(prelu(conv(x))): stands for A, or for A'. Args: channels: of the picture. hidden: features."""
+
+    def __init__(self, channels: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.first, self.second = conv(channels, hidden, bias=True), conv(hidden, channels, bias=True)
+
+    def forward(self, x: Tensor, slope: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return torch.add(x, self.second(prelu(self.first(x), slope)))
+
+
+class Sampling(nn.Module):
+    """b = Phi x on blocks of 32 x 32 pixels, each channel alone. Phi, (rows, 1024), is learned.
+
+    It starts as the smoothest cosines, which are orthonormal: then Phi'Phi x is x without its fine detail.
+    """
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        waves = cosines(SIDE)
+        order = sorted(((i, j) for i in range(SIDE) for j in range(SIDE)), key=lambda ij: (sum(ij), ij))[:rows]
+        self.weight = nn.Parameter(torch.stack([torch.outer(waves[i], waves[j]).flatten() for i, j in order]))
+
+    def gram(self, x: Tensor) -> Tensor:
+        """Phi'Phi x, (B, C, H, W), sides multiples of 32, in the precision of x."""
+        with torch.autocast(x.device.type, enabled=False):
+            filters = self.weight.to(x.dtype).reshape(-1, 1, SIDE, SIDE)
+            apart = x.reshape(-1, 1, *x.shape[-2:])  # (B C, 1, H, W)
+            measured = F.conv2d(apart, filters, stride=SIDE)  # (B C, rows, H / 32, W / 32)
+            return F.conv_transpose2d(measured, filters, stride=SIDE).reshape(x.shape)
+
+
+class ShallowFeatures(nn.Module):
+    """z = conv(x), then z + CA(conv(prelu(conv(z)))) with CA(t) = t sigmoid(U relu(D mean(t)))."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.entrance = conv(channels, width)
+        self.first, self.second = conv(width, width), conv(width, width)
+        self.squeeze, self.excite = point(width, width // 4), point(width // 4, width)
+
+    def forward(self, x: Tensor, slope: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, n, H, W)."""
+        z = self.entrance(x)
+        t = self.second(prelu(self.first(z), slope))
+        gain = self.excite(F.relu(self.squeeze(t.mean((2, 3), keepdim=True))))
+        return torch.addcmul(z, t, torch.sigmoid(gain))
+
+
+class Block(nn.Module):
+    """conv1(x) + lrelu(conv3(lrelu(norm(conv3(x))))); norm, of the first half of the features, only if wanted."""
+
+    def __init__(self, inputs: int, outputs: int, *, normed: bool) -> None:
+        super().__init__()
+        self.first, self.second = conv(inputs, outputs, bias=True), conv(outputs, outputs, bias=True)
+        self.identity = nn.Conv2d(inputs, outputs, 1)
+        self.norm = Norm(outputs // 2) if normed else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        z = self.first(x)
+        if self.norm is not None:
+            half, rest = z.chunk(2, 1)
+            z = torch.cat((self.norm(half, Moments.of(half)), rest), 1)
+        z = F.leaky_relu(self.second(F.leaky_relu(z, 0.2)), 0.2)
+        return torch.add(z, self.identity(x))
+
+
+class Addition(nn.Module):
+    """z + conv(e) + conv(d): e, d are what the previous stage's encoder and decoder made at this level."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.encoded, self.decoded = conv(outputs, outputs, bias=True), conv(inputs, outputs, bias=True)
+
+    def forward(self, z: Tensor, encoded: Tensor, decoded: Tensor) -> Tensor:
+        """(B, outputs, H, W) with e alike and d (B, inputs, H, W) -> alike."""
+        return torch.add(z, self.encoded(encoded) + self.decoded(decoded))
+
+
+class Modulation(Addition):
+    """z sigmoid(phi(c)) + gamma(c) + z with c = lrelu(conv(e) + conv(d)), e and d as in `Addition`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.gain, self.offset = conv(outputs, outputs, bias=True), conv(outputs, outputs, bias=True)
+
+    def forward(self, z: Tensor, encoded: Tensor, decoded: Tensor) -> Tensor:
+        """As `Addition`."""
+        c = F.leaky_relu(self.encoded(encoded) + self.decoded(decoded), 0.1)
+        return torch.addcmul(self.offset(c) + z, z, torch.sigmoid(self.gain(c)))
+
+
+Fusion = Callable[[int, int], Addition]
+
+
+class Level(nn.Module):
+    """One level on the way down: a block, what it hears of the previous stage, and half the resolution."""
+
+    def __init__(self, inputs: int, outputs: int, fusion: Fusion | None, *, last: bool) -> None:
+        super().__init__()
+        self.block = Block(inputs, outputs, normed=True)
+        self.fusion = None if fusion is None or last else fusion(inputs, outputs)
+        self.down = None if last else nn.Conv2d(outputs, outputs, 4, stride=2, padding=1, bias=False)
+
+
+class Encoder(nn.Module):
+    """Down through the levels. Args: widths: w. fusion: makes the pathways from the previous stage, if there is one."""
+
+    def __init__(self, widths: Sequence[int], fusion: Fusion | None) -> None:
+        super().__init__()
+        steps = (*pairwise(widths), (widths[-1], widths[-1]))
+        self.levels = nn.ModuleList(Level(a, b, fusion, last=i == len(steps) - 1) for i, (a, b) in enumerate(steps))
+
+    def forward(self, z: Tensor, before: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """(B, n, H, W) and the previous stage's (e, d) at each level -> features of each level, before halving."""
+        made = []
+        for i, level in enumerate(self.levels):
+            assert isinstance(level, Level)
+            z = level.block(z)
+            if level.fusion is not None:
+                z = level.fusion(z, *before[i])
+            made.append(z)
+            if level.down is not None:
+                z = level.down(z)
+        return made
+
+
+class Ascent(nn.Module):
+    """One level on the way up: block(cat[up(z), conv(skip)])."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+        self.skip = conv(inputs, outputs, bias=True)
+        self.block = Block(2 * outputs, outputs, normed=False)
+
+    def forward(self, z: Tensor, skip: Tensor) -> Tensor:
+        """(B, inputs, H, W), skip (B, inputs, 2H, 2W) -> (B, outputs, 2H, 2W)."""
+        out: Tensor = self.block(torch.cat((self.up(z), self.skip(skip)), 1))
+        return out
+
+
+class Decoder(nn.Module):
+    """Up again. Args: widths: w."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(Ascent(b, a) for a, b in reversed(list(pairwise(widths))))
+
+    def forward(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        """Features of the encoder's levels -> those of the decoder, of width n first and w(2) last."""
+        *skips, z = encoded
+        made = []
+        for level, skip in zip(self.levels, reversed(skips), strict=True):
+            z = level(z, skip)
+            made.append(z)
+        return made[::-1]
+
+
+class Supervision(nn.Module):
+    """From f, the decoder's last, the stage's picture v + I f and the features f + W f for the next stage.
+
+    With attention the features are f + W f * sigmoid(S x), x the stage's picture.
+    """
+
+    def __init__(self, channels: int, width: int, *, attention: bool) -> None:
+        super().__init__()
+        self.features, self.image = point(width, width), point(width, channels)
+        self.attention = point(channels, width) if attention else None
+
+    def forward(self, f: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, n, H, W), (B, C, H, W) -> picture (B, C, H, W), features (B, n, H, W)."""
+        x = v + self.image(f)
+        u = self.features(f)
+        return x, torch.add(f, u if self.attention is None else u * torch.sigmoid(self.attention(x)))
+
+
+class Join(nn.Module):
+    """conv(cat[z, b])."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.result = conv(2 * width, outputs)
+
+    def forward(self, z: Tensor, b: Tensor) -> Tensor:
+        """Twice (B, n, H, W) -> (B, outputs, H, W)."""
+        out: Tensor = self.result(torch.cat((z, b), 1))
+        return out
+
+
+class SubspaceMerge(nn.Module):
+    """z + conv(cat[z, P b]), P the projection over pixels onto the 16 pictures V = conv(cat[z, b])."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.subspace, self.result = conv(2 * width, RANK, bias=True), conv(2 * width, width, bias=True)
+
+    def forward(self, z: Tensor, b: Tensor) -> Tensor:
+        """Twice (B, n, H, W) -> alike."""
+        projected = project(b, self.subspace(torch.cat((z, b), 1)))
+        return torch.add(z, self.result(torch.cat((z, projected), 1)))
+
+
+def project(b: Tensor, onto: Tensor) -> Tensor:
+    r"""P b = V (V'V + ridge)^-1 V' b over pixels, for each picture, in float32 or better whatever autocast says.
+
+    The authors invert V'V itself. Of a flat picture all columns are the same and there is no inverse; here the result
+    is never longer than b, and theirs where the inverse exists. The columns of V are given length 1 first, the ridge
+    is relative to that. Products over pixels are taken in float64, since what they cancel to is all that counts.
+
+    Args:
+        b: features, (B, n, H, W). onto: V, (B, k, H, W).
+
+    Returns:
+        (B, n, H, W), in the type of b.
+    """
+    wide = torch.promote_types(b.dtype, torch.float32)
+    with torch.autocast(b.device.type, enabled=False):
+        v, f = onto.to(wide).flatten(2), b.to(wide).flatten(2)  # (B, k, HW), (B, n, HW)
+        tiny = torch.finfo(wide).tiny
+        v = v / v.detach().abs().amax((1, 2), keepdim=True).clamp_min(tiny)  # squares stay in range
+        v = v * v.square().sum(-1, keepdim=True).clamp_min(tiny).rsqrt()
+        products = torch.zeros(len(v), v.shape[1], v.shape[1] + f.shape[1], dtype=torch.float64, device=v.device)
+        for axes, features in zip(torch.split(v, CHUNK, -1), torch.split(f, CHUNK, -1), strict=True):
+            products = products + axes.double() @ torch.cat((axes, features), 1).double().mT
+        gram, inner = torch.split(products, [v.shape[1], f.shape[1]], -1)  # (B, k, k), (B, k, n)
+        ridge = RIDGE[wide] * torch.eye(v.shape[1], dtype=torch.float64, device=v.device)
+        factor, _ = torch.linalg.cholesky_ex(gram + ridge)
+        weights = torch.cholesky_solve(inner, factor).mT  # (B, n, k)
+        parts = [(weights @ axes.double()).to(b.dtype) for axes in torch.split(v, CHUNK, -1)]
+        return torch.cat(parts, -1).reshape(b.shape)
+
+
+def prelu(z: Tensor, slope: Tensor) -> Tensor:
+    """max(z, 0) + slope min(z, 0), in the type of z."""
+    return F.prelu(z, slope.to(z.dtype))
+
+
+def cosines(n: int) -> Tensor:
+    """The orthonormal cosine transform of n points, one frequency a row: (n, n)."""
+    i = torch.arange(n, dtype=torch.float64)
+    rows = torch.cos(math.pi / n * torch.outer(i, i + 0.5)) * math.sqrt(2 / n)
+    rows[0] /= math.sqrt(2)
+    return rows.to(torch.get_default_dtype())
+
+
+def conv(inputs: int, outputs: int, *, bias: bool = False) -> nn.Conv2d:
+    """3 x 3, the size is kept."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+
+
+def point(inputs: int, outputs: int) -> nn.Conv2d:
+    """1 x 1, no bias."""
+    return nn.Conv2d(inputs, outputs, 1, bias=False)
