@@ -1,4 +1,4 @@
-"""From a run to shipped weights: only if they score higher on the held-out crops than what is shipped."""
+"""From a run to shipped weights: only if they score higher on the held-out crops than the crops and what is shipped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
         A sentence with the scores and what was done.
 
     Raises:
-        ConfigError: nothing to compare with, or the shipped weights are better.
+        ConfigError: nothing to compare with, or the shipped weights are better, or the blurred pictures themselves.
     """
     tensors, record = checkpoint.load(run / checkpoint.NAME)
     candidate = checkpoint.part(tensors, "ema.")
@@ -50,6 +50,8 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
     except WeightsError:
         shipped = None
     sentence = "" if new is None else f"{version}: {_scores(new)}"
+    if new is not None and max(new.psnr) <= new.blurred and not force:
+        raise ConfigError(f"not shipped: the held-out pictures were better before. {sentence}")
     if shipped is not None and not force:
         if new is None or data is None:
             raise ConfigError("give --data, so that the shipped weights and these can be compared (or --force)")

@@ -1,0 +1,37 @@
+"""What may be shipped: better than what is shipped, and than the pictures it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from acutance.errors import ConfigError
+from acutance.train import publish as module
+from acutance.train.publish import objection, publish
+from acutance.train.validate import Score
+
+
+def score(psnr: float, *levels: float, blurred: float = 25.0) -> Score:
+    return Score(steps=(5,), psnr=(psnr,), blurred=blurred, minutes=0.0, iteration=0, levels=levels)
+
+
+def test_objections() -> None:
+    assert objection(score(30.0), score(29.0)) == ""
+    assert "better" in objection(score(29.0), score(29.0))
+    assert "0.6 % noise" in objection(score(30.0, 28.0), score(29.0, 28.2))
+    assert objection(score(30.0, 28.0), score(29.0, 28.05)) == ""
+
+
+def test_weights_that_do_harm_are_not_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"method": "golf", "model": {}}
+    monkeypatch.setattr(module.checkpoint, "load", lambda _: ({"ema.w": torch.zeros(1)}, record))
+    monkeypatch.setattr(module, "examine", lambda *_: score(24.9))
+
+    def never(*_: object, **__: object) -> str:
+        raise AssertionError("nothing is written")
+
+    monkeypatch.setattr(module, "write_weights", never)
+    with pytest.raises(ConfigError, match=r"better before.*24\.90 dB after 5 steps \(blurred 25\.00\)"):
+        publish(tmp_path, name="golf", version="golf-0", data=tmp_path)
