@@ -17,6 +17,7 @@ from acutance.cli import benching, experimenting, finding, measuring, restoring,
 from acutance.cli.console import out, say
 from acutance.errors import AcutanceError
 from acutance.methods.spec import catalogue
+from acutance.weights import embedded_names
 
 app = typer.Typer(
     name="acutance",
@@ -52,9 +53,14 @@ app.add_typer(experimenting.app, name="experiment")
 @app.command("methods")
 def methods() -> None:
     """List the methods that there are."""
+    shipped = embedded_names()
     for spec in catalogue().values():
         names = ", ".join((spec.name, *spec.aliases))
-        wants = [w for w, yes in (("kernel", spec.needs.kernel), ("noise level", spec.needs.sigma)) if yes]
+        foreign = spec.weights is not None and spec.weights not in shipped
+        wanted = (
+            ("kernel", spec.needs.kernel), ("noise level", spec.needs.sigma), ("--weights, none are shipped", foreign),
+        )  # fmt: skip
+        wants = [want for want, yes in wanted if yes]
         out.print(
             f"[bold]{names:<14}[/] {spec.summary}  [dim](needs: {', '.join(wants) or 'nothing'}; {spec.reference})[/]"
         )

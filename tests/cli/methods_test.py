@@ -1,0 +1,20 @@
+"""`acutance methods`."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from acutance.cli.app import app
+from acutance.methods.spec import catalogue
+
+
+def test_the_list_says_what_each_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acutance.cli.app.embedded_names", lambda: ["acute"])
+    result = CliRunner().invoke(app, ["methods"], terminal_width=300)
+    assert result.exit_code == 0
+    text = " ".join(result.output.split())
+    for name in catalogue():
+        assert name in text
+    assert "none are shipped" in text.split("rgdn", 1)[1].split("richardson", 1)[0]
+    assert "none are shipped" not in text.split("acute", 1)[1].split("blind", 1)[0]
