@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from acutance.bench.score import (
+    BLIND,
     PERFECT,
     Scoring,
     aligned,
@@ -133,3 +134,13 @@ def test_the_frame_and_the_rest() -> None:
 def test_too_little_left_is_refused() -> None:
     with pytest.raises(ConfigError, match="window of SSIM"):
         aligned(waves(0, 0, 30), waves(0, 0, 30), Scoring(border=10))
+
+
+def test_what_a_blind_method_makes_may_lie_anywhere() -> None:
+    g = torch.Generator().manual_seed(8)
+    truth = torch.rand(1, 1, 120, 130, generator=g)
+    moved = torch.roll(truth, (14, -9), (-2, -1)) + 0.01 * torch.randn(1, 1, 120, 130, generator=g)
+    found = score(moved, truth, BLIND)
+    assert found.psnr == pytest.approx(40, abs=0.3)
+    assert found.shift == (14.0, -9.0)
+    assert score(moved, truth).psnr < 10

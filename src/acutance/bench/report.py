@@ -293,7 +293,9 @@ def _suite(name: str, rows: list[Row]) -> str:
     if suite is not None:
         parts.append(
             f"{suite.protocol} Methods that need the noise level were told the true one where it is known; with "
-            "sigma=estimated nothing, with sigma=LEVEL that level."
+            "sigma=estimated nothing, with sigma=LEVEL that level. What methods make that estimate the kernel may lie "
+            "anywhere: where others are not aligned, 25 pixels of theirs are cropped, and they are moved by the best "
+            "shift up to 20 pixels."
         )
     curves = _curves(methods, noises)
     if curves:

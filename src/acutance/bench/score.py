@@ -56,6 +56,9 @@ WINDOW = 11
 WHOLE = Scoring()
 """The whole picture, not aligned."""
 
+BLIND = Scoring(border=25, shift=20, fraction=4)
+"""Of a method that found the kernel itself, where others are scored as `WHOLE`: what it makes may lie anywhere."""
+
 PERFECT = 100.0
 """dB that a picture has at most, so that one without any error can be averaged and written down."""
 

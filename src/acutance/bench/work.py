@@ -22,7 +22,7 @@ from acutance.bench.gallery import keep
 from acutance.bench.machine import hardware, revision, watch_memory
 from acutance.bench.rows import Row
 from acutance.bench.runner import Runner
-from acutance.bench.score import PERFECT, WHOLE, aligned, border_and_interior, score, sparsity
+from acutance.bench.score import BLIND, PERFECT, WHOLE, aligned, border_and_interior, score, sparsity
 from acutance.errors import ConfigError
 from acutance.metrics import kernel_similarity, psnr
 
@@ -116,7 +116,9 @@ def measure(
     if content.truth is None:
         sparse = sparsity(attempt.pixels.clamp(0, 1)), sparsity(content.observed)
     else:
-        quality = score(attempt.pixels, content.truth, content.scoring)
+        lost = attempt.kernel is not None and content.scoring == WHOLE and attempt.kernel.shape[-1] > 1
+        large = min(content.truth.shape[-2:]) > 4 * BLIND.border
+        quality = score(attempt.pixels, content.truth, BLIND if lost and large else content.scoring)
         parts = border_and_interior(attempt.pixels, content.truth) if content.scoring == WHOLE else None
     return Row(
         suite=case.suite,
