@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
 
 
@@ -65,7 +66,5 @@ def shaken(
 
 
 def likeness(a: Tensor, b: Tensor) -> float:
-    """The largest normalised cross-correlation."""
-    n = 64
-    spectrum = torch.fft.rfft2(a, s=(n, n)) * torch.fft.rfft2(b, s=(n, n)).conj()
-    return float(torch.fft.irfft2(spectrum, s=(n, n)).max() / (a.norm() * b.norm()))
+    """`kernel_similarity` as a number."""
+    return float(kernel_similarity(a, b))

@@ -27,7 +27,7 @@ from acutance.methods.spec import find
 from acutance.synth import Degradation
 from acutance.train import checkpoint
 from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
-from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, _update_ema, synthesis, train
+from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, synthesis, train
 from acutance.train.validate import Score
 
 RESUMED = 40
@@ -490,13 +490,3 @@ def test_when_statistics_are_kept(config: TrainConfig, frozen: float, progress: 
     _set_schedule(torch.optim.Adam(net.parameters()), net, replace(config, frozen_statistics=frozen), progress)
     assert net[1].training is training
     assert net[0].training
-
-
-def test_the_moving_average_forgets_its_start() -> None:
-    net = nn.Linear(1, 1)
-    ema = {k: torch.zeros_like(v) for k, v in net.state_dict().items()}
-    for i in range(200):
-        _update_ema(ema, net, 0.9, i)
-    for key, value in net.state_dict().items():
-        torch.testing.assert_close(ema[key], value)
-    _update_ema(ema, net.requires_grad_(False).double().float(), 0.995, 0)  # early on it follows quickly

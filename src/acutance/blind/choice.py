@@ -139,8 +139,8 @@ def choose(
         if len([s for s in scores if s > min(scores, key=scores.__getitem__)]) >= PATIENCE:
             break
     best = min(scores, key=scores.__getitem__)
-    lens = focus(window)
-    if telling and is_lens(lens, kernels[best]):
+    lens = focus(window) if telling else None
+    if lens is not None and is_lens(lens, kernels[best]):
         if lens.spread <= SHARP:
             return Estimate(torch.ones(1, 1, 1, 1), 1, scores, blurred=False)
         return Estimate(lens.kernel.to(window), lens.kernel.shape[-1], scores, focus=lens)
