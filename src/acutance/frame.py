@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.errors import ConfigError
+from acutance.tensors import to_multiple
 
 Precision = Literal["auto", "bfloat16", "float32", "float64"]
 
@@ -93,11 +93,7 @@ class Frame:
         self, network: Callable[..., Tensor], inputs: tuple[Tensor, ...] | list[Tensor], multiple: int
     ) -> Tensor:
         height, width = inputs[0].shape[-2:]
-        bottom, right = -height % multiple, -width % multiple
-        prepared = [z.contiguous(memory_format=torch.channels_last) for z in inputs]
-        if bottom or right:
-            mode = "reflect" if bottom < height and right < width else "replicate"
-            prepared = [F.pad(z, (0, right, 0, bottom), mode=mode) for z in prepared]
+        prepared = [to_multiple(z.contiguous(memory_format=torch.channels_last), multiple) for z in inputs]
         low = self.dtype is torch.bfloat16
         with torch.autocast(inputs[0].device.type, dtype=torch.bfloat16) if low else nullcontext():
             out = network(*prepared)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,7 @@ from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.saturation import clipped, heeding
 from acutance.solver import Solver
-from acutance.weights import embedded, read_weights
+from acutance.weights import embedded, find_weights
 
 BRIGHT = 0.999
 """Quantile of a picture that stands for its brightness."""
@@ -29,6 +30,9 @@ DEFAULT = "acute"
 
 BLIND = "blind"
 """The same where it is not."""
+
+TASKS = MappingProxyType({"denoise": "dgunet-denoise", "derain": "dgunet-derain"})
+"""The same where a picture is not to be deblurred."""
 
 HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
 """What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
@@ -138,7 +142,7 @@ class Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
 
         Args:
-            name: method or alias. weights: safetensors, or the authors' state dict (.pth).
+            name: method or alias. weights: safetensors, the authors' state dict (.pth), or the name of shipped ones.
             device: "auto" takes a GPU if there is one. precision: of networks. tile: side of a tile in
                 pixels, None for none, "auto" for what suits the method.
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
@@ -157,7 +161,7 @@ class Restorer:
         if spec.weights is None and weights is not None:
             raise WeightsError(f"{spec.name} has no weights; leave out --weights")
         if spec.weights is not None:
-            found = read_weights(weights) if weights is not None else embedded(spec.weights)
+            found = embedded(spec.weights) if weights is None else find_weights(weights)
             tensors, version = found.tensors, found.version
             if found.foreign:
                 if spec.convert is None:

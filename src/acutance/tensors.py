@@ -94,6 +94,36 @@ def cosine_matrix(n: int) -> Tensor:
     return m
 
 
+def to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """(B, C, H, W) extended to multiples, below and to the right, by reflection; by repetition where it is small."""
+    height, width = x.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    if not (bottom or right):
+        return x
+    return F.pad(x, (0, right, 0, bottom), mode="reflect" if bottom < height and right < width else "replicate")
+
+
+def block_products(x: Tensor, rows: Tensor, side: int) -> Tensor:
+    """Scalar products of every block of side x side pixels with each of m rows, channels apart.
+
+    Args:
+        x: (B, C, H, W), sides multiples of `side`. rows: (m, side^2), pixels of a block row by row.
+
+    Returns:
+        (B, C m, H / side, W / side), the m of a channel together.
+    """
+    apart = x.reshape(-1, 1, *x.shape[-2:])  # (B C, 1, H, W)
+    found = F.conv2d(apart, rows.reshape(-1, 1, side, side), stride=side)
+    return found.reshape(x.shape[0], -1, *found.shape[-2:])
+
+
+def block_sums(b: Tensor, rows: Tensor, side: int) -> Tensor:
+    """The adjoint of `block_products`: (B, C m, h, w) -> (B, C, h side, w side), each block a sum of rows."""
+    apart = b.reshape(-1, len(rows), *b.shape[-2:])  # (B C, m, h, w)
+    x = F.conv_transpose2d(apart, rows.reshape(-1, 1, side, side), stride=side)
+    return x.reshape(b.shape[0], -1, *x.shape[-2:])
+
+
 def per_image(x: Tensor) -> Tensor:
     """Sum over everything but the batch: (B, ...) -> (B,)."""
     return x.flatten(1).sum(1)

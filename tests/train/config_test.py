@@ -35,6 +35,16 @@ def test_the_smallest_configuration_has_the_defaults() -> None:
     assert config == TrainConfig(method="rgdn", phases=config.phases)
 
 
+def test_a_run_has_one_task() -> None:
+    config = read({**TABLE, "method": "dgunet-derain", "rain": {"layers": 2}})
+    assert config.rain is not None
+    assert config.rain.layers == 2
+    assert synthesis(config) is config.rain
+    assert synthesis(read({**TABLE, "sensed": {}})).margin(5) == 0
+    with pytest.raises(ConfigError, match="motion and noise together"):
+        read({**TABLE, "motion": {}, "noise": {}})
+
+
 def test_all_tables_are_read() -> None:
     config = read(
         {

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from acutance.train.config import LossConfig
-from acutance.train.loss import FLOOR, recursive
+from acutance.train.loss import FLOOR, laplacian, recursive
 
 
 def test_by_hand() -> None:
@@ -31,6 +31,27 @@ def test_by_hand() -> None:
     # mean absolute values: 6 / 4 and 2 / 4; down the rows 4 / 2 and 2 / 2; along the columns 4 / 2 and 2 / 2
     absolute = recursive([d], sharp, LossConfig(kind="l1", gradient=0.1))
     assert float(absolute) == pytest.approx((1.5 + 0.5) / 2 + 0.05 * ((2 + 1) / 2 + (2 + 1) / 2))
+
+
+def test_charbonnier_and_edges_by_hand() -> None:
+    sharp, d = torch.zeros(1, 1, 2, 2, dtype=torch.float64), torch.tensor([[[[3e-3, 0.0], [4e-3, 0.0]]]]).double()
+    found = recursive([d], sharp, LossConfig(kind="charbonnier", gradient=0.0))
+    assert float(found) == pytest.approx((math.sqrt(10) + 1 + math.sqrt(17) + 1) * 1e-3 / 4)
+    flat = torch.full((1, 1, 12, 16), 0.3, dtype=torch.float64)
+    assert float(laplacian(flat)[..., 3:-3, 3:-3].abs().max()) < 1e-12, "what is smooth has no edges"
+    point = torch.zeros(1, 1, 13, 13, dtype=torch.float64)
+    point[..., 6, 6] = 1.0
+    row = torch.tensor([0.05, 0.25, 0.4, 0.25, 0.05], dtype=torch.float64)
+    low = torch.zeros(13, 13, dtype=torch.float64)
+    low[4:9, 4:9] = torch.outer(row, row)
+    kept = torch.zeros_like(low)
+    kept[::2, ::2] = 4 * low[::2, ::2]
+    again = torch.nn.functional.conv2d(kept[None, None], torch.outer(row, row)[None, None], padding=2)
+    torch.testing.assert_close(laplacian(point)[..., 2:-2, 2:-2], (point - again)[..., 2:-2, 2:-2])
+    both = recursive([point], torch.zeros_like(point), LossConfig(kind="charbonnier", gradient=0.0, edge=0.05))
+    alone = recursive([point], torch.zeros_like(point), LossConfig(kind="charbonnier", gradient=0.0))
+    smooth = (laplacian(point).square() + 1e-6).sqrt().mean()
+    assert float(both - alone) == pytest.approx(0.05 * float(smooth))
 
 
 @pytest.mark.parametrize(("growth", "weights"), [(0.0, (1, 1, 1)), (1.0, (1, 2, 3)), (2.0, (1, 4, 9))])

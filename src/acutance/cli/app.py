@@ -13,7 +13,7 @@ import torch
 import typer
 
 from acutance import __version__
-from acutance.cli import benching, experimenting, finding, measuring, restoring, training, tuning
+from acutance.cli import benching, experimenting, finding, measuring, restoring, sensing, tasks, training, tuning
 from acutance.cli.console import out, say
 from acutance.errors import AcutanceError
 from acutance.methods.spec import catalogue
@@ -29,6 +29,9 @@ app = typer.Typer(
 )
 app.command("restore")(restoring.restore)
 app.command("kernel")(finding.kernel)
+app.command("denoise")(tasks.denoise)
+app.command("derain")(tasks.derain)
+app.command("sense")(sensing.sense)
 app.command("train")(training.train)
 app.command("fit")(training.fit)
 app.command("publish")(training.publish)

@@ -17,13 +17,15 @@ from acutance.blind.method import Blind
 from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_precision, progress_bar, say
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
+from acutance.cli.sensing import restore_measurements
 from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
 from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
+from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
 from acutance.orientation import Orientation, judge_orientation
 from acutance.problem import Progress
-from acutance.restore import BLIND, DEFAULT, Restoration, Restorer
+from acutance.restore import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.synth import kernels
 
 FORECAST_PIXELS = 1_500_000
@@ -68,6 +70,12 @@ def restore(
             help=f"NAME or NAME:SETTING=VALUE,...; see `acutance methods`; {DEFAULT}, or {BLIND} without a kernel."
         ),
     ] = None,
+    task: Annotated[
+        str, typer.Option(help="deblur, denoise or derain: takes the method for it, where none is named.")
+    ] = "deblur",
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How far to go, 0 to 1, of a method that has it.")
+    ] = None,
     quality: Annotated[str | None, typer.Option(help="fast, balanced or best, of a method that has them.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Begin no step after so much time.")] = None,
@@ -94,13 +102,32 @@ def restore(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
     orientation: Annotated[bool, typer.Option(help="Check whether the kernel is rotated.", hidden=True)] = True,
 ) -> None:
-    """Make blurred pictures sharp again; without a kernel, whatever the blur is.
+    """Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain.
+
+    Files of measurements, .cs, become pictures again (`acutance sense`).
 
     [dim]acutance restore photo.jpg
     acutance restore photo.jpg --kernel psf.png
     acutance restore scans/ -o sharp/ --disc 3
     acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
     """
+    if bits is not None and bits not in (8, 16, 32):
+        raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    found, several = find_pictures(pictures)
+    measured = [path.suffix.lower() == SUFFIX for path in found]
+    if any(measured) and not all(measured):
+        raise ConfigError("measurements and pictures together; restore them by two commands")
+    jobs = plan(found, several, output)
+    if any(measured):
+        failed = restore_measurements(
+            jobs, weights=weights, device=device, precision=precision, bits=bits, overwrite=overwrite,
+            max_pixels=max_megapixels * 1_000_000, as_json=as_json,
+        )  # fmt: skip
+        if failed:
+            raise typer.Exit(1)
+        return
     settings = Settings(
         sigma=parse_level(sigma),
         linear=linear,
@@ -113,17 +140,14 @@ def restore(
         check_orientation=orientation and kernel is not None,
         max_pixels=max_megapixels * 1_000_000,
     )
-    if bits is not None and bits not in (8, 16, 32):
-        raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
-    if threads is not None:
-        torch.set_num_threads(threads)
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    chosen = Contender.parse(method or (DEFAULT if psf is not None else BLIND))
+    chosen = Contender.parse(method or _default(task, psf))
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys()
     if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)
         raise ConfigError(f"--method {method}: give the option --{name}, not a setting of that name")
-    options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
+    given = (("steps", steps), ("seconds", seconds), ("strength", strength))
+    options: dict[str, Any] = {k: v for k, v in given if v is not None}
     options = {**chosen.settings, **options}
     restorer = Restorer.load(
         chosen.name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
@@ -132,12 +156,10 @@ def restore(
     )  # fmt: skip
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL.format(method=chosen.name))
-    if psf is None and method is None:
+    if psf is None and method is None and task == "deblur":
         say("no kernel given: it is estimated from the picture; more is possible with --kernel, --motion, --disc")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
-    found, several = find_pictures(pictures)
-    jobs = plan(found, several, output)
     if several and (compare is not None or explain_to is not None):
         raise ConfigError("--compare and --explain take one picture, not several")
     if several and mask is not None:
@@ -153,6 +175,21 @@ def restore(
         if len(jobs) > 1:
             say(f"[bold red]{failed} of {len(jobs)} pictures could not be restored[/]; the messages above say why")
         raise typer.Exit(1)
+
+
+def _default(task: str, psf: KernelFile | None) -> str:
+    """The method where none is named.
+
+    Raises:
+        ConfigError: no such task, or a kernel where nothing is deblurred.
+    """
+    if task == "deblur":
+        return DEFAULT if psf is not None else BLIND
+    if task not in TASKS:
+        raise ConfigError(f"--task {task}: there are deblur, {', '.join(TASKS)}")
+    if psf is not None:
+        raise ConfigError(f"--task {task} takes no kernel; leave it out, or remove the blur by a command of its own")
+    return TASKS[task]
 
 
 def choose_kernel(

@@ -14,18 +14,19 @@ differ in what they were trained for and in their sizes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame
-from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, builder, configure
+from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, Task, builder, configure
 from acutance.networks.dgunet import DGUNet, Memory, Size
-from acutance.problem import Problem, State
+from acutance.operators.sensing import Sensing, rows_of
+from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
 from acutance.weights.dgunet import convert_restoration, convert_sensing
 
@@ -39,6 +40,7 @@ class DGUNetConfig:
         channels: of the network; one of 1 takes the channels of any picture one by one.
         stages: how many; the authors' weights of DGUNet+ are for 7.
         width, growth, tail: features of the network, see `acutance.networks.dgunet.Size`; None: as published.
+        strength: how far to go along the stages, from 0, the picture as it is, to 1, the last stage's estimate.
     """
 
     plus: bool = False
@@ -47,11 +49,14 @@ class DGUNetConfig:
     width: int | None = None
     growth: int | None = None
     tail: int | None = None
+    strength: float = 1.0
 
     PUBLISHED: ClassVar[tuple[tuple[int, int, int], tuple[int, int, int]]] = (80, 48, 32), (96, 48, 0)
     """Width, growth and tail of DGUNet and of DGUNet+."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ConfigError(f"strength={self.strength}: from 0 (nothing) to 1 (all)")
         self.size()
 
     def size(self) -> Size:
@@ -114,7 +119,7 @@ class SenseConfig(DGUNetConfig):
         """
         if not 0 < self.ratio <= 1:
             raise ConfigError(f"ratio={self.ratio}: above 0 and at most 1, a fraction of the pixels; 0.1 for 10 %")
-        return math.ceil(round(1024 * self.ratio, 6))
+        return rows_of(self.ratio)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,29 +142,56 @@ class Stage:
     frame: Frame
 
     def init(self, problem: Problem) -> DGUNetState:
-        """The picture as it is; the network makes its own start of it.
+        """The picture as it is; where it is sensed, what its measurements are of themselves, Phi'b.
 
         Raises:
             ConfigError: the network is for another number of channels.
+            WeightsError: measurements with another matrix than the network's.
         """
+        if isinstance(problem.blur, Sensing):
+            self._agree(problem.blur)
+            return DGUNetState(problem.start())
         taken, there = self.network.size.channels, problem.observed.shape[1]
         if taken not in (1, there):
             raise ConfigError(f"a picture of {there} channels for a network of {taken}; set channels={there}")
-        return DGUNetState(problem.start())
+        y = problem.start()
+        return DGUNetState(
+            y if self.network.sampling is None else self._apply(lambda y: self.network.begin(y).picture, y)
+        )
 
     def __call__(self, problem: Problem, state: DGUNetState) -> DGUNetState:
         """One stage."""
-        after = state.memory
+        after, measured = state.memory, isinstance(problem.blur, Sensing)
 
         def evaluate(y: Tensor) -> Tensor:
             nonlocal after
-            after = self.network.stage(self.which, self.network.begin(y) if after is None else after)
+            before = after if after is not None else Memory(y, y) if measured else self.network.begin(y)
+            after = self.network.stage(self.which, before)
             return after.picture
 
-        y = problem.start()
+        return DGUNetState(self._apply(evaluate, problem.start()), after)
+
+    def explain(self, problem: Problem, state: DGUNetState) -> dict[str, Tensor]:
+        """What the stage changes."""
+        return {"change": self(problem, state).x - state.x}
+
+    def _apply(self, network: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
+        """network(y), channel by channel where the network has one."""
         batch = y.reshape(-1, 1, *y.shape[-2:]) if self.network.size.channels == 1 else y  # (B C, 1, H, W)
-        x = self.frame(evaluate, batch, halo=0, multiple_of=self.network.size.multiple_of)
-        return DGUNetState(x.reshape(y.shape), after)
+        return self.frame(network, batch, halo=0, multiple_of=self.network.size.multiple_of).reshape(y.shape)
+
+    def _agree(self, operator: Sensing) -> None:
+        """Whether measurements were made with the network's own matrix.
+
+        Raises:
+            WeightsError: they were not, or the network is for no measurements.
+        """
+        own = None if self.network.sampling is None else self.network.sampling.weight
+        if own is None or own.shape != operator.matrix.shape or not torch.equal(own, operator.matrix.to(own)):
+            raise WeightsError(
+                "these measurements were made with another sampling matrix than that of the network; take the weights "
+                "that they were made with"
+            )
 
 
 class Unfolded(Learned[DGUNetState]):
@@ -185,9 +217,30 @@ class Unfolded(Learned[DGUNetState]):
         """The first stage, those between, the last."""
         return Solver([Stage(self.network, which, self.frame) for which in self.network.size.order])
 
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """All stages; with `strength` below 1 the picture part of the way along them, linear between two."""
+        if self.config.strength >= 1:
+            return super().run(problem, on_step=on_step)
+        result = self.solver().run(problem, keep=True, on_step=on_step)
+        path = (self.solver().steps[0].init(problem).x, *result.iterates)
+        way = self.config.strength * (len(path) - 1)
+        before = int(way)
+        x = path[before] if before == way else torch.lerp(path[before], path[before + 1], way - before)
+        return replace(result, x=x)
 
-def _method(name: str, config: type[DGUNetConfig], summary: str, *, unit_brightness: bool, channels: int | None,
-            convert: Callable[[StateDict], StateDict]) -> MethodSpec:  # fmt: skip
+    def matrix(self) -> Tensor:
+        """Phi, (m, 1024), see `acutance.sensing`.
+
+        Raises:
+            ConfigError: the network knows no measurements.
+        """
+        if self.network.sampling is None:
+            raise ConfigError("this network takes pictures, no measurements; dgunet-sense takes them")
+        return self.network.sampling.weight
+
+
+def _method(name: str, task: Task, config: type[DGUNetConfig], summary: str, *, unit_brightness: bool,
+            channels: int | None, convert: Callable[[StateDict], StateDict]) -> MethodSpec:  # fmt: skip
     """The row of one of the four methods."""
     plain = builder(name, config, Unfolded)
 
@@ -200,6 +253,7 @@ def _method(name: str, config: type[DGUNetConfig], summary: str, *, unit_brightn
     build.__doc__ = plain.__doc__
     size = config().size()
     needs = Needs(
+        task=task,
         kernel=False,
         channels=channels,
         multiple_of=size.multiple_of,
@@ -240,12 +294,12 @@ def _refuse_others(name: str, weights: StateDict, size: Size) -> None:
 
 
 SPECS = (
-    _method("dgunet-deblur", DeblurConfig, "learned, blind: seven unfolded stages against motion blur, no kernel",
+    _method("dgunet-deblur", "deblur", DeblurConfig, "learned, blind: unfolded stages against motion blur, no kernel",
             unit_brightness=True, channels=3, convert=convert_restoration),
-    _method("dgunet-denoise", DenoiseConfig, "learned: seven unfolded stages against the noise of cameras",
+    _method("dgunet-denoise", "denoise", DenoiseConfig, "learned: unfolded stages against noise of any level",
             unit_brightness=False, channels=3, convert=convert_restoration),
-    _method("dgunet-derain", DerainConfig, "learned: seven unfolded stages against streaks of rain",
+    _method("dgunet-derain", "derain", DerainConfig, "learned: unfolded stages against streaks of rain",
             unit_brightness=True, channels=3, convert=convert_restoration),
-    _method("dgunet-sense", SenseConfig, "learned: compressive sensing, a picture from a tenth of its numbers",
-            unit_brightness=True, channels=None, convert=convert_sensing),
+    _method("dgunet-sense", "sense", SenseConfig, "learned: compressive sensing, a picture from a tenth of its numbers",
+            unit_brightness=False, channels=None, convert=convert_sensing),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +34,16 @@ ROOMS = ("acutance.methods", "acutance.blind")
 """Where methods are looked for."""
 
 
+Task = Literal["deblur", "denoise", "derain", "sense"]
+"""What is wrong with a picture, or, to sense, that only few numbers of it were measured."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a method asks of whoever calls it; data, so that the Restorer and the forms can act on it.
 
     Args:
+        task: what the method is for.
         kernel: the blur has to be given.
         sigma: the noise level has to be given (or is estimated).
         heeds_sigma: a noise level is used if it is told; else the method finds it out by itself.
@@ -51,6 +56,7 @@ class Needs:
         tile: side of the tiles, in pixels, in which its network is evaluated best.
     """
 
+    task: Task = "deblur"
     kernel: bool = True
     sigma: bool = False
     heeds_sigma: bool = False

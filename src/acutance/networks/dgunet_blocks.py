@@ -10,7 +10,6 @@ alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -19,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acutance.networks.blocks import Moments, Norm
+from acutance.tensors import block_products, block_sums, cosine_matrix
 
 LEVELS = 4
 RANK = 16
@@ -54,17 +54,15 @@ class Sampling(nn.Module):
 
     def __init__(self, rows: int) -> None:
         super().__init__()
-        waves = cosines(SIDE)
+        waves = cosine_matrix(SIDE).to(torch.get_default_dtype())
         order = sorted(((i, j) for i in range(SIDE) for j in range(SIDE)), key=lambda ij: (sum(ij), ij))[:rows]
         self.weight = nn.Parameter(torch.stack([torch.outer(waves[i], waves[j]).flatten() for i, j in order]))
 
     def gram(self, x: Tensor) -> Tensor:
         """Phi'Phi x, (B, C, H, W), sides multiples of 32, in the precision of x."""
         with torch.autocast(x.device.type, enabled=False):
-            filters = self.weight.to(x.dtype).reshape(-1, 1, SIDE, SIDE)
-            apart = x.reshape(-1, 1, *x.shape[-2:])  # (B C, 1, H, W)
-            measured = F.conv2d(apart, filters, stride=SIDE)  # (B C, rows, H / 32, W / 32)
-            return F.conv_transpose2d(measured, filters, stride=SIDE).reshape(x.shape)
+            rows = self.weight.to(x.dtype)
+            return block_sums(block_products(x, rows, SIDE), rows, SIDE)
 
 
 class ShallowFeatures(nn.Module):
@@ -272,14 +270,6 @@ def project(b: Tensor, onto: Tensor) -> Tensor:
 def prelu(z: Tensor, slope: Tensor) -> Tensor:
     """max(z, 0) + slope min(z, 0), in the type of z."""
     return F.prelu(z, slope.to(z.dtype))
-
-
-def cosines(n: int) -> Tensor:
-    """The orthonormal cosine transform of n points, one frequency a row: (n, n)."""
-    i = torch.arange(n, dtype=torch.float64)
-    rows = torch.cos(math.pi / n * torch.outer(i, i + 0.5)) * math.sqrt(2 / n)
-    rows[0] /= math.sqrt(2)
-    return rows.to(torch.get_default_dtype())
 
 
 def conv(inputs: int, outputs: int, *, bias: bool = False) -> nn.Conv2d:

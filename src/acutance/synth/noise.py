@@ -38,13 +38,18 @@ def demosaiced(x: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
     The noise has standard deviation `sigma` at the sensor; a colour picture (B, 3, H, W) only.
     """
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype) * _level(sigma)
+    return x + through_bayer(noise)
+
+
+def through_bayer(x: Tensor) -> Tensor:
+    """What a Bayer sensor sees of (B, 3, H, W), red at even rows and columns, and bilinear demosaicing makes of it."""
     rows = torch.arange(x.shape[-2], device=x.device)[:, None] % 2
     cols = torch.arange(x.shape[-1], device=x.device)[None, :] % 2
     sites = torch.stack(((rows == 0) & (cols == 0), rows != cols, (rows == 1) & (cols == 1))).to(x.dtype)
     cross = torch.tensor([[0, 1, 0], [1, 4, 1], [0, 1, 0]], dtype=x.dtype, device=x.device) / 4
     full = torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=x.dtype, device=x.device) / 4
     weight = torch.stack((full, cross, full))[:, None]
-    return x + F.conv2d(F.pad(noise * sites, (1, 1, 1, 1), mode="reflect"), weight, groups=3)
+    return F.conv2d(F.pad(x * sites, (1, 1, 1, 1), mode="reflect"), weight, groups=3)
 
 
 def quantise(x: Tensor, bits: int) -> Tensor:

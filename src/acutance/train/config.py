@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from acutance.errors import ConfigError
-from acutance.synth import DynamicBlur
+from acutance.synth import DynamicBlur, Noisy, Rain, Untouched
 
 T = TypeVar("T")
 
 LEAST_JUDGED = 24
 """Sides of crops, at least, where there is an adversarial term: smaller ones leave no patch to judge."""
+
+TASKS = ("motion", "noise", "rain", "sensed")
+"""Tables of a configuration that say what happens to pictures, if it is not blur by a kernel that is known."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class LossConfig:
     perceptual: weight of `acutance.train.perceptual`, 0 for none; judge: file of its network, or "torchvision".
     """
 
-    kind: Literal["log-mse", "mse", "l1"] = "log-mse"
+    kind: Literal["log-mse", "mse", "l1", "charbonnier"] = "log-mse"
     gradient: float = 0.1
     growth: float = 1.0
+    edge: float = 0.0
     perceptual: float = 0.0
     judge: str = "torchvision"
 
@@ -146,8 +150,9 @@ class TrainConfig:
         frozen: beginnings of the names of weights that are not trained.
         one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
         phases: the schedule, in order.
-        degradation, motion: how pictures are blurred: by a kernel that the method is told, or by motion of which it
-            knows nothing; then the spans of a phase are the longest blurs, pixels.
+        degradation, motion, noise, rain, sensed: what happens to pictures, at most one of them; without any,
+            `degradation` as it is by default: blur by a kernel that the method is told. Of motion the spans of a phase
+            are the longest blurs, pixels; the last three heed no spans. `sensed` does nothing: the method measures.
     """
 
     method: str
@@ -162,9 +167,15 @@ class TrainConfig:
     adversary: AdversaryConfig = AdversaryConfig()
     degradation: DegradationConfig = DegradationConfig()
     motion: DynamicBlur | None = None
+    noise: Noisy | None = None
+    rain: Rain | None = None
+    sensed: Untouched | None = None
     validation: ValidationConfig = ValidationConfig()
 
     def __post_init__(self) -> None:
+        given = [name for name in TASKS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} together: a run has one task")
         ends = [p.until for p in self.phases]
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")

@@ -127,8 +127,9 @@ class Unroll(nn.Module):
 
 def synthesis(config: TrainConfig) -> Synthesis:
     """What a configuration makes its batches with."""
-    if config.motion is not None:
-        return config.motion
+    for other in (config.motion, config.noise, config.rain, config.sensed):
+        if other is not None:
+            return other
     values = {k: v for k, v in vars(config.degradation).items() if k != "kernels"}
     sampler = {"spline": kernels.spline, "mixture": kernels.mixture}[config.degradation.kernels]
     return Degradation(sampler=sampler, **values)

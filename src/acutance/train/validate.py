@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from acutance.data.photographs import Photographs
-from acutance.methods.spec import Learned, Needs
+from acutance.methods.spec import Learned, Needs, Task
 from acutance.metrics import psnr
 from acutance.operators import Blur, Boundary
 from acutance.problem import Problem, State
-from acutance.synth import Degradation, DynamicBlur, Synthesis
+from acutance.synth import Degradation, DynamicBlur, Noisy, Rain, Synthesis, Untouched
 from acutance.train.config import ValidationConfig
 
 SPANS = (13, 19, 25, 31)
@@ -24,11 +25,16 @@ STANDARD = Degradation(sigma=(0.003, 0.05))
 MOVING = DynamicBlur()
 """The same where the blur is not known."""
 
+OTHERS: MappingProxyType[Task, Synthesis] = MappingProxyType(
+    {"deblur": MOVING, "denoise": Noisy(), "derain": Rain(), "sense": Untouched()}
+)
+"""What they go through where no kernel is told, by the task."""
+
 
 def examination(needs: Needs, config: ValidationConfig, boundary: Boundary) -> tuple[Synthesis, ...]:
     """What the crops go through in turn; one for each of `ValidationConfig.levels`, where it has any."""
     if not needs.kernel:
-        return (MOVING,)
+        return (OTHERS[needs.task],)
     standard = replace(STANDARD, boundary=boundary)
     return tuple(replace(standard, sigma=(level, level)) for level in config.levels) or (standard,)
 
@@ -37,6 +43,7 @@ def examination(needs: Needs, config: ValidationConfig, boundary: Boundary) -> t
 class Score:
     """Mean PSNR (dB) on the validation crops after some numbers of steps, and of the blurred input.
 
+    blurred: or otherwise spoilt; where nothing was done to the pictures but to measure them, of the method's start.
     levels: the mean for each of `ValidationConfig.levels`, at the number of steps that is best on the whole.
     """
 
@@ -83,8 +90,9 @@ def validate(
             example = degrade(sharp, generator, span=span, one_channel=one_channel and i % 2 == 1)
             problem = _to(example.problem, device)
             truth = problem.crop(example.sharp.to(device))
-            blurred += float(psnr(problem.observed, truth)) / config.crops
             state, values = steps[0].init(problem), []
+            before = problem.crop(state.x) if isinstance(degrade, Untouched) else problem.observed
+            blurred += float(psnr(before, truth).clamp(0, 60)) / config.crops
             for t in range(1, max(config.steps) + 1):
                 state = steps[min(t, len(steps)) - 1](problem, state)
                 if t in config.steps:

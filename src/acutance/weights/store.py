@@ -69,6 +69,16 @@ def embedded(name: str) -> Weights:
     return Weights(_widen(_parse(raw, name)), digest, card)
 
 
+def find_weights(path: Path) -> Weights:
+    """Weights from a file, or, where there is none and it is the name of shipped ones, those.
+
+    Raises:
+        WeightsError: see `read_weights`.
+    """
+    shipped = not path.exists() and str(path) in embedded_names()
+    return embedded(str(path)) if shipped else read_weights(path)
+
+
 def read_weights(path: Path) -> Weights:
     """Weights from a safetensors file (a card ``NAME.json`` beside it is read), or from an authors' ``.pth``.
 

@@ -1,0 +1,74 @@
+"""`acutance denoise` and `acutance derain`: `acutance restore` with the method that is for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acutance.cli.restoring import restore
+
+Pictures = Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")]
+Strength = Annotated[float, typer.Option(min=0, max=1, help="How far to go along the stages; 1: to the last one.")]
+Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")]
+Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")]
+Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
+Explain = Annotated[Path | None, typer.Option("--explain", help="Write the picture after every stage to DIR.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
+Megapixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")]
+
+
+def denoise(
+    pictures: Pictures,
+    output: Output = None,
+    strength: Strength = 1.0,
+    weights: Weights = None,
+    bits: Bits = None,
+    compare: Compare = None,
+    explain: Explain = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    max_megapixels: Megapixels = 250,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the noise of pictures; its level need not be known.
+
+    [dim]acutance denoise photo.jpg
+    acutance denoise photo.jpg --strength 0.5 --compare both.png[/]
+    """
+    restore(
+        pictures, task="denoise", output=output, strength=strength, weights=weights, bits=bits, compare=compare,
+        explain_to=explain, overwrite=overwrite, device=device, threads=threads, max_megapixels=max_megapixels,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+def derain(
+    pictures: Pictures,
+    output: Output = None,
+    strength: Strength = 1.0,
+    weights: Weights = None,
+    bits: Bits = None,
+    compare: Compare = None,
+    explain: Explain = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    max_megapixels: Megapixels = 250,
+    as_json: AsJson = False,
+) -> None:
+    """Remove streaks of rain from pictures.
+
+    [dim]acutance derain photo.jpg[/]
+    """
+    restore(
+        pictures, task="derain", output=output, strength=strength, weights=weights, bits=bits, compare=compare,
+        explain_to=explain, overwrite=overwrite, device=device, threads=threads, max_megapixels=max_megapixels,
+        as_json=as_json,
+    )  # fmt: skip
