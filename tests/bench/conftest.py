@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     levin32.npz, levin32_kernels/ (2 methods, 3 files), set12/ (3 pictures), bsd68/ (10), kodak24/ (1, 2, 10),
     lai/sharp (3 pictures of 2 classes), lai/kernels (2), lai/real (3), lai/real_kernels (4), kohler/ (2),
-    reds/ (2 scenes of 2), gopro_scene/ (3).
+    reds/ (2 scenes of 2), gopro_scene/ (3), set11/ (2), rain/ (2 pairs), real_noise/ (2).
     """
     root = tmp_path_factory.mktemp("data")
     bench = root / "bench"
@@ -53,6 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("set12", ["01", "02", "03"], 1),
         ("bsd68", [f"test{n:03}" for n in range(1, 11)], 1),
         ("kodak24", ["1", "2", "10"], 3),
+        ("set11", ["boat", "house"], 1),
     ):
         (bench / name).mkdir()
         for seed, picture in enumerate(pictures):
@@ -61,6 +62,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _estimated_kernels(bench, arrays)
     _lai_and_kohler(bench)
     _video(bench)
+    for folder, spoilt, ending in (("rain", "rainy", "png"), ("real_noise", "noisy", "JPG")):
+        for n in range(2):
+            clean = scene(40, 50 + n, 3)
+            save(clean, bench / folder / "clean" / f"{n}.{ending}")
+            save((clean + 0.2).clamp_max(1), bench / folder / spoilt / f"{n}.png")
     return root
 
 

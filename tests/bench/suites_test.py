@@ -22,6 +22,11 @@ from acutance.operators import Blur
 from acutance.restore import Restorer
 from acutance.weights import write_weights
 
+WITHOUT_KERNEL = {
+    "reds", "gopro_scene", "sharp", "bsd68-noise", "kodak24-noise", "real-noise", "rain", "rain-luma", "set11",
+    "bsd68-sensing",
+}  # fmt: skip
+
 
 def cases(data: Path, name: str, *noises: float | None) -> list[Case]:
     return list(find_suite(name).cases(bench_folder(data), noises))
@@ -47,8 +52,9 @@ def test_every_suite_describes_and_yields_consistent_cases(suite: Suite, data: P
         content = case.load()
         assert content.truth is None or content.observed.shape == content.truth.shape
         assert content.observed.dtype == torch.float32
-        assert 0 <= float(content.observed.min()) <= float(content.observed.max()) <= 1
-        assert (content.kernel is None) == (suite.name in ("reds", "gopro_scene", "sharp"))
+        unclipped = suite.name in ("bsd68-noise", "kodak24-noise")
+        assert unclipped or 0 <= float(content.observed.min()) <= float(content.observed.max()) <= 1
+        assert (content.kernel is None) == (suite.name in WITHOUT_KERNEL)
         assert content.kernel is None or float(content.kernel.sum()) == pytest.approx(1, abs=1e-6)
 
 
@@ -74,6 +80,34 @@ def test_how_many_cases(data: Path) -> None:
     assert [c.picture for c in cases(data, "kodak24", 0.01)] == ["1", "2", "10"]
     assert contents(data, "kodak24", 0.01)[0].observed.shape == (1, 3, 34, 34)
     assert contents(data, "set12", 0.01)[0].observed.shape == (1, 1, 34, 34)
+
+
+def test_noise_alone_is_white_and_whole(data: Path) -> None:
+    one, again = (contents(data, "kodak24-noise", 25 / 255) for _ in range(2))
+    assert torch.equal(one[0].observed, again[0].observed)
+    assert one[0].truth is not None
+    d = one[0].observed - one[0].truth
+    assert float(d.std()) == pytest.approx(25 / 255, rel=0.05)
+    assert float(one[0].observed.min()) < 0, "nothing is clipped"
+    assert one[0].sigma == 25 / 255
+    assert not torch.equal(one[0].observed - one[0].truth, one[1].observed - one[1].truth)
+    with pytest.raises(ConfigError, match="captured"):
+        cases(data, "bsd68-noise", None)
+
+
+def test_pairs_of_any_ending_and_luma_as_of_video(data: Path, tmp_path: Path) -> None:
+    assert [c.picture for c in cases(data, "real-noise", None)] == ["0", "1"]
+    colour, luma = (contents(data, name, None)[0] for name in ("rain", "rain-luma"))
+    assert colour.truth is not None
+    flat = torch.full_like(colour.truth, 0.4)
+    apart = [score(flat + 0.1, flat, c.scoring).psnr for c in (colour, luma)]
+    assert apart[1] - apart[0] == pytest.approx(20 * np.log10(255 / 219), abs=1e-3)
+    shutil.copytree(data / "bench" / "rain", tmp_path / "rain")
+    (tmp_path / "rain" / "clean" / "0.png").unlink()
+    with pytest.raises(DataError, match="no partner"):
+        find_suite("rain").cases(tmp_path, [None])
+    with pytest.raises(ConfigError, match="leave out --noise"):
+        find_suite("set11").cases(tmp_path, [0.01])
 
 
 @pytest.mark.parametrize("noise", [None, 0.0])

@@ -81,9 +81,7 @@ def test_denoise_with_strength_and_stages(folder: Path) -> None:
 def test_tasks_that_there_are(folder: Path) -> None:
     assert "deblur, denoise, derain" in refused("restore", folder / "photo.png", "--task", "dance")
     assert "takes no kernel" in refused("restore", folder / "photo.png", "--task", "derain", "--disc", 2)
-    assert "strength" in refused(
-        "restore", folder / "photo.png", "--disc", 2, "--method", "rgdn", "--strength", 0.5
-    )
+    assert "strength" in refused("restore", folder / "photo.png", "--disc", 2, "--method", "rgdn", "--strength", 0.5)
 
 
 def test_strength_goes_along_the_stages() -> None:

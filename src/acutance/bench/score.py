@@ -33,11 +33,13 @@ class Scoring:
         border: pixels of the truth left out on every side.
         shift: largest whole-pixel shift tried in each direction; 0: no alignment.
         fraction: parts of a pixel tried after that; 1: none.
+        luma: compare Y of YCbCr (ITU-R BT.601, 16 to 235 of 255) instead of the three colours.
     """
 
     border: int = 0
     shift: int = 0
     fraction: int = 1
+    luma: bool = False
 
     def __post_init__(self) -> None:
         if self.fraction < 1 or self.shift < 0 or self.border < self.shift + (self.fraction > 1):
@@ -55,6 +57,9 @@ WINDOW = 11
 
 WHOLE = Scoring()
 """The whole picture, not aligned."""
+
+LUMA = Scoring(luma=True)
+"""The same, of Y alone."""
 
 BLIND = Scoring(border=25, shift=20, fraction=4)
 """Of a method that found the kernel itself, where others are scored as `WHOLE`: what it makes may lie anywhere."""
@@ -111,6 +116,8 @@ def sparsity(pixels: Tensor) -> float:
 def aligned(estimate: Tensor, truth: Tensor, scoring: Scoring) -> tuple[Tensor, Tensor, tuple[float, float]]:
     """What is compared: clipped estimate and truth, moved onto each other and cut, and the shift."""
     estimate, truth = estimate.double().clamp(0, 1), truth.double()
+    if scoring.luma:
+        estimate, truth = ((16 + 219 * luma(x)[:, :1]) / 255 for x in (estimate, truth))
     inner = crop(truth, scoring.border, scoring.border)
     height, width = inner.shape[-2:]
     if height < WINDOW or width < WINDOW:

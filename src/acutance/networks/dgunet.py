@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError
 from acutance.networks import dgunet_blocks as blocks
+from acutance.networks.bands import in_bands
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,13 @@ class Stage(nn.Module):
             return x - self.length * (sampling.gram(x) - y)
         assert self.degradation is not None
         assert self.adjoint is not None
-        gradient: Tensor = self.adjoint(self.degradation(x, slope) - y, slope)
-        return x - self.length * gradient
+        degradation, adjoint = self.degradation, self.adjoint
+
+        def step(x: Tensor, y: Tensor) -> Tensor:
+            gradient: Tensor = adjoint(degradation(x, slope) - y, slope)
+            return x - self.length * gradient
+
+        return in_bands(step, x, y, reach=4)
 
     def forward(self, v: Tensor, before: Memory, slope: Tensor) -> Memory:
         """prox(v, m)."""
@@ -143,7 +149,7 @@ class Stage(nn.Module):
             z = self.merge(z, before.supervised)
         if self.encoder is None or self.decoder is None or self.supervise is None:
             assert self.tail is not None
-            return Memory((v if self.sensed else before.anchor) + self.tail(z), before.anchor)
+            return Memory((v if self.sensed else before.anchor) + in_bands(self.tail, z, reach=2), before.anchor)
         encoded = self.encoder(z, tuple(zip(before.encoded, before.decoded, strict=True)))
         decoded = self.decoder(encoded)
         picture, supervised = self.supervise(decoded[0], v)

@@ -5,7 +5,7 @@ between many blocks, and so it is one weight here as well.
 
 Statistics over the whole picture are in three places: the mean of each feature (channel attention), its moments
 (normalisation of half the features) and the projection of the merge. So no piece of a picture can be taken through
-alone.
+alone; what lies between goes band by band, see `acutance.networks.bands`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from acutance.networks.bands import in_bands
 from acutance.networks.blocks import Moments, Norm
 from acutance.tensors import block_products, block_sums, cosine_matrix
 
@@ -76,9 +77,9 @@ class ShallowFeatures(nn.Module):
 
     def forward(self, x: Tensor, slope: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, n, H, W)."""
-        z = self.entrance(x)
-        t = self.second(prelu(self.first(z), slope))
-        gain = self.excite(F.relu(self.squeeze(t.mean((2, 3), keepdim=True))))
+        z = in_bands(self.entrance, x, reach=2)
+        t = in_bands(lambda z: self.second(prelu(self.first(z), slope)), z, reach=2)
+        gain = self.excite(F.relu(self.squeeze(t.mean((2, 3), keepdim=True, dtype=_wide(t)).to(t.dtype))))
         return torch.addcmul(z, t, torch.sigmoid(gain))
 
 
@@ -93,10 +94,17 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H, W)."""
-        z = self.first(x)
-        if self.norm is not None:
+        if self.norm is None:
+            return self.finish(self.first(x), x)
+        z = in_bands(self.first, x, reach=2)
+        moments = Moments.of(z.chunk(2, 1)[0])
+        return in_bands(lambda z, x: self.finish(z, x, moments), z, x, reach=2)
+
+    def finish(self, z: Tensor, x: Tensor, moments: Moments | None = None) -> Tensor:
+        """What follows z = first(x), whose first half has these moments over the whole picture."""
+        if self.norm is not None and moments is not None:
             half, rest = z.chunk(2, 1)
-            z = torch.cat((self.norm(half, Moments.of(half)), rest), 1)
+            z = torch.cat((self.norm(half, moments), rest), 1)
         z = F.leaky_relu(self.second(F.leaky_relu(z, 0.2)), 0.2)
         return torch.add(z, self.identity(x))
 
@@ -154,10 +162,10 @@ class Encoder(nn.Module):
             assert isinstance(level, Level)
             z = level.block(z)
             if level.fusion is not None:
-                z = level.fusion(z, *before[i])
+                z = in_bands(level.fusion, z, *before[i], reach=2)
             made.append(z)
             if level.down is not None:
-                z = level.down(z)
+                z = in_bands(level.down, z, reach=2)
         return made
 
 
@@ -188,7 +196,7 @@ class Decoder(nn.Module):
         *skips, z = encoded
         made = []
         for level, skip in zip(self.levels, reversed(skips), strict=True):
-            z = level(z, skip)
+            z = in_bands(level, z, skip, reach=4)
             made.append(z)
         return made[::-1]
 
@@ -220,8 +228,7 @@ class Join(nn.Module):
 
     def forward(self, z: Tensor, b: Tensor) -> Tensor:
         """Twice (B, n, H, W) -> (B, outputs, H, W)."""
-        out: Tensor = self.result(torch.cat((z, b), 1))
-        return out
+        return in_bands(lambda z, b: self.result(torch.cat((z, b), 1)), z, b, reach=2)
 
 
 class SubspaceMerge(nn.Module):
@@ -233,8 +240,9 @@ class SubspaceMerge(nn.Module):
 
     def forward(self, z: Tensor, b: Tensor) -> Tensor:
         """Twice (B, n, H, W) -> alike."""
-        projected = project(b, self.subspace(torch.cat((z, b), 1)))
-        return torch.add(z, self.result(torch.cat((z, projected), 1)))
+        axes = in_bands(lambda z, b: self.subspace(torch.cat((z, b), 1)), z, b, reach=2)
+        projected = project(b, axes)
+        return in_bands(lambda z, p: torch.add(z, self.result(torch.cat((z, p), 1))), z, projected, reach=2)
 
 
 def project(b: Tensor, onto: Tensor) -> Tensor:
@@ -265,6 +273,11 @@ def project(b: Tensor, onto: Tensor) -> Tensor:
         weights = torch.cholesky_solve(inner, factor).mT  # (B, n, k)
         parts = [(weights @ axes.double()).to(b.dtype) for axes in torch.split(v, CHUNK, -1)]
         return torch.cat(parts, -1).reshape(b.shape)
+
+
+def _wide(z: Tensor) -> torch.dtype:
+    """For sums over a picture."""
+    return z.dtype if z.dtype is torch.float64 else torch.float32
 
 
 def prelu(z: Tensor, slope: Tensor) -> Tensor:
