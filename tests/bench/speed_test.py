@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from acutance.bench.speed import Speed, compare, example, leaves, plain_network, plain_step, speed_table
+from acutance.bench.speed import Speed, compare, example, leaves, speed_table
+from acutance.bench.speed_plain import plain_dgunet, plain_golf, plain_network, plain_step
 from acutance.errors import ConfigError
 from acutance.methods.rgdn import Rgdn, build
-from acutance.problem import State
+from acutance.methods.spec import find
+from acutance.problem import Problem, State
 
 
 def small(form: Any = "paper", *, precision: Any = "float32") -> Rgdn:
@@ -43,6 +45,20 @@ def test_the_plain_network_is_made_of_torchs_own_layers() -> None:
     assert {type(m) for m in network} == {nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU}
     assert not network.training
     assert all(p.dtype == torch.float32 for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["golf", "dgunet-deblur", "dgunet-denoise"])
+def test_the_plain_networks_are_the_same(name: str) -> None:
+    torch.manual_seed(4)
+    sizes: dict[str, Any] = {"drive": 8, "putt": 6} if name == "golf" else {"width": 8, "growth": 4, "stages": 3}
+    model: Any = find(name).build(precision="float32", **sizes)
+    for p in model.parameters():
+        p.data += 0.01 * torch.randn_like(p)
+    y = torch.rand(1, 3, 40, 48)
+    with torch.no_grad():
+        plain = (plain_golf if name == "golf" else plain_dgunet)(model)
+        torch.testing.assert_close(model.run(Problem(y)).x, plain(y), rtol=1e-3, atol=1e-4)
+    assert compare(model, 40, 48, runs=1).psnr_between > 60
 
 
 def test_pairs_are_measured_and_results_agree() -> None:

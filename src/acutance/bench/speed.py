@@ -1,29 +1,31 @@
-r"""How fast the step of RGDN is as inference runs it, against the same step written plainly.
+r"""How fast a network is as inference runs it, against the same network written plainly.
 
-    ours    normalisations folded into the convolutions, channels last, bfloat16 where the processor has it, tiles
+    ours    what is fused, channels last, bfloat16 where the processor has it, tiles or bands
     plain   the published layers one after the other, float32, the default memory layout, the whole picture at once
 
-Both take the same steps on the same problem with the same weights, in turn, so that whatever else the machine does
-falls on both alike; what is compared is the ratio within each pair.
+Both work on the same problem with the same weights, in turn, so that whatever else the machine does falls on both
+alike; what is compared is the ratio within each pair. Of RGDN it is one step, of other methods a whole run.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from acutance.bench.machine import hardware
+from acutance.bench.speed_plain import Advance, plain_dgunet, plain_golf, plain_step
 from acutance.errors import ConfigError
+from acutance.methods.dgunet import Unfolded
+from acutance.methods.golf import Golf
 from acutance.methods.rgdn import Rgdn
 from acutance.metrics import psnr
-from acutance.networks.residual import ConvStack
 from acutance.operators import Blur
 from acutance.problem import Problem, State
 from acutance.synth import kernels
@@ -35,16 +37,14 @@ SPAN = 19
 NOISE = 0.01
 """Standard deviation of the noise, a fraction of the range."""
 
-Advance = Callable[[Tensor], Tensor]
-
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of single steps, pair by pair.
+    """Seconds of single steps or whole runs, pair by pair.
 
     Args:
         height, width: of the picture.
-        ours, plain: seconds of the first step, the second, ...; warmed up before.
+        ours, plain: seconds of the first one, the second, ...; warmed up before.
         psnr_ours, psnr_plain: of the two results after these steps against the sharp picture, dB.
         psnr_between: of one result against the other, dB; infinite if they are equal.
         hardware: processor, threads, instructions, version of torch.
@@ -71,8 +71,8 @@ class Speed:
 
 
 @torch.inference_mode()
-def compare(model: Rgdn, height: int, width: int, *, runs: int = 5, seed: int = 0) -> Speed:
-    """Time both steps on a synthetic picture of that size, `runs` pairs of them.
+def compare(model: Rgdn | Golf | Unfolded, height: int, width: int, *, runs: int = 5, seed: int = 0) -> Speed:
+    """Time both on a synthetic picture of that size, `runs` pairs of them.
 
     Args:
         model: in evaluation mode, on the CPU. runs: pairs, at least 1. seed: of picture, kernel and noise.
@@ -85,24 +85,22 @@ def compare(model: Rgdn, height: int, width: int, *, runs: int = 5, seed: int = 
     if model.training:
         raise ConfigError("a model in training mode is not what inference runs; call eval() first")
     sharp, problem = example(height, width, seed=seed)
-    unit = model.solver().steps[0]
-
-    def ours(x: Tensor) -> Tensor:
-        return unit(problem, State(x)).x
-
-    plain = plain_step(model, problem)
-    contenders: tuple[Advance, Advance] = (ours, plain)
+    contenders, begin = contenders_of(model, problem), problem.start()
+    if not isinstance(model, Rgdn):
+        sharp, begin = problem.crop(sharp), problem.observed
     for advance in contenders:  # warm up: code for these sizes is generated, memory is mapped
-        advance(problem.start())
-    states = [problem.start(), problem.start()]
+        advance(begin)
+    states = [begin, begin]
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
         for i, advance in enumerate(contenders):
+            start = states[i] if isinstance(model, Rgdn) else begin
             begun = time.perf_counter()
-            states[i] = advance(states[i])
+            states[i] = advance(start)
             seconds[i].append(time.perf_counter() - begun)
-    one, other = (problem.crop(x).clamp(0, 1) for x in states)
-    truth = problem.crop(sharp)
+    crop = problem.crop if isinstance(model, Rgdn) else Tensor.clone
+    one, other = (crop(x).clamp(0, 1) for x in states)
+    truth = crop(sharp)
     return Speed(
         height=height,
         width=width,
@@ -115,35 +113,20 @@ def compare(model: Rgdn, height: int, width: int, *, runs: int = 5, seed: int = 
     )
 
 
-def plain_step(model: Rgdn, problem: Problem) -> Advance:
-    """x(t) -> x(t+1) as the paper writes it; the weights are the model's, the gradient of the data term is shared."""
-    r, h, d = (plain_network(stack) for stack in (model.prior, model.adapter, model.scaler))
-    paper = model.config.form == "paper"
+def contenders_of(model: Rgdn | Golf | Unfolded, problem: Problem) -> tuple[Advance, Advance]:
+    """Ours and the plain one: x(t) -> x(t+1) of RGDN, y -> the restored picture of the others."""
+    if isinstance(model, Rgdn):
+        unit = model.solver().steps[0]
+        return (lambda x: unit(problem, State(x)).x), plain_step(model, problem)
+    plain = plain_golf(model) if isinstance(model, Golf) else plain_dgunet(model)
+    solver = model.solver()
 
-    def advance(x: Tensor) -> Tensor:
-        grad = problem.gradient(x)
-        after: Tensor = x + d(h(grad) + r(x)) if paper else 0.8 * x + 0.2 * d(h(grad) - r(x))
-        return after
+    def ours(y: Tensor) -> Tensor:
+        *_, last = solver.iterate(Problem(y))
+        x: Tensor = last.x
+        return x
 
-    return advance
-
-
-def plain_network(stack: ConvStack) -> nn.Sequential:
-    """The published layers as torch has them, with the weights of the stack, in evaluation mode."""
-    layers: list[nn.Module] = []
-    for layer in stack.main:
-        match layer:
-            case nn.ConvTranspose2d() | nn.Conv2d():
-                kind = nn.ConvTranspose2d if isinstance(layer, nn.ConvTranspose2d) else nn.Conv2d
-                side, padding = layer.weight.shape[-1], layer.weight.shape[-1] // 2
-                layers.append(kind(layer.in_channels, layer.out_channels, side, padding=padding, bias=False))
-            case nn.BatchNorm2d():
-                layers.append(nn.BatchNorm2d(layer.num_features, eps=layer.eps))
-            case _:
-                layers.append(nn.ReLU())
-    network = nn.Sequential(*layers)
-    network.load_state_dict(stack.main.state_dict())
-    return network.float().eval()
+    return ours, plain
 
 
 def example(height: int, width: int, *, seed: int = 0) -> tuple[Tensor, Problem]:
@@ -199,7 +182,7 @@ def platform_line() -> str:
 def speed_table(found: Sequence[Speed]) -> str:
     """Markdown: a row for each size, the pairs below, the hardware last."""
     lines = [
-        "| picture | ours, s per step | plain, s per step | ratio | ratio pair by pair | PSNR ours / plain / between |",
+        "| picture | ours, s | plain, s | ratio | ratio pair by pair | PSNR ours / plain / between |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for s in found:
@@ -208,11 +191,11 @@ def speed_table(found: Sequence[Speed]) -> str:
             f"| {s.width}x{s.height} | {median(s.ours):.3f} | {median(s.plain):.3f} | {s.ratio:.1f} | {pairs} | "
             f"{s.psnr_ours:.2f} / {s.psnr_plain:.2f} ({s.psnr_ours - s.psnr_plain:+.3f}) / {s.psnr_between:.1f} dB |"
         )
-    steps = ", ".join(f"{len(s.ours)} steps at {s.width}x{s.height}" for s in found)
+    steps = ", ".join(f"{len(s.ours)} of them at {s.width}x{s.height}" for s in found)
     lines += [
         "",
-        f"Medians of single steps taken in turn after one to warm up; kernel {SPAN}x{SPAN}, noise {100 * NOISE:g} %; "
-        f"PSNR after {steps}.",
+        "Medians of single steps (RGDN) or whole runs (others), in turn after one to warm up; kernel "
+        f"{SPAN}x{SPAN}, noise {100 * NOISE:g} %; PSNR after {steps}.",
         *dict.fromkeys(f"Hardware: {s.hardware}." for s in found),
     ]
     return "\n".join(lines)

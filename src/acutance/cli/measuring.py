@@ -32,26 +32,44 @@ from acutance.bench.timing import append_times, times_table
 from acutance.cli.console import escape, out, parse_levels, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.frame import TILE
+from acutance.methods.dgunet import Unfolded
+from acutance.methods.golf import Golf
 from acutance.methods.rgdn import Rgdn
+from acutance.methods.spec import find
 from acutance.restore import DEFAULT, Restorer
+from acutance.weights import embedded_names
 
 Weights = Annotated[Path | None, typer.Option(help="Other weights than the shipped ones.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
 
 
 def speed(
+    method: Annotated[str, typer.Option(help="rgdn, golf, dgunet-deblur, ...; NAME:SETTING=VALUE,...")] = "rgdn",
     weights: Weights = None,
     sizes: Annotated[str, typer.Option(help="WIDTHxHEIGHT[:PAIRS],... of the pictures.")] = "256x256:5,1280x720:3",
     precision: Annotated[str, typer.Option(help="Of our step: auto, bfloat16 or float32.")] = "auto",
     tile: Annotated[int, typer.Option(min=64, help="Side of the tiles of our step.")] = TILE,
     threads: Threads = None,
 ) -> None:
-    """Measure the step of RGDN against the same step written plainly in float32."""
+    """Measure a network against the same one written plainly in float32: a step of RGDN, a run of golf or dgunet-...
+
+    Methods without shipped weights are measured with random ones.
+    """
     wanted = [_size(part) for part in sizes.split(",")]
     if threads is not None:
         torch.set_num_threads(threads)
-    model = Restorer.load("rgdn", weights=weights, device="cpu", precision=parse_precision(precision), tile=tile).method
-    assert isinstance(model, Rgdn)
+    chosen, kind = Contender.parse(method), parse_precision(precision)
+    spec = find(chosen.name)
+    if weights is None and spec.weights not in embedded_names():
+        torch.manual_seed(0)
+        model = spec.build(device="cpu", precision=kind, tile=tile, **chosen.settings)
+    else:
+        options = {"weights": weights, "device": "cpu", "precision": kind, "tile": tile}
+        model = Restorer.load(chosen.name, **{**options, **chosen.settings}).method
+    if not isinstance(model, Rgdn | Golf | Unfolded):
+        raise ConfigError(f"--method {method}: there is a plain form of rgdn, golf and the dgunet methods")
+    if isinstance(model, Unfolded) and model.config.rows():
+        raise ConfigError("--method dgunet-sense takes grey pictures; time it by `acutance bench times`")
     found: list[Speed] = []
     for height, width, runs in wanted:
         found.append(compare(model, height, width, runs=runs))

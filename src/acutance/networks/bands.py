@@ -1,10 +1,10 @@
 """A large picture through a network, segment by segment, each in bands of rows: exact, in little memory.
 
-Between two statistics over the whole picture (the mean of a feature, its moments, a projection) a network is local: what
-it makes of a row depends on few rows around it. So each such segment is taken over the picture in bands, with that many
-rows more on either side. Its result is a whole map, from which the statistic is gathered before the next segment is
-applied. What comes out is that of the picture at once, up to rounding; in memory are the maps that segments hand on, and
-what lies within a segment stays in the processor's cache.
+Between two statistics over the whole picture (the mean of a feature, its moments, a projection) a network is local:
+what it makes of a row depends on few rows around it. So each such segment is taken over the picture in bands, with that
+many rows more on either side. Its result is a whole map, from which the statistic is gathered before the next segment
+is applied. What comes out is that of the picture at once, up to rounding; in memory are the maps that segments hand on,
+and what lies within a segment stays in the processor's cache.
 """
 
 from __future__ import annotations
