@@ -144,6 +144,7 @@ class TrainConfig:
     Args:
         method: a learned method of the catalogue.
         seed: of weights and data.
+        precision: of the networks, see `acutance.frame.resolve_precision`; weights and their updates are in float32.
         frozen_statistics: fraction of the run after which batch normalisation keeps its statistics; 0 keeps the
             initial ones (mean 0, variance 1) throughout, so that training and use are the same function.
         model: settings of the method's `build`.
@@ -158,6 +159,7 @@ class TrainConfig:
     method: str
     phases: tuple[Phase, ...]
     seed: int = 1
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
     frozen_statistics: float = 0.0
     one_channel: float = 0.0
     model: dict[str, Any] = field(default_factory=dict)

@@ -174,7 +174,7 @@ def train(
     assert isinstance(method, Learned)
     if init is not None:
         method.load_state_dict(init)
-    method.frame = Frame(resolve_precision("auto", device), tile=None)  # type: ignore[assignment]
+    method.frame = Frame(resolve_precision(config.precision, device), tile=None)  # type: ignore[assignment]
     method.train()
     trained = [p.requires_grad_(not name.startswith(config.frozen)) for name, p in method.named_parameters()]
     trained = [p for p in trained if p.requires_grad]
@@ -245,7 +245,7 @@ def train(
                 norm = fabric.clip_gradients(
                     wrapped, optimiser, max_norm=config.optimiser.clip, error_if_nonfinite=False
                 )
-                value = float(loss.detach())
+                value = float(_mean_over_processes(fabric, loss.detach()))
                 finite = math.isfinite(value) and bool(torch.isfinite(norm))
                 if finite:
                     optimiser.step()
@@ -360,6 +360,15 @@ def _episode(
     sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
     one_channel = config.one_channel > 0 and host.random() < config.one_channel
     return degrade(sharp, generator, span=span, one_channel=one_channel), windows
+
+
+def _mean_over_processes(fabric: Fabric, loss: Tensor) -> Tensor:
+    """What one process with all the batches would have."""
+    if fabric.world_size == 1:
+        return loss
+    mean = fabric.all_reduce(loss, reduce_op="mean")
+    assert isinstance(mean, Tensor)
+    return mean
 
 
 def _learn(fabric: Fabric, work: Work, clip: float) -> dict[str, float]:
