@@ -80,7 +80,7 @@ def test_settings_of_the_denoiser_are_handed_on() -> None:
 
 @pytest.mark.parametrize("name", ["wiener", "tv", "pnp", "epll", "rl"])
 def test_what_needs_a_kernel_is_no_denoiser(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"needs a blur; a denoiser is one of .*bm3d"):
+    with pytest.raises(ConfigError, match=r"is none; a denoiser is one of .*bm3d"):
         build(denoiser=name)
 
 

@@ -20,12 +20,12 @@ from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
+from acutance.methods.inner import build_shipped, split
 from acutance.methods.spec import MethodSpec, Needs, configure, find
 from acutance.operators import Blur
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
 from acutance.saturation import heeding
 from acutance.tensors import filled
-from acutance.weights import embedded
 
 LEAST_LEVEL = 0.01
 """The noise level that the method is told where nobody knows it, at least: an estimated kernel is never quite that of
@@ -147,17 +147,12 @@ def build(
     Raises:
         ConfigError: an unknown setting, or a method that takes no kernel. UnknownMethod: there is no such method.
     """
-    inner = {k.removeprefix("method_"): v for k, v in settings.items() if k.startswith("method_")}
-    config = configure(BlindConfig, "blind", {k: v for k, v in settings.items() if not k.startswith("method_")})
+    own, inner = split(settings, "method_")
+    config = configure(BlindConfig, "blind", own)
     spec = find(config.method)
     if not spec.needs.kernel:
         raise ConfigError(f"method={config.method!r} takes no kernel, so none need be found for it")
-    if spec.weights is not None:
-        found = embedded(spec.weights)
-        inner = {**found.card.get("model", {}), **inner, "weights": found.tensors}
-    if spec.weights is not None or spec.composed:
-        inner = {**inner, "device": device, "precision": precision, "tile": tile}
-    return Blind(config, spec.build(**inner))
+    return Blind(config, build_shipped(spec, inner, device=device, precision=precision, tile=tile))
 
 
 SPEC = MethodSpec(

@@ -45,5 +45,5 @@ SPEC = MethodSpec(
     summary="removes noise by filtering similar patches together, no blur; wants the noise level",
     reference="dabov2007bm3d",
     build=build,
-    needs=Needs(kernel=False, sigma=True),
+    needs=Needs(task="denoise", kernel=False, sigma=True),
 )

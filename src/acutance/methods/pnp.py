@@ -17,10 +17,10 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.methods.half_quadratic import HalfQuadraticState, Schedule, half_quadratic_steps
+from acutance.methods.inner import build_shipped, split
 from acutance.methods.spec import MethodSpec, Needs, catalogue, configure, find
 from acutance.problem import Method, Observer, Problem, Result
 from acutance.solver import Solver
-from acutance.weights import embedded
 
 
 @dataclass(frozen=True)
@@ -81,18 +81,15 @@ def build(
     Raises:
         ConfigError: an unknown setting, or a denoiser that is none. UnknownMethod: there is no such denoiser.
     """
-    inner = {k.removeprefix("denoiser_"): v for k, v in settings.items() if k.startswith("denoiser_")}
-    config = configure(PnpConfig, "pnp", {k: v for k, v in settings.items() if not k.startswith("denoiser_")})
+    own, inner = split(settings, "denoiser_")
+    config = configure(PnpConfig, "pnp", own)
     spec = find(config.denoiser)
-    if spec.needs.kernel or spec.name == SPEC.name:
-        names = [s.name for s in catalogue().values() if not s.needs.kernel]
-        raise ConfigError(f"denoiser={config.denoiser!r} needs a blur; a denoiser is one of {', '.join(names)}")
-    if spec.weights is not None:
-        tensors = embedded(spec.weights).tensors
-        inner = {"weights": tensors, "device": device, "precision": precision, "tile": tile, **inner}
-    elif config.denoiser == "bm3d":
+    if spec.needs.task != "denoise":
+        names = [s.name for s in catalogue().values() if s.needs.task == "denoise"]
+        raise ConfigError(f"denoiser={config.denoiser!r} is none; a denoiser is one of {', '.join(names)}")
+    if config.denoiser == "bm3d":
         inner = {"step": 4, "radius": 12, **inner}
-    return Pnp(config, Denoiser(spec.build(**inner)))
+    return Pnp(config, Denoiser(build_shipped(spec, inner, device=device, precision=precision, tile=tile)))
 
 
 SPEC = MethodSpec(
