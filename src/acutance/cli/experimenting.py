@@ -19,6 +19,7 @@ from acutance.experiments.two_pixel_report import two_pixel_table, write_json
 
 app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True)
 app.command("golf-size")(experimenting_golf.size)
+app.command("dgunet-size")(experimenting_golf.dgunet)
 app.command("forgetting")(experimenting_golf.forget)
 app.command("balance")(experimenting_golf.weigh)
 app.command("convergence")(experimenting_golf.converge)

@@ -1,4 +1,4 @@
-"""`acutance experiment golf-size`, `forgetting`, `balance` and `convergence`: those of Golf's paper, thin."""
+"""`acutance experiment golf-size`, `forgetting`, `balance` and `convergence` of Golf's paper, `dgunet-size`: thin."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from acutance.experiments import (
     balance_report,
     convergence,
     convergence_report,
+    dgunet_size,
     forgetting,
     forgetting_report,
     golf_size,
@@ -35,6 +36,14 @@ def size(output: Output = Path("out/experiments/golf-size")) -> None:
     networks = golf_size.run()
     out.print(golf_size_report.size_table(networks), markup=False)
     written(golf_size_report.write_json(output, networks), *golf_size_report.write_plots(output, networks))
+
+
+def dgunet(output: Output = Path("out/experiments/dgunet-size")) -> None:
+    """Count the weights of DGUNet and DGUNet+ for each task, beside the authors' state dicts (Mou et al. 2022)."""
+    prepare_folder(output)
+    rows = dgunet_size.run()
+    out.print(dgunet_size.size_table(rows), markup=False)
+    written(dgunet_size.write_json(output, rows))
 
 
 def forget(
