@@ -15,7 +15,7 @@ from torch import Tensor
 from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
-from acutance.methods.spec import Explains, Iterative, MethodSpec, Needs, catalogue, find, settings_for
+from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, catalogue, find, settings_for
 from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.saturation import clipped, heeding
@@ -294,22 +294,29 @@ class Restorer:
 
         return (start + steps * step) * domain(pixels) / domain(piece)
 
-    def explain(self, prepared: Prepared, every: int = 1) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    def explain(
+        self, prepared: Prepared, every: int = 1, *, steps: int | None = None
+    ) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """For every `every`-th step, the estimate before it and what the step's parts make of it, as pictures.
 
+        Args:
+            prepared: see `prepare`. every: see above. steps: after how many to stop; None: after all.
+
         Yields:
-            (step, name -> (1, C, H, W)), cropped to the frame.
+            (step, name -> (1, C, H, W)), cropped to the frame; of a method that has no steps, part after part.
 
         Raises:
             ConfigError: the method has nothing to show.
         """
-        solver = _solver(self.method)
+        solver, problem = _solver(self.method), prepared.problem
+        if isinstance(self.method, ExplainsItself):
+            yield from enumerate(self.method.explanation(problem), 1)
+            return
         if solver is None or not isinstance(solver.steps[0], Explains):
             raise ConfigError(f"{self.spec.name} has no inner pictures to show; leave out --explain")
-        problem = prepared.problem
         with torch.no_grad():
             state = solver.steps[0].init(problem)
-            for t, step in enumerate(solver.steps, 1):
+            for t, step in enumerate(solver.steps[:steps], 1):
                 if (t - 1) % every == 0:
                     assert isinstance(step, Explains)
                     pictures = {"estimate": state.x, **step.explain(problem, state)}

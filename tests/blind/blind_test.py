@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from blind.scenes import likeness, shaken, town
 from torch import Tensor
+from typer.testing import CliRunner
 
 from acutance.blind import Unknowable, cleaning, pyramid
 from acutance.blind.choice import choose, estimate
@@ -16,7 +17,9 @@ from acutance.blind.kernel_step import differences, enough, estimated
 from acutance.blind.latent import few_gradients
 from acutance.blind.method import build
 from acutance.blind.xu_l0 import XuL0
+from acutance.cli.app import app
 from acutance.errors import ConfigError
+from acutance.images import write_image
 from acutance.metrics import psnr
 from acutance.problem import Problem
 from acutance.synth import kernels
@@ -188,3 +191,20 @@ def test_a_mask_reaches_the_estimate() -> None:
     blind = build(method="fd", size=15)
     a, b = (blind.estimate(Problem(picture, mask=mask)).kernel for picture in (hole, y))
     assert torch.equal(a, b)
+
+
+def test_every_scale_can_be_looked_at(tmp_path: Path) -> None:
+    _, picture, _ = shaken()
+    blind = build(size=13, method="fd")
+    pictures = list(blind.explanation(Problem(picture)))
+    sides = [p["latent"].shape[-1] for p in pictures]
+    assert sides == sorted(sides)
+    assert len(set(sides)) == len(sides) > 1, "one for each scale"
+    assert sides[-1] == picture.shape[-1]
+    assert all(float(p["kernel"].max()) == 1 for p in pictures)
+    write_image(tmp_path / "y.png", picture)
+    arguments = ["--method", "blind:size=13,method=fd", "--explain", str(tmp_path / "in")]
+    done = CliRunner().invoke(app, ["restore", str(tmp_path / "y.png"), *arguments], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert len(list((tmp_path / "in").glob("step-*-latent.png"))) == len(sides)
+    assert len(list((tmp_path / "in").glob("step-*-kernel.png"))) == len(sides)

@@ -92,6 +92,23 @@ def widths(kernel: Tensor) -> tuple[float, float]:
     return low, high
 
 
+def looked_at(picture: Tensor, usable: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """The window of a picture that a kernel is estimated from, and its mask; see `choose`.
+
+    Raises:
+        Unknowable: no kernel can be told from this picture.
+    """
+    mask = None
+    if usable is not None and not bool(usable.all()):
+        if not bool(usable.any()):
+            raise Unknowable("all of the picture is missing or saturated")
+        mask = usable.to(picture)
+    if not bool(torch.isfinite(picture).all()):
+        raise Unknowable("the picture holds values that are no numbers; no kernel can be told from it")
+    place = (..., *where_textured(picture, WINDOW))
+    return picture[place], None if mask is None else mask[place]
+
+
 @torch.no_grad()
 def choose(
     picture: Tensor, estimator: Callable[[int], Estimator], size: int | None = None,
@@ -110,15 +127,7 @@ def choose(
     Raises:
         Unknowable: no kernel can be told from this picture.
     """
-    mask = None
-    if usable is not None and not bool(usable.all()):
-        if not bool(usable.any()):
-            raise Unknowable("all of the picture is missing or saturated")
-        mask = usable.to(picture)
-    if not bool(torch.isfinite(picture).all()):
-        raise Unknowable("the picture holds values that are no numbers; no kernel can be told from it")
-    place = (..., *where_textured(picture, WINDOW))
-    window, mask = picture[place], None if mask is None else mask[place]
+    window, mask = looked_at(picture, usable)
     if size is not None:
         if on_size is not None:
             on_size(size)

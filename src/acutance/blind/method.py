@@ -8,6 +8,7 @@ camera turned about its axis, it is the kernel of the most textured part.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
-from acutance.blind.choice import choose
+from acutance.blind.choice import choose, looked_at
 from acutance.blind.estimators import ESTIMATORS
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
@@ -31,6 +32,9 @@ LEAST_LEVEL = 0.01
 """The noise level that the method is told where nobody knows it, at least: an estimated kernel is never quite that of
 every place. On 15 photographs shaken by a turning camera (8 to 24 pixels, none of a test set) 1 to 1.5 % is 0.13 dB
 ahead of the level of the noise alone; where the kernel is the same everywhere it is 0.15 dB behind."""
+
+SHOWN = 128
+"""Side that kernels have at least where they are explained, pixels."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,31 @@ class Blind:
         Raises:
             acutance.blind.Unknowable: it cannot be told.
         """
+        grey, usable = self._seen(problem, index)
+        return choose(grey, self._estimator, self.config.size or None, usable=usable)
+
+    @torch.no_grad()
+    def explanation(self, problem: Problem) -> Iterator[dict[str, Tensor]]:
+        """What every scale of the first picture ended with, coarse to fine, for the size that is chosen.
+
+        Yields:
+            The latent picture, (1, 1, h, w), and the kernel, its largest value 1, enlarged to be seen. Nothing where
+            no kernel is estimated.
+        """
+        found = self.estimate(problem)
+        if found.size < 3:
+            return
+        window, mask = looked_at(*self._seen(problem, 0))
+        states = list(self._estimator(found.size).solver().iterate(Problem(window, mask=mask)))
+        for state, following in zip(states, [*states[1:], None], strict=True):
+            if following is None or following.level != state.level:
+                factor = -(-SHOWN // state.kernel.shape[-1])
+                shown = F.interpolate(state.kernel / state.kernel.max(), scale_factor=float(factor), mode="nearest")
+                yield {"latent": state.x, "kernel": shown}
+
+    @staticmethod
+    def _seen(problem: Problem, index: int) -> tuple[Tensor, Tensor | None]:
+        """One picture of the batch in grey, (1, 1, H, W), and where it is to be believed."""
         y, usable = problem.observed[index : index + 1], None
         full = None if problem.saturated is None else _of(problem.saturated, index) > 0
         if problem.mask is not None:
@@ -74,7 +103,7 @@ class Blind:
         if full is not None:
             usable = ~full if usable is None else usable & ~full
         seen = None if usable is None else usable.all(1, keepdim=True)
-        return choose(y.mean(1, keepdim=True).float(), self._estimator, self.config.size or None, usable=seen)
+        return y.mean(1, keepdim=True).float(), seen
 
     def _estimator(self, size: int) -> Estimator:
         return ESTIMATORS[self.config.estimator](size=size)

@@ -13,6 +13,9 @@ from acutance.restore import Prepared, Restorer
 
 GAP = 8
 
+AS_THEY_ARE = ("estimate", "latent", "kernel")
+"""Pictures that are not differences of two."""
+
 
 def comparison(before: Image, after: Image) -> Tensor:
     """Before and after side by side with a white gap: (1, C, H, 2 W + GAP)."""
@@ -23,19 +26,17 @@ def comparison(before: Image, after: Image) -> Tensor:
 def explain(restorer: Restorer, prepared: Prepared, steps: int, folder: Path) -> int:
     """Write the pictures of the first `steps` steps to `folder`; returns how many there are.
 
-    An estimate is written as it is. Everything else is signed: mid-grey is 0, and the largest magnitude of its 99.9 %
-    quantile reaches black or white; `scale.json` holds what that was.
+    Estimates, latent pictures and kernels are written as they are. Everything else is signed: mid-grey is 0, and the
+    largest magnitude of its 99.9 % quantile reaches black or white; `scale.json` holds what that was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     scales: dict[str, float] = {}
     count = 0
-    for t, pictures in restorer.explain(prepared):
-        if t > steps:
-            break
+    for t, pictures in restorer.explain(prepared, steps=steps):
         for name, value in pictures.items():
             file = folder / f"step-{t:02d}-{name}.png"
-            if name == "estimate":
-                shown = value * prepared.scale
+            if name in AS_THEY_ARE:
+                shown = value if name == "kernel" else value * prepared.scale
             else:
                 top = float(torch.quantile(value.abs().flatten()[:: max(1, value.numel() // 1_000_000)], 0.999))
                 scales[file.name] = top

@@ -11,7 +11,7 @@ import importlib
 import math
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -84,6 +84,15 @@ class Explains(Protocol):
 
     def explain(self, problem: Problem, state: Any) -> dict[str, Tensor]:
         """What the step's parts make of the state, as pictures on the domain of the blur."""
+        ...
+
+
+@runtime_checkable
+class ExplainsItself(Protocol):
+    """A method whose inside can be looked at, but not step by step."""
+
+    def explanation(self, problem: Problem) -> Iterator[dict[str, Tensor]]:
+        """Pictures in [0, 1] by name, part after part."""
         ...
 
 
