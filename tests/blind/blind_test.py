@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from acutance.cli.app import app
 from acutance.errors import ConfigError
 from acutance.images import write_image
 from acutance.metrics import psnr
-from acutance.problem import Problem
+from acutance.problem import Observer, Problem, Result, direct_result
 from acutance.synth import kernels
 
 
@@ -208,3 +209,49 @@ def test_every_scale_can_be_looked_at(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert len(list((tmp_path / "in").glob("step-*-latent.png"))) == len(sides)
     assert len(list((tmp_path / "in").glob("step-*-kernel.png"))) == len(sides)
+
+
+class Marker:
+    """A method that needs no kernel: everything becomes 0.25."""
+
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        assert problem.blur is None
+        assert problem.observed.shape[1] == 3
+        return direct_result(problem, torch.full_like(problem.observed, 0.25))
+
+
+def scrambled(side: int = 200) -> Tensor:
+    """Four parts, each moved another way."""
+    _, picture, _ = shaken(2 * side)
+    y = F.avg_pool2d(picture, 2)
+    out, h = y.clone(), side // 2
+    for (i, j), angle in zip(((0, 0), (0, 1), (1, 0), (1, 1)), (0.0, 90.0, 45.0, 135.0), strict=True):
+        moved = F.conv2d(y, kernels.line(11.0, angle).to(y), padding="same")
+        out[..., i * h : (i + 1) * h, j * h : (j + 1) * h] = moved[..., i * h : (i + 1) * h, j * h : (j + 1) * h]
+    return out
+
+
+def test_where_no_kernel_explains_the_blur_another_method_is_asked() -> None:
+    blind = build(size=13, method="fd")
+    _, picture, _ = shaken()
+    assert blind.estimate(Problem(picture)).doubt < 0.7
+    torn = scrambled()
+    doubt = blind.estimate(Problem(torn)).doubt
+    assert doubt > blind.estimate(Problem(picture)).doubt + 0.1
+    asked = replace(blind, otherwise=Marker())
+    asked_of = replace(asked, config=replace(asked.config, otherwise="golf"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("acutance.blind.method.DOUBTFUL", doubt - 0.01)
+        result = asked_of.run(Problem(torn))
+        both = asked_of.run(Problem(torch.cat((torn[..., :150, :150], picture))))
+        insisting = replace(blind, otherwise=None).run(Problem(torn))
+    assert float((result.x - 0.25).abs().max()) == 0
+    assert result.x.shape == torn.shape
+    assert "golf" in result.remarks[0]
+    assert result.kernel is None
+    assert float((both.x[1] - 0.25).abs().max()) > 0.1, "of a batch only the doubtful ones"
+    assert "expect little" in insisting.remarks[0]
+    with pytest.raises(ConfigError, match="without a kernel"):
+        build(otherwise="fd")
+    with pytest.raises(ConfigError, match="without a kernel"):
+        build(otherwise="dgunet-derain")

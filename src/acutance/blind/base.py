@@ -58,6 +58,7 @@ class Estimate:
         kernel: (1, 1, s, s). size: side that the estimator was given, pixels.
         scores: of every side that was tried, lower is better.
         blurred: whether there is a blur at all. focus: the lens, if it is to blame and not a movement.
+        doubt: how much of the picture's softness the kernel leaves, see `acutance.blind.choice.doubt`.
     """
 
     kernel: Tensor
@@ -65,6 +66,7 @@ class Estimate:
     scores: dict[int, float]
     blurred: bool = True
     focus: Focus | None = None
+    doubt: float = 0.0
 
     @property
     def remark(self) -> str:

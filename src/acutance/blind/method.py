@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
-from acutance.blind.choice import choose, looked_at
+from acutance.blind.choice import DOUBTFUL, choose, looked_at
 from acutance.blind.estimators import ESTIMATORS
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
@@ -27,6 +27,7 @@ from acutance.operators import Blur
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
 from acutance.saturation import heeding
 from acutance.tensors import filled
+from acutance.weights import embedded_names
 
 LEAST_LEVEL = 0.01
 """The noise level that the method is told where nobody knows it, at least: an estimated kernel is never quite that of
@@ -44,11 +45,14 @@ class BlindConfig:
     Args:
         estimator: name of an estimator. method: name of a method that takes a kernel.
         size: side of the kernel in pixels, odd, larger than the blur; 0: found out.
+        otherwise: name of a method for colour pictures that needs no kernel, asked where no single one explains the
+            blur; "none": the kernel is used all the same. Without shipped weights it is "none".
     """
 
     estimator: str = "xu-l0"
     method: str = "acute"
     size: int = 0
+    otherwise: str = "golf"
 
     def __post_init__(self) -> None:
         if self.estimator not in ESTIMATORS:
@@ -59,10 +63,11 @@ class BlindConfig:
 
 @dataclass(frozen=True, eq=False)
 class Blind:
-    """The pairing. Args: config: which and how. method: built, takes a kernel."""
+    """The pairing. Args: config: which and how. method: built, takes a kernel. otherwise: built, takes none."""
 
     config: BlindConfig
     method: Method
+    otherwise: Method | None
 
     def estimate(self, problem: Problem, index: int = 0) -> Estimate:
         """The kernel of one picture of the batch.
@@ -108,35 +113,52 @@ class Blind:
     def _estimator(self, size: int) -> Estimator:
         return ESTIMATORS[self.config.estimator](size=size)
 
-    def known(self, problem: Problem) -> tuple[Problem, tuple[str, ...]]:
+    def known(self, problem: Problem) -> tuple[Problem, tuple[bool, ...], tuple[str, ...]]:
         """The problem with the kernels that were found, (B, 1, s, s), and what there is to say of them.
 
         A kernel is one pixel where no blur can be told.
+
+        Returns:
+            Problem; for each picture whether its kernel is too doubtful and `otherwise` is to be asked; remarks.
         """
-        kernels, remarks = list[Tensor](), list[str]()
+        kernels, doubted, remarks = list[Tensor](), list[bool](), list[str]()
         for i in range(len(problem.observed)):
+            kernel, doubtful = torch.ones(1, 1, 1, 1), False
             try:
                 found = self.estimate(problem, i)
             except Unknowable as reason:
                 remarks.append(f"{reason}; it is left as it is")
-                kernels.append(torch.ones(1, 1, 1, 1))
             else:
-                remarks.append(found.remark)
-                kernels.append(found.kernel if found.blurred else torch.ones(1, 1, 1, 1))
+                doubtful = found.blurred and found.doubt > DOUBTFUL
+                if found.blurred:
+                    kernel = found.kernel
+                if not doubtful:
+                    remarks.append(found.remark)
+                elif self.otherwise is None:
+                    remarks.append(f"{found.remark}; it explains little of the blur: expect little")
+                else:
+                    remarks.append(
+                        "no single kernel explains this blur (things moved on their own?): restored by "
+                        f"{self.config.otherwise}, which needs none (--method blind:otherwise=none to insist on one)"
+                    )
+            kernels.append(kernel)
+            doubted.append(doubtful and self.otherwise is not None)
         side = max(k.shape[-1] for k in kernels)
         whole = torch.cat([_within(k, side) for k in kernels]).to(problem.observed)
         aware = replace(problem, blur=Blur(whole, "valid"), saturated=None)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
             aware = replace(aware, sigma=aware.level().clamp_min(LEAST_LEVEL))
-        return aware, tuple(dict.fromkeys(remarks))
+        return aware, tuple(doubted), tuple(dict.fromkeys(remarks))
 
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`; where no blur can be told in any picture, they stay as they are."""
-        aware, remarks = self.known(problem)
+        aware, doubted, remarks = self.known(problem)
         assert isinstance(aware.blur, Blur)
         kernel = aware.blur.kernel
+        if all(doubted):
+            return replace(self._without(problem, on_step), remarks=remarks)
         if kernel.shape[-1] == 1:
             y = problem.start().clone()
             none = torch.zeros(2, len(y), dtype=y.dtype, device=y.device)
@@ -147,7 +169,18 @@ class Blind:
             steps = tuple(int(good) for good in finite)
             return Result(y, outcomes, steps, none, kernel=kernel, remarks=remarks)
         result = self.method.run(aware, on_step=on_step)
-        return replace(result, x=aware.crop(result.x), kernel=kernel, remarks=remarks)
+        x = aware.crop(result.x)
+        if any(doubted):
+            chosen = torch.tensor(doubted, device=x.device)[:, None, None, None]
+            x = torch.where(chosen, self._without(problem, None).x, x)
+        return replace(result, x=x, kernel=kernel, remarks=remarks)
+
+    def _without(self, problem: Problem, on_step: Observer | None) -> Result:
+        """What `otherwise` makes of the pictures; it takes colour."""
+        assert self.otherwise is not None
+        y = problem.start()
+        result = self.otherwise.run(Problem(y.expand(-1, 3, -1, -1)), on_step=on_step)
+        return replace(result, x=result.x if y.shape[1] == 3 else result.x.mean(1, keepdim=True))
 
 
 def _of(mask: Tensor, index: int) -> Tensor:
@@ -181,7 +214,24 @@ def build(
     spec = find(config.method)
     if not spec.needs.kernel:
         raise ConfigError(f"method={config.method!r} takes no kernel, so none need be found for it")
-    return Blind(config, build_shipped(spec, inner, device=device, precision=precision, tile=tile))
+    method = build_shipped(spec, inner, device=device, precision=precision, tile=tile)
+    return Blind(config, method, _otherwise(config.otherwise, device=device, precision=precision))
+
+
+def _otherwise(name: str, *, device: torch.device | str, precision: Precision) -> Method | None:
+    """The method of that name, None for "none".
+
+    Raises:
+        ConfigError: it needs a kernel, or is for something else.
+    """
+    if name == "none":
+        return None
+    spec = find(name)
+    if spec.needs.kernel or spec.needs.task != "deblur" or spec.name == SPEC.name:
+        raise ConfigError(f"otherwise={name!r} does not deblur without a kernel; none, or such as golf")
+    if spec.weights is not None and spec.weights not in embedded_names():
+        return None
+    return build_shipped(spec, {}, device=device, precision=precision, tile=None)
 
 
 SPEC = MethodSpec(

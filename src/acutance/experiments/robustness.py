@@ -171,7 +171,7 @@ class Bench:
 
     def restore(self, picture: Image, found: Estimate | Unknowable) -> Restoration:
         """What is made of the picture if that is found."""
-        told = Told(self.blind.config, self.blind.method, found)
+        told = Told(self.blind.config, self.blind.method, self.blind.otherwise, outcome=found)
         return replace(self.restorer, method=told)(picture)
 
 
