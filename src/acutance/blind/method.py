@@ -46,7 +46,7 @@ class BlindConfig:
         estimator: name of an estimator. method: name of a method that takes a kernel.
         size: side of the kernel in pixels, odd, larger than the blur; 0: found out.
         otherwise: name of a method for colour pictures that needs no kernel, asked where no single one explains the
-            blur; "none": the kernel is used all the same. Without shipped weights it is "none".
+            blur; "nothing": the kernel is used all the same. Without shipped weights it is "nothing".
     """
 
     estimator: str = "xu-l0"
@@ -139,7 +139,7 @@ class Blind:
                 else:
                     remarks.append(
                         "no single kernel explains this blur (things moved on their own?): restored by "
-                        f"{self.config.otherwise}, which needs none (--method blind:otherwise=none to insist on one)"
+                        f"{self.config.otherwise}, which needs none (--method blind:otherwise=nothing to insist on one)"
                     )
             kernels.append(kernel)
             doubted.append(doubtful and self.otherwise is not None)
@@ -219,16 +219,16 @@ def build(
 
 
 def _otherwise(name: str, *, device: torch.device | str, precision: Precision) -> Method | None:
-    """The method of that name, None for "none".
+    """The method of that name, None for "nothing".
 
     Raises:
         ConfigError: it needs a kernel, or is for something else.
     """
-    if name == "none":
+    if name == "nothing":
         return None
     spec = find(name)
     if spec.needs.kernel or spec.needs.task != "deblur" or spec.name == SPEC.name:
-        raise ConfigError(f"otherwise={name!r} does not deblur without a kernel; none, or such as golf")
+        raise ConfigError(f"otherwise={name!r} does not deblur without a kernel; nothing, or such as golf")
     if spec.weights is not None and spec.weights not in embedded_names():
         return None
     return build_shipped(spec, {}, device=device, precision=precision, tile=None)
