@@ -56,10 +56,10 @@ photographs out of focus (discs of 1.2 to 9 pixels, Gaussians of 1 to 3) all are
 five with 5 or 7 pixels, most of them restored better so."""
 
 DOUBTFUL = 0.765
-"""Doubt from which no single kernel explains a picture. Of 22 photographs (512 pixels, none of a test set) all 11 behind
-one kernel of 13 to 37 pixels are below, 0.75 at most. Of 11 behind a moving camera and moving things the three that
-restoring with the kernel mends are (by 1.3 to 3.7 dB), and seven of the eight that it spoils or hardly mends (by -1.2
-to 0.2 dB) are not."""
+"""Doubt from which no single kernel explains a picture. Of 22 photographs (512 pixels, none of a test set) all 11
+behind one kernel of 13 to 37 pixels are below, 0.75 at most. Of 11 behind a moving camera and moving things the three
+that restoring with the kernel mends are (by 1.3 to 3.7 dB), and seven of the eight that it spoils or hardly mends (by
+-1.2 to 0.2 dB) are not."""
 
 DOUBT_LEVEL = 0.01
 """Noise level that is assumed for it."""
