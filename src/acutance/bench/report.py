@@ -105,6 +105,10 @@ def table(rows: Iterable[Row]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+WITHOUT = ("unknown", "none")
+"""Names of the kernels of cases that have none to be told."""
+
+
 def put_into(page: str, rows: Sequence[Row]) -> str:
     """A page with short tables of measured means between its lines ``<!-- bench SUITE -->`` and ``<!-- /bench -->``.
 
@@ -127,7 +131,7 @@ def put_into(page: str, rows: Sequence[Row]) -> str:
             return f"{opening}\n{markdown(head, lines)}\n{CLOSING}"
         if suite not in suites:
             raise DataError(f"the page wants a table of {suite}, of which there are no rows; run it with --out first")
-        told = [row for row in suites[suite] if not finds_kernels(row.method)]
+        told = [row for row in suites[suite] if not finds_kernels(row.method) and row.kernel not in WITHOUT]
         return f"{opening}\n{short_table(told or suites[suite])}\n{CLOSING}"
 
     filled, count = _PLACE.subn(fill, page)
