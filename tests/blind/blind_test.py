@@ -23,6 +23,7 @@ from acutance.errors import ConfigError
 from acutance.images import write_image
 from acutance.metrics import psnr
 from acutance.problem import Observer, Problem, Result, direct_result
+from acutance.saturation import clipped, heeding
 from acutance.synth import kernels
 
 
@@ -129,6 +130,15 @@ def test_a_sharp_picture_is_left_as_it_is() -> None:
     assert done.kernel is not None
     assert done.kernel.shape[-2:] == (1, 1)
     assert torch.equal(done.x, x)
+
+
+def test_a_sharp_picture_with_burnt_out_places_is_left_as_it_is() -> None:
+    """Its spectrum may not tell; a kernel that does nothing does."""
+    x = (1.5 * (town(150) - 0.1)).clamp(0, 1)
+    problem = heeding(Problem(x), clipped(x))
+    assert problem.saturated is not None
+    assert 0.02 < float(problem.saturated.mean()) < 0.5
+    assert torch.equal(build(method="fd").run(problem).x, x)
 
 
 def test_where_nothing_can_be_told() -> None:

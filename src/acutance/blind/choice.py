@@ -182,7 +182,7 @@ def choose(
         if lens.spread <= SHARP:
             return Estimate(torch.ones(1, 1, 1, 1), 1, scores, blurred=False)
         return Estimate(lens.kernel.to(window), lens.kernel.shape[-1], scores, focus=lens)
-    blurred = soft > SOFT or not is_point(kernels[best])
+    blurred = (telling and soft > SOFT) or not is_point(kernels[best])
     return Estimate(kernels[best], best, scores, blurred=blurred, doubt=doubt(window, kernels[best]))
 
 
