@@ -237,7 +237,11 @@ def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
     PillowImage.fromarray(rng.integers(0, 255, (1300, 1300, 3), dtype=np.uint8)).save(folder / "large.png")
     command = [sys.executable, "-m", "acutance", "restore", str(folder / "large.png"), "--disc", "3",
                "--weights", str(weights), "--steps", "1000", "-o", str(folder / "out.png")]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    def heeding() -> None:  # a shell's background job has SIGINT ignored, and hands that on
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
     assert process.stderr is not None
     assert "about" in process.stderr.readline()  # the forecast: now it begins
     time.sleep(2)

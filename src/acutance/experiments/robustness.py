@@ -139,7 +139,7 @@ class Told(Blind):
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What every picture goes through: the way of a user's picture, whatever the kernel.
+    """What every picture goes through: the way of a user's picture, whatever the kernel; it is used, however doubtful.
 
     Args:
         restorer: of the method `blind`.
@@ -154,7 +154,7 @@ class Bench:
         Raises:
             ConfigError: no such estimator, or a method that takes no kernel. UnknownMethod: there is no such method.
         """
-        return Bench(Restorer.load(BLIND, estimator=estimator, method=method))
+        return Bench(Restorer.load(BLIND, estimator=estimator, method=method, otherwise="nothing"))
 
     @property
     def blind(self) -> Blind:
