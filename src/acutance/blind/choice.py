@@ -161,11 +161,12 @@ def choose(
             on_size(size)
         kernel = estimate(window, estimator(size), mask)
         return Estimate(kernel, size, {}, doubt=doubt(window, kernel))
-    telling = min(window.shape[-2:]) >= TELLING and (mask is None or float(mask.mean()) > 1 - HARDLY)
+    large = min(window.shape[-2:]) >= TELLING
+    telling = large and (mask is None or float(mask.mean()) > 1 - HARDLY)
     if telling and slope(window) < RISING:
         raise Unknowable("nothing but noise is in the picture")
-    soft = float(softness(window).max()) if telling else math.inf
-    if soft <= SHARP:
+    soft = float(softness(window).max()) if large else math.inf  # at least: clipping only ever sharpens
+    if telling and soft <= SHARP:
         return Estimate(torch.ones(1, 1, 1, 1), 1, {}, blurred=False)
     sizes = [s for s in LADDER if 4 * s <= min(window.shape[-2:])] or LADDER[:1]
     kernels, scores, margin = dict[int, Tensor](), dict[int, float](), sizes[-1] // 2
@@ -182,7 +183,7 @@ def choose(
         if lens.spread <= SHARP:
             return Estimate(torch.ones(1, 1, 1, 1), 1, scores, blurred=False)
         return Estimate(lens.kernel.to(window), lens.kernel.shape[-1], scores, focus=lens)
-    blurred = (telling and soft > SOFT) or not is_point(kernels[best])
+    blurred = soft > (SOFT if telling else SHARP) or not is_point(kernels[best])  # clipped: what looks soft is soft
     return Estimate(kernels[best], best, scores, blurred=blurred, doubt=doubt(window, kernels[best]))
 
 
