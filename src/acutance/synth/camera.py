@@ -78,12 +78,12 @@ class Tone:
     def decode(self, encoded: Tensor) -> Tensor:
         """T^-1: encoded values (B, 3, H, W) in [0, 1] to linear light in [0, 1]."""
         e = _s_curve(encoded, 1 / self.contrast)
-        return torch.where(_each(self.srgb), srgb_to_linear(e), e ** _each(self.gamma))
+        return torch.where(each(self.srgb), srgb_to_linear(e), e ** each(self.gamma))
 
     def encode(self, light: Tensor) -> Tensor:
         """T: linear light (B, 3, H, W), clipped to [0, 1], to encoded values in [0, 1]."""
         x = light.clamp(0, 1)
-        return _s_curve(torch.where(_each(self.srgb), linear_to_srgb(x), x ** _each(1 / self.gamma)), self.contrast)
+        return _s_curve(torch.where(each(self.srgb), linear_to_srgb(x), x ** each(1 / self.gamma)), self.contrast)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,7 @@ class Camera:
             soft, round_ = draw.pick(self.defocus), draw.pick(0.5)
             radius, sigma = draw.log_uniform(self.disc), draw.log_uniform(self.gaussian)
             side = 2 * LENS + 1
-            lens = torch.where(_each(round_), kernels.disc(radius, side), kernels.gaussian(sigma, side))
+            lens = torch.where(each(round_), kernels.disc(radius, side), kernels.gaussian(sigma, side))
             inner = crop(light, LENS, LENS).contiguous()
             chosen = soft.nonzero()[:, 0]
             inner[chosen] = through(light[chosen], lens[chosen])
@@ -194,15 +194,19 @@ class Camera:
             field = noise.gaussian(none, one, generator, shared=grey)
             bayer = correlated.nonzero()[:, 0]
             field[bayer] = noise.demosaiced(none[bayer], one[bayer], generator)
-            variance = _each(noisy * shot) * light.clamp_min(0) + _each(noisy * read**2)
+            variance = each(noisy * shot) * light.clamp_min(0) + each(noisy * read**2)
             light = torch.addcmul(light, variance.sqrt(), field)
-        y = tone.encode(light)
-        if self.bits:
-            y = noise.quantise(y, self.bits)
-        if self.jpeg:
-            chosen = draw.pick(self.jpeg).nonzero()[:, 0]
-            y[chosen] = noise.jpeg(y[chosen], draw.log_uniform(self.quality)[chosen])
-        return y
+        return filed(tone.encode(light), draw, bits=self.bits, jpeg=self.jpeg, quality=self.quality)
+
+
+def filed(y: Tensor, draw: Draw, *, bits: int, jpeg: float, quality: Range) -> Tensor:
+    """Pictures (B, 3, H, W) in files: quantised unless `bits` is 0, a share of them compressed at some quality."""
+    if bits:
+        y = noise.quantise(y, bits)
+    if jpeg:
+        chosen = draw.pick(jpeg).nonzero()[:, 0]
+        y[chosen] = noise.jpeg(y[chosen], draw.log_uniform(quality)[chosen])
+    return y
 
 
 def extended(light: Tensor, gain: Tensor) -> Tensor:
@@ -224,7 +228,7 @@ def extended(light: Tensor, gain: Tensor) -> Tensor:
     clipped = ((second - WHITE) / (1 - WHITE)).clamp(0, 1)[:, None]  # (B, 1, H, W)
     around = F.avg_pool2d(clipped, AREA, ceil_mode=True)
     around = F.interpolate(around, size=light.shape[-2:], mode="bilinear")
-    return light * (1 + _each(gain - 1) * (clipped * (1 - around)).square())
+    return light * (1 + each(gain - 1) * (clipped * (1 - around)).square())
 
 
 def through(light: Tensor, lens: Tensor) -> Tensor:
@@ -299,12 +303,12 @@ def axis(n: int, like: Tensor) -> Tensor:
     return torch.arange(n, device=like.device, dtype=like.dtype) - (n - 1) / 2
 
 
-def _each(values: Tensor) -> Tensor:
+def each(values: Tensor) -> Tensor:
     """(B,) beside pictures (B, C, H, W)."""
     return values[:, None, None, None]
 
 
 def _s_curve(e: Tensor, exponent: Tensor) -> Tensor:
-    c = _each(exponent)
+    c = each(exponent)
     rising = e.clamp(0, 1) ** c
     return rising / (rising + (1 - e.clamp(0, 1)) ** c)

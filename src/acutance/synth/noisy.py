@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from acutance.problem import Problem
 from acutance.synth import noise
-from acutance.synth.camera import Camera, Draw, Range
-from acutance.synth.degradation import Example, luma
+from acutance.synth.camera import Camera, Draw, Range, each, filed
+from acutance.synth.in_place import InPlace
 
 SENSORS = (  # four cameras of the DND set (Plotz & Roth 2017)
     ((1.0234, -0.2969, -0.2266), (-0.5625, 1.6328, -0.0469), (-0.0703, 0.2188, 0.6406)),
@@ -36,7 +35,7 @@ SRGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.07217
 
 
 @dataclass(frozen=True)
-class Noisy:
+class Noisy(InPlace):
     """How pictures are noisy; draws everything from the Generator it is given.
 
     Args:
@@ -62,32 +61,15 @@ class Noisy:
     bits: int = 8
     tone: Camera = field(default_factory=Camera)
 
-    def margin(self, span: int) -> int:
-        """None."""
-        return 0
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        sharp: Tensor,
-        generator: torch.Generator,
-        *,
-        span: int = 1,
-        one_channel: bool = False,
-    ) -> Example:
-        """Add noise to pictures (B, 3, H, W) in [0, 1]; one_channel: to their luma, (B, 1, H, W)."""
-        draw = Draw(sharp.shape[0], generator)
-        grey = draw.pick(1.0 if one_channel else self.grey)
-        sharp = torch.where(_each(grey), luma(sharp), sharp)
-        y = noise.gaussian(sharp, draw.uniform(self.sigma), generator, shared=grey)
+    def spoil(self, sharp: Tensor, grey: Tensor, draw: Draw) -> Tensor:
+        """Noise of one kind or the other."""
+        y = noise.gaussian(sharp, draw.uniform(self.sigma), draw.generator, shared=grey)
         rounded = draw.pick(self.clipped).nonzero()[:, 0]
         y[rounded] = noise.quantise(y[rounded], self.bits)
         taken = (draw.pick(self.camera) & ~grey).nonzero()[:, 0]
         if len(taken):
-            y[taken] = self.taken(sharp[taken], generator)
-        if one_channel:
-            sharp, y = sharp[:, :1].contiguous(), y[:, :1].contiguous()
-        return Example(sharp, Problem(y))
+            y[taken] = self.taken(sharp[taken], draw.generator)
+        return y
 
     def taken(self, sharp: Tensor, generator: torch.Generator) -> Tensor:
         """The file that a camera makes of scenes, given as photographs (B, 3, H, W) in [0, 1]; alike."""
@@ -98,14 +80,10 @@ class Noisy:
         raw = torch.einsum("bij,bjhw->bihw", back, light).clamp_min(0)
         shot = draw.log_uniform(self.shot)
         read = torch.exp(2.18 * shot.log() + 1.2 + 0.26 * draw.normal())  # b, a variance
-        grains = (_each(shot) * raw + _each(read)).sqrt()
+        grains = (each(shot) * raw + each(read)).sqrt()
         grains = grains * torch.randn(raw.shape, generator=generator, device=raw.device)
         noise_ = torch.einsum("bij,bjhw->bihw", torch.linalg.inv(back), noise.through_bayer(grains))
-        y = noise.quantise(tone.encode(light + noise_), self.bits)
-        if self.jpeg:
-            chosen = draw.pick(self.jpeg).nonzero()[:, 0]
-            y[chosen] = noise.jpeg(y[chosen], draw.log_uniform(self.quality)[chosen])
-        return y
+        return filed(tone.encode(light + noise_), draw, bits=self.bits, jpeg=self.jpeg, quality=self.quality)
 
     def _to_sensor(self, draw: Draw, like: Tensor) -> Tensor:
         """(M D)^-1 for each picture, (B, 3, 3): a mixture of the cameras, with gains so that white stays in range."""
@@ -118,8 +96,3 @@ class Noisy:
             (draw.uniform(self.red), torch.ones(draw.n, device=like.device), draw.uniform(self.blue)), 1
         )
         return matrix / gains[:, :, None]
-
-
-def _each(values: Tensor) -> Tensor:
-    """(B,) beside pictures (B, C, H, W)."""
-    return values[:, None, None, None]

@@ -20,10 +20,8 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.problem import Problem
-from acutance.synth import noise
-from acutance.synth.camera import Draw, Range
-from acutance.synth.degradation import Example, luma
+from acutance.synth.camera import Draw, Range, each, filed
+from acutance.synth.in_place import InPlace
 from acutance.tensors import fast_length
 
 LEANING = math.pi / 4
@@ -31,7 +29,7 @@ LEANING = math.pi / 4
 
 
 @dataclass(frozen=True)
-class Rain:
+class Rain(InPlace):
     """How it rains; everything is drawn from the Generator, each range log-uniformly but `light`.
 
     Args:
@@ -67,38 +65,16 @@ class Rain:
         if self.layers < 1:
             raise ConfigError(f"layers={self.layers}: at least 1")
 
-    def margin(self, span: int) -> int:
-        """None: rain is before the picture, not beyond it."""
-        return 0
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        sharp: Tensor,
-        generator: torch.Generator,
-        *,
-        span: int = 1,
-        one_channel: bool = False,
-    ) -> Example:
-        """Rain on pictures (B, 3, H, W) in [0, 1]; one_channel: their luma, (B, 1, H, W)."""
-        draw = Draw(sharp.shape[0], generator)
-        grey = draw.pick(1.0 if one_channel else self.grey)
-        sharp = torch.where(_each(grey), luma(sharp), sharp)
+    def spoil(self, sharp: Tensor, grey: Tensor, draw: Draw) -> Tensor:
+        """Rain on them, and mist."""
         streaks = self.streaks(draw, (sharp.shape[-2], sharp.shape[-1]))  # (B, L, H, W)
         veil = torch.where(draw.pick(self.mist), draw.log_uniform(self.veil), 0.0)
-        seen = torch.lerp(sharp, _each(draw.uniform(self.light)).expand_as(sharp), _each(veil))
+        seen = torch.lerp(sharp, each(draw.uniform(self.light)).expand_as(sharp), each(veil))
         screened = 1 - (1 - seen) * (1 - streaks.clamp_max(1)).prod(1, keepdim=True)
         added = seen + streaks.sum(1, keepdim=True)
-        rainy = torch.where(_each(draw.pick(self.screen)), screened, added)
-        y = torch.where(_each(draw.pick(self.dry)), sharp, rainy).clamp(0, 1)
-        if self.bits:
-            y = noise.quantise(y, self.bits)
-        if self.jpeg:
-            chosen = draw.pick(self.jpeg).nonzero()[:, 0]
-            y[chosen] = noise.jpeg(y[chosen], draw.log_uniform(self.quality)[chosen])
-        if one_channel:
-            sharp, y = sharp[:, :1].contiguous(), y[:, :1].contiguous()
-        return Example(sharp, Problem(y))
+        rainy = torch.where(each(draw.pick(self.screen)), screened, added)
+        y = torch.where(each(draw.pick(self.dry)), sharp, rainy).clamp(0, 1)
+        return filed(y, draw, bits=self.bits, jpeg=self.jpeg, quality=self.quality)
 
     def streaks(self, draw: Draw, size: tuple[int, int]) -> Tensor:
         """s_l of each layer, (B, L, H, W), at least 0; layers that a picture does not have are 0."""
@@ -131,8 +107,3 @@ def _streak(length: Tensor, width: Tensor, angle: Tensor, size: tuple[int, int])
     half, sigma = length[..., None, None] / 2, width[..., None, None]
     ends = torch.sigmoid((half - along.abs()) / (0.1 * half + 0.3))
     return ends * torch.exp(-0.5 * (across / sigma).square())
-
-
-def _each(values: Tensor) -> Tensor:
-    """(B,) beside pictures (B, C, H, W)."""
-    return values[:, None, None, None]

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from acutance.problem import Problem
-from acutance.synth.degradation import Example, luma
+from acutance.synth.camera import Draw
+from acutance.synth.in_place import InPlace
 
 
 @dataclass(frozen=True)
-class Untouched:
-    """Nothing is done to the pictures; compressive sensing is trained on them, its matrix being a weight."""
+class Untouched(InPlace):
+    """Nothing is done to the pictures; compressive sensing is trained on them, its matrix being a weight.
 
-    def margin(self, span: int) -> int:
-        """None."""
-        return 0
+    Args:
+        grey: share of pictures that are made grey.
+    """
 
-    def __call__(
-        self,
-        sharp: Tensor,
-        generator: torch.Generator,
-        *,
-        span: int = 1,
-        one_channel: bool = False,
-    ) -> Example:
-        """The picture as its own observation, (B, 3, H, W) in [0, 1]; one_channel: its luma, (B, 1, H, W)."""
-        if one_channel:
-            sharp = luma(sharp)[:, :1].contiguous()
-        return Example(sharp, Problem(sharp))
+    grey: float = 0.0
+
+    def spoil(self, sharp: Tensor, grey: Tensor, draw: Draw) -> Tensor:
+        """The picture as its own observation."""
+        return sharp
