@@ -14,6 +14,9 @@ from torch import Tensor
 
 Border = Literal["zero", "circular", "replicate"]
 
+SENSED = 32
+"""Side of the blocks that pictures are sensed by, pixels."""
+
 
 def fast_length(n: int) -> int:
     """Smallest even 2-3-5-7-smooth length >= n: transforms of such lengths are fast on every backend."""

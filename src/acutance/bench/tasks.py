@@ -73,7 +73,7 @@ def pair(spoilt: Path, clean: Path, scoring: Scoring) -> Content:
 
 
 def paired_cases(
-    folder: Path, noises: Sequence[Noise], *, name: str, within: str, spoilt: str, scoring: Scoring = WHOLE
+    folder: Path, noises: Sequence[Noise], *, name: str, within: str, spoilt: str, scoring: Scoring
 ) -> list[Case]:
     """WITHIN/SPOILT/NAME with WITHIN/clean/NAME, whatever their endings.
 
@@ -123,6 +123,11 @@ def _noise(pictures: str, summary: str) -> Suite:
     )
 
 
+def _paired(name: str, within: str, spoilt: str, summary: str, protocol: str, scoring: Scoring = WHOLE) -> Suite:
+    found = partial(paired_cases, name=name, within=within, spoilt=spoilt, scoring=scoring)
+    return Suite(name=name, summary=summary, protocol=protocol, noises=(None,), cases=found)
+
+
 def _sensing(name: str, pictures: str, summary: str) -> Suite:
     return Suite(
         name=name,
@@ -136,26 +141,14 @@ def _sensing(name: str, pictures: str, summary: str) -> Suite:
 
 BSD68_NOISE = _noise("bsd68", "68 grey photographs with white noise, no blur")
 KODAK24_NOISE = _noise("kodak24", "24 colour photographs with white noise, no blur")
-REAL_NOISE = Suite(
-    name="real-noise",
-    summary="16 photographs with the noise of cameras, 512 x 512",
-    protocol="Camera files and the means of many exposures; colour, whole picture; no level is known.",
-    noises=(None,),
-    cases=partial(paired_cases, name="real-noise", within="real_noise", spoilt="noisy"),
-)
-RAIN = Suite(
-    name="rain",
-    summary="15 photographs with heavy synthetic rain",
-    protocol="Colour, whole picture.",
-    noises=(None,),
-    cases=partial(paired_cases, name="rain", within="rain", spoilt="rainy"),
-)
-RAIN_LUMA = Suite(
-    name="rain-luma",
-    summary="the same, scored on luma alone, as is usual",
-    protocol="On Y of YCbCr as in digital video, which spans 219 of 255 (that alone makes 1.3 dB); whole picture.",
-    noises=(None,),
-    cases=partial(paired_cases, name="rain-luma", within="rain", spoilt="rainy", scoring=LUMA),
-)
+REAL_NOISE = _paired(
+    "real-noise", "real_noise", "noisy", "16 photographs with the noise of cameras, 512 x 512",
+    "Camera files and the means of many exposures; colour, whole picture; no level is known.",
+)  # fmt: skip
+RAIN = _paired("rain", "rain", "rainy", "15 photographs with heavy synthetic rain", "Colour, whole picture.")
+RAIN_LUMA = _paired(
+    "rain-luma", "rain", "rainy", "the same, scored on luma alone, as is usual",
+    "On Y of YCbCr as in digital video, which spans 219 of 255 (that alone makes 1.3 dB); whole picture.", LUMA,
+)  # fmt: skip
 SET11 = _sensing("set11", "set11", "11 grey pictures to be measured compressively")
 BSD68_SENSING = _sensing("bsd68-sensing", "bsd68", "68 grey photographs to be measured compressively")

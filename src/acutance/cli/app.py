@@ -29,8 +29,8 @@ app = typer.Typer(
 )
 app.command("restore")(restoring.restore)
 app.command("kernel")(finding.kernel)
-app.command("denoise")(tasks.denoise)
-app.command("derain")(tasks.derain)
+for _name, _task in tasks.COMMANDS.items():
+    app.command(_name)(_task)
 app.command("sense")(sensing.sense)
 app.command("train")(training.train)
 app.command("fit")(training.fit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -23,52 +24,37 @@ Megapixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")]
 
 
-def denoise(
-    pictures: Pictures,
-    output: Output = None,
-    strength: Strength = 1.0,
-    weights: Weights = None,
-    bits: Bits = None,
-    compare: Compare = None,
-    explain: Explain = None,
-    overwrite: Overwrite = False,
-    device: Device = "auto",
-    threads: Threads = None,
-    max_megapixels: Megapixels = 250,
-    as_json: AsJson = False,
-) -> None:
-    """Remove the noise of pictures; its level need not be known.
+def _command(task: str, does: str) -> Callable[..., None]:
+    def command(
+        pictures: Pictures,
+        output: Output = None,
+        strength: Strength = 1.0,
+        weights: Weights = None,
+        bits: Bits = None,
+        compare: Compare = None,
+        explain: Explain = None,
+        overwrite: Overwrite = False,
+        device: Device = "auto",
+        threads: Threads = None,
+        max_megapixels: Megapixels = 250,
+        as_json: AsJson = False,
+    ) -> None:
+        restore(
+            pictures, task=task, output=output, strength=strength, weights=weights, bits=bits, compare=compare,
+            explain_to=explain, overwrite=overwrite, device=device, threads=threads, max_megapixels=max_megapixels,
+            as_json=as_json,
+        )  # fmt: skip
 
-    [dim]acutance denoise photo.jpg
-    acutance denoise photo.jpg --strength 0.5 --compare both.png[/]
+    command.__doc__ = f"""{does}
+
+    [dim]acutance {task} photo.jpg
+    acutance {task} photo.jpg --strength 0.5 --compare both.png[/]
     """
-    restore(
-        pictures, task="denoise", output=output, strength=strength, weights=weights, bits=bits, compare=compare,
-        explain_to=explain, overwrite=overwrite, device=device, threads=threads, max_megapixels=max_megapixels,
-        as_json=as_json,
-    )  # fmt: skip
+    return command
 
 
-def derain(
-    pictures: Pictures,
-    output: Output = None,
-    strength: Strength = 1.0,
-    weights: Weights = None,
-    bits: Bits = None,
-    compare: Compare = None,
-    explain: Explain = None,
-    overwrite: Overwrite = False,
-    device: Device = "auto",
-    threads: Threads = None,
-    max_megapixels: Megapixels = 250,
-    as_json: AsJson = False,
-) -> None:
-    """Remove streaks of rain from pictures.
-
-    [dim]acutance derain photo.jpg[/]
-    """
-    restore(
-        pictures, task="derain", output=output, strength=strength, weights=weights, bits=bits, compare=compare,
-        explain_to=explain, overwrite=overwrite, device=device, threads=threads, max_megapixels=max_megapixels,
-        as_json=as_json,
-    )  # fmt: skip
+COMMANDS = {
+    "denoise": _command("denoise", "Remove the noise of pictures; its level need not be known."),
+    "derain": _command("derain", "Remove streaks of rain from pictures."),
+}
+"""By name."""

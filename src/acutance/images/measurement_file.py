@@ -28,11 +28,10 @@ from torch import Tensor
 from acutance.errors import ImageError
 from acutance.images.atomic import write_atomically
 from acutance.images.decoded import DEFAULT_MAX_PIXELS
+from acutance.tensors import SENSED
 
 SUFFIX = ".cs"
 FORMAT = "acutance measurements 1"
-SIDE = 32
-"""Side of a block, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +104,12 @@ def read_measurements(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Me
         raise ImageError(f"{path} is of the format {header['format']!r}; this version reads {FORMAT!r}")
     if not (height > 0 and width > 0 and height * width <= max_pixels and 1 <= channels <= 64):
         raise ImageError(f"{path}: measurements of {width}x{height} pixels, {channels} channels; --max-megapixels")
-    blocks = (-(-height // SIDE), -(-width // SIDE))
+    blocks = (-(-height // SENSED), -(-width // SENSED))
     if (
         numbers.ndim != 3
         or tuple(numbers.shape[1:]) != blocks
         or numbers.shape[0] % channels
-        or not channels <= numbers.shape[0] <= channels * SIDE**2
+        or not channels <= numbers.shape[0] <= channels * SENSED**2
         or numbers.dtype not in (torch.float16, torch.float32)
         or not bool(torch.isfinite(numbers).all())
     ):

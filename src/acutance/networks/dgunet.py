@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from acutance.errors import ConfigError
 from acutance.networks import dgunet_blocks as blocks
 from acutance.networks.bands import in_bands
+from acutance.tensors import SENSED
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Size:
             raise ConfigError(f"channels={self.channels}: between 1 and 64")
         if not 3 <= self.stages <= 100:
             raise ConfigError(f"stages={self.stages}: at least 3, a first, one between and a last; at most 100")
-        if not 0 <= self.rows <= blocks.SIDE**2:
-            raise ConfigError(f"rows={self.rows}: a block has {blocks.SIDE**2} pixels")
+        if not 0 <= self.rows <= SENSED**2:
+            raise ConfigError(f"rows={self.rows}: a block has {SENSED**2} pixels")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -65,7 +66,7 @@ class Size:
     @property
     def multiple_of(self) -> int:
         """What the sides of a picture have to be a multiple of."""
-        return blocks.SIDE if self.rows else 1 << (blocks.LEVELS - 1)
+        return SENSED if self.rows else 1 << (blocks.LEVELS - 1)
 
     @property
     def order(self) -> tuple[int, ...]:

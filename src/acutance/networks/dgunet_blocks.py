@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from acutance.networks.bands import in_bands
 from acutance.networks.blocks import Moments, Norm
-from acutance.tensors import block_products, block_sums, cosine_matrix
+from acutance.tensors import SENSED, block_products, block_sums, cosine_matrix
 
 LEVELS = 4
 RANK = 16
@@ -30,9 +30,6 @@ RIDGE = {torch.float32: 1e-9, torch.float64: 1e-12}
 
 CHUNK = 1 << 18
 """Pixels whose products are summed at a time."""
-
-SIDE = 32
-"""Side of the blocks of pixels that are sensed."""
 
 
 class Degradation(nn.Module):
@@ -55,15 +52,15 @@ class Sampling(nn.Module):
 
     def __init__(self, rows: int) -> None:
         super().__init__()
-        waves = cosine_matrix(SIDE).to(torch.get_default_dtype())
-        order = sorted(((i, j) for i in range(SIDE) for j in range(SIDE)), key=lambda ij: (sum(ij), ij))[:rows]
+        waves = cosine_matrix(SENSED).to(torch.get_default_dtype())
+        order = sorted(((i, j) for i in range(SENSED) for j in range(SENSED)), key=lambda ij: (sum(ij), ij))[:rows]
         self.weight = nn.Parameter(torch.stack([torch.outer(waves[i], waves[j]).flatten() for i, j in order]))
 
     def gram(self, x: Tensor) -> Tensor:
         """Phi'Phi x, (B, C, H, W), sides multiples of 32, in the precision of x."""
         with torch.autocast(x.device.type, enabled=False):
             rows = self.weight.to(x.dtype)
-            return block_sums(block_products(x, rows, SIDE), rows, SIDE)
+            return block_sums(block_products(x, rows, SENSED), rows, SENSED)
 
 
 class ShallowFeatures(nn.Module):

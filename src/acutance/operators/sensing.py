@@ -14,15 +14,12 @@ from torch import Tensor
 
 from acutance.errors import ImageError
 from acutance.operators.base import LinearOperator
-from acutance.tensors import block_products, block_sums, to_multiple
-
-SIDE = 32
-"""Side of the blocks, pixels."""
+from acutance.tensors import SENSED, block_products, block_sums, to_multiple
 
 
 def rows_of(ratio: float) -> int:
     """m, how many numbers a block is known by at a ratio in (0, 1]; the authors round up: 103 at 10 %."""
-    return math.ceil(round(SIDE**2 * ratio, 6))
+    return math.ceil(round(SENSED**2 * ratio, 6))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,31 +38,31 @@ class Sensing(LinearOperator):
     size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or self.matrix.shape[1] != SIDE**2 or not 1 <= self.matrix.shape[0] <= SIDE**2:
+        if self.matrix.ndim != 2 or self.matrix.shape[1] != SENSED**2 or not 1 <= self.matrix.shape[0] <= SENSED**2:
             raise ImageError(f"a sampling matrix of {tuple(self.matrix.shape)}; give (m, 1024), m from 1 to 1024")
 
     @property
     def blocks(self) -> tuple[int, int]:
         """How many blocks there are, down and across."""
-        return -(-self.size[0] // SIDE), -(-self.size[1] // SIDE)
+        return -(-self.size[0] // SENSED), -(-self.size[1] // SENSED)
 
     def measure(self, picture: Tensor) -> Tensor:
         """b of a picture of `size`, which is extended to whole blocks."""
         if tuple(picture.shape[-2:]) != self.size:
             raise ImageError(f"a picture of {tuple(picture.shape)} where {self.size} pixels are measured")
-        return self.forward(to_multiple(picture, SIDE))
+        return self.forward(to_multiple(picture, SENSED))
 
     def forward(self, x: Tensor) -> Tensor:
         """Phi x of whole blocks, sides multiples of 32."""
-        return block_products(x, self.matrix.to(x), SIDE)
+        return block_products(x, self.matrix.to(x), SENSED)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Phi' b."""
-        return block_sums(y, self.matrix.to(y), SIDE)
+        return block_sums(y, self.matrix.to(y), SENSED)
 
     def domain_size(self, height: int, width: int) -> tuple[int, int]:
         """Pixels of that many blocks."""
-        return height * SIDE, width * SIDE
+        return height * SENSED, width * SENSED
 
     def start(self, y: Tensor) -> Tensor:
         """Phi' b."""
