@@ -10,7 +10,7 @@ alone; what lies between goes band by band, see `acutance.networks.bands`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -29,7 +29,7 @@ RIDGE = {torch.float32: 1e-9, torch.float64: 1e-12}
 """Added to the squared lengths, 1, of the subspace's axes, for features of either precision."""
 
 CHUNK = 1 << 18
-"""Pixels whose products are summed at a time."""
+"""Pixels whose products are summed at a time, about."""
 
 
 class Degradation(nn.Module):
@@ -211,9 +211,13 @@ class Supervision(nn.Module):
 
     def forward(self, f: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """(B, n, H, W), (B, C, H, W) -> picture (B, C, H, W), features (B, n, H, W)."""
-        x = v + self.image(f)
+        x = in_bands(lambda f, v: v + self.image(f), f, v, reach=2)
+        return x, in_bands(self.passed_on, f, x, reach=2)
+
+    def passed_on(self, f: Tensor, x: Tensor) -> Tensor:
+        """The features for the next stage."""
         u = self.features(f)
-        return x, torch.add(f, u if self.attention is None else u * torch.sigmoid(self.attention(x)))
+        return torch.add(f, u if self.attention is None else u * torch.sigmoid(self.attention(x)))
 
 
 class Join(nn.Module):
@@ -238,38 +242,62 @@ class SubspaceMerge(nn.Module):
     def forward(self, z: Tensor, b: Tensor) -> Tensor:
         """Twice (B, n, H, W) -> alike."""
         axes = in_bands(lambda z, b: self.subspace(torch.cat((z, b), 1)), z, b, reach=2)
-        projected = project(b, axes)
-        return in_bands(lambda z, p: torch.add(z, self.result(torch.cat((z, p), 1))), z, projected, reach=2)
+        weights = coefficients(b, axes)
+
+        def merged(z: Tensor, axes: Tensor) -> Tensor:
+            return torch.add(z, self.result(torch.cat((z, combined(weights, axes, z.dtype)), 1)))
+
+        return in_bands(merged, z, axes, reach=2)
 
 
 def project(b: Tensor, onto: Tensor) -> Tensor:
-    r"""P b = V (V'V + ridge)^-1 V' b over pixels, for each picture, in float32 or better whatever autocast says.
+    """P b, the projection over pixels of features b (B, n, H, W) onto V (B, k, H, W), see `coefficients`.
+
+    Returns:
+        (B, n, H, W), in the type of b.
+    """
+    return combined(coefficients(b, onto), onto, b.dtype)
+
+
+def coefficients(b: Tensor, onto: Tensor) -> Tensor:
+    r"""W' = (V'V + ridge)^-1 V' b over pixels, for each picture, whatever autocast says; P b = V W'.
 
     The authors invert V'V itself. Of a flat picture all columns are the same and there is no inverse; here the result
-    is never longer than b, and theirs where the inverse exists. The columns of V are given length 1 first, the ridge
-    is relative to that. Products over pixels are taken in float64, since what they cancel to is all that counts.
+    is never longer than b, and theirs where the inverse exists. The ridge is relative to the squared lengths of the
+    columns of V. Sums over pixels are in float64, piece by piece, since what they cancel to is all that counts.
 
     Args:
         b: features, (B, n, H, W). onto: V, (B, k, H, W).
 
     Returns:
-        (B, n, H, W), in the type of b.
+        W, (B, n, k), float64.
     """
     wide = torch.promote_types(b.dtype, torch.float32)
     with torch.autocast(b.device.type, enabled=False):
-        v, f = onto.to(wide).flatten(2), b.to(wide).flatten(2)  # (B, k, HW), (B, n, HW)
-        tiny = torch.finfo(wide).tiny
-        v = v / v.detach().abs().amax((1, 2), keepdim=True).clamp_min(tiny)  # squares stay in range
-        v = v * v.square().sum(-1, keepdim=True).clamp_min(tiny).rsqrt()
-        products = torch.zeros(len(v), v.shape[1], v.shape[1] + f.shape[1], dtype=torch.float64, device=v.device)
-        for axes, features in zip(torch.split(v, CHUNK, -1), torch.split(f, CHUNK, -1), strict=True):
-            products = products + axes.double() @ torch.cat((axes, features), 1).double().mT
-        gram, inner = torch.split(products, [v.shape[1], f.shape[1]], -1)  # (B, k, k), (B, k, n)
-        ridge = RIDGE[wide] * torch.eye(v.shape[1], dtype=torch.float64, device=v.device)
+        sides = len(b), onto.shape[1], onto.shape[1] + b.shape[1]
+        squares = sum((v.square().sum(-1) for v in _pieces(onto)), torch.zeros(sides[:2], device=b.device))
+        length = squares.clamp_min(torch.finfo(torch.float32).tiny ** 2).rsqrt()[..., None]  # 1 / |v|, (B, k, 1)
+        products = torch.zeros(sides, dtype=torch.float64, device=b.device)
+        for v, f in zip(_pieces(onto), _pieces(b), strict=True):
+            v = v * length
+            products = products + v @ torch.cat((v, f), 1).mT
+        gram, inner = torch.split(products, [onto.shape[1], b.shape[1]], -1)  # (B, k, k), (B, k, n)
+        ridge = RIDGE[wide] * torch.eye(onto.shape[1], dtype=torch.float64, device=b.device)
         factor, _ = torch.linalg.cholesky_ex(gram + ridge)
-        weights = torch.cholesky_solve(inner, factor).mT  # (B, n, k)
-        parts = [(weights @ axes.double()).to(b.dtype) for axes in torch.split(v, CHUNK, -1)]
-        return torch.cat(parts, -1).reshape(b.shape)
+        return (length * torch.cholesky_solve(inner, factor)).mT
+
+
+def combined(weights: Tensor, axes: Tensor, dtype: torch.dtype) -> Tensor:
+    """Features W v of each pixel: weights (B, n, k), axes (B, k, H, W) -> (B, n, H, W) in `dtype`."""
+    with torch.autocast(axes.device.type, enabled=False):
+        parts = [(weights @ v).to(dtype) for v in _pieces(axes)]
+        return torch.cat(parts, -1).reshape(len(axes), -1, *axes.shape[-2:])
+
+
+def _pieces(maps: Tensor) -> Iterator[Tensor]:
+    """(B, C, H, W) -> (B, C, some rows of pixels) in float64, one after another."""
+    rows = max(1, CHUNK // maps.shape[-1])
+    return (part.flatten(2).double() for part in torch.split(maps, rows, -2))
 
 
 def _wide(z: Tensor) -> torch.dtype:
@@ -279,7 +307,10 @@ def _wide(z: Tensor) -> torch.dtype:
 
 def prelu(z: Tensor, slope: Tensor) -> Tensor:
     """max(z, 0) + slope min(z, 0), in the type of z."""
-    return F.prelu(z, slope.to(z.dtype))
+    slope = slope.to(z.dtype)
+    if torch.is_grad_enabled():
+        return torch.lerp(z, F.relu(z), 1 - slope)  # the gradient of F.prelu takes six times as long on a CPU
+    return F.prelu(z, slope)
 
 
 def conv(inputs: int, outputs: int, *, bias: bool = False) -> nn.Conv2d:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from acutance.data.photographs import Photographs
-from acutance.errors import ConfigError, MissingExtra
+from acutance.errors import ConfigError, MissingExtra, WeightsError
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.problem import State
@@ -153,7 +153,7 @@ def train(
     Args:
         config: the run. data: folder of sharp photographs. folder: where checkpoint and log go.
         budget: of time or iterations. accelerator, devices, nodes: as Fabric takes them.
-        init: weights to start from instead of random ones.
+        init: weights to start from instead of random ones; a tensor of another shape begins as without them.
         compile_networks: `torch.compile` the window.
         report: called with a dict for the log line of each interval.
 
@@ -173,7 +173,7 @@ def train(
     method: Any = spec.build(device=device, **config.model)
     assert isinstance(method, Learned)
     if init is not None:
-        method.load_state_dict(init)
+        _start(method, init)
     method.frame = Frame(resolve_precision(config.precision, device), tile=None)  # type: ignore[assignment]
     method.train()
     trained = [p.requires_grad_(not name.startswith(config.frozen)) for name, p in method.named_parameters()]
@@ -317,6 +317,26 @@ def train(
         folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share(),
         leader=fabric.is_global_zero, processes=fabric.world_size,
     )  # fmt: skip
+
+
+def _start(method: nn.Module, init: dict[str, Tensor]) -> None:
+    """Load what fits: a network for another sampling matrix, say, takes all but the matrix.
+
+    Raises:
+        WeightsError: tensors are missing, or too many, or hardly any fits.
+    """
+    own = method.state_dict()
+    if init.keys() != own.keys():
+        odd = sorted(init.keys() ^ own.keys())
+        raise WeightsError(f"these weights are of another network: {', '.join(odd[:3])}{' ...' * (len(odd) > 3)}")
+    fresh = [key for key, value in init.items() if value.shape != own[key].shape]
+    if 2 * len(fresh) > len(own):
+        raise WeightsError(
+            f"these weights are of another size: {fresh[0]} and {len(fresh) - 1} more tensors do not fit"
+        )
+    method.load_state_dict({key: own[key] if key in fresh else value for key, value in init.items()})
+    if fresh:
+        logger.warning("of another shape, so they begin afresh: %s", ", ".join(fresh))
 
 
 def _open_log(path: Path, iteration: int) -> TextIO:
