@@ -15,6 +15,7 @@ from acutance.train.loop import synthesis
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
 PHASE: dict[str, Any] = {"until": 1.0, "batch": 2, "crop": 16, "steps": 2, "windows": 1, "spans": [3, 5]}
+PHASE_TOML = "[[phases]]\nuntil = 1.0\nbatch = 2\ncrop = 16\nsteps = 2\nwindows = 1\nspans = [3, 5]\n"
 TABLE: dict[str, Any] = {"method": "rgdn", "phases": [PHASE]}
 
 
@@ -130,6 +131,30 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, messag
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         read_config(path)
+
+
+def test_one_like_another_says_only_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(f'method = "rgdn"\nseed = 3\n[model]\nfeatures = 6\nlevels = 2\n{PHASE_TOML}')
+    (tmp_path / "b.toml").write_text('like = "a.toml"\nseed = 4\n[model]\nfeatures = 7\n')
+    (tmp_path / "c.toml").write_text('like = "b.toml"\n[model]\nlevels = 9\n')
+    config = read_config(tmp_path / "c.toml")
+    assert config == replace(read_config(tmp_path / "a.toml"), seed=4, model={"features": 7, "levels": 9})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ('like = "b.toml"', 'like = "a.toml"', "has to stand alone"),
+        ('like = "a.toml"', "", "has to stand alone"),
+        ('like = "c.toml"', "", r"cannot read the configuration .*c\.toml"),
+        ("like = 3", "", "must be the name"),
+    ],
+)
+def test_one_that_is_like_nothing(tmp_path: Path, a: str, b: str, message: str) -> None:
+    (tmp_path / "a.toml").write_text(a)
+    (tmp_path / "b.toml").write_text(b)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / "a.toml")
 
 
 @pytest.mark.parametrize(

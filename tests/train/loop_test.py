@@ -394,7 +394,8 @@ def test_what_does_not_fit_begins_afresh(photographs: Path, tmp_path: Path, capl
     phase = Phase(until=1.0, batch=1, crop=32, steps=3, windows=1, spans=(1,))
     config = TrainConfig(
         method="dgunet-sense", phases=(phase,), model={"ratio": 0.04, **small},
-        optimiser=OptimiserConfig(learning_rate=0), sensed=Untouched(), loss=LossConfig(kind="log-mse", gradient=0.0, growth=1.0),
+        optimiser=OptimiserConfig(learning_rate=0), sensed=Untouched(),
+        loss=LossConfig(kind="log-mse", gradient=0.0, growth=1.0),
         validation=ValidationConfig(crops=1, crop=32, steps=(3,)),
     )  # fmt: skip
     torch.manual_seed(7)

@@ -201,18 +201,37 @@ class TrainConfig:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """A configuration from a TOML file.
+    """A configuration from a TOML file; one with `like = "other.toml"` says only what differs from its neighbour.
 
     Raises:
         ConfigError: no such file, no TOML, an unknown key, a value of the wrong type.
     """
+    return from_table(TrainConfig, _tables(path), where=str(path))
+
+
+def _tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a configuration, over those of the one that it is `like`."""
     try:
         table = tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from None
-    return from_table(TrainConfig, table, where=str(path))
+    like = table.pop("like", None)
+    if like is None:
+        return table
+    if not isinstance(like, str):
+        raise ConfigError(f"{path}: like={like!r} must be the name of another configuration")
+    base = path.parent / like
+    if base.resolve() in above or base.resolve() == path.resolve():
+        raise ConfigError(f"{path}: it is like {like}, which is like it; one has to stand alone")
+    return _over(_tables(base, (*above, path.resolve())), table)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above`; tables are joined, lists are not."""
+    both = {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)}
+    return below | above | both
 
 
 def from_table(kind: type[T], table: dict[str, Any], *, where: str) -> T:
