@@ -60,6 +60,7 @@ class Restoration:
         method, weights: names and versions (weights None for a method without).
         notes: what was assumed or converted on the way.
         scale: what a brightness of the method's is multiplied by to be one of the picture's.
+        numbers: how many were measured, if not as many as the picture has.
     """
 
     image: Image
@@ -69,6 +70,7 @@ class Restoration:
     weights: str | None
     notes: tuple[str, ...] = ()
     scale: float = 1.0
+    numbers: int | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -83,9 +85,9 @@ class Restoration:
     @property
     def fitting_error(self) -> float:
         """Root mean square of A x - y as a fraction of the range: of the order of the noise when all is well."""
-        count = self.image.pixels.shape[1] * self.image.pixels.shape[2] * self.image.pixels.shape[3]
         channels = self.result.x.shape[1] / self.image.pixels.shape[1]
-        return self.scale * float((2 * self.result.trace[-1].sum() / (count * channels)).sqrt())
+        count = self.numbers or self.image.pixels[0].numel() * channels
+        return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
 
 
 @dataclass(frozen=True, eq=False)

@@ -116,4 +116,4 @@ def recover(restorer: Restorer, measured: Measurements, *, on_step: Observer | N
     result = restorer.method.run(problem, on_step=on_step)
     seconds = time.perf_counter() - begun
     image = Image(problem.crop(result.x).cpu())
-    return Restoration(image, result, seconds, restorer.spec.name, restorer.weights)
+    return Restoration(image, result, seconds, restorer.spec.name, restorer.weights, numbers=measured.numbers.numel())

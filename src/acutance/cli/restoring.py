@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +12,10 @@ from torch import Tensor
 
 from acutance.bench.contender import Contender
 from acutance.blind.method import Blind
-from acutance.cli.console import escape, out, parse_level, parse_numbers, parse_precision, progress_bar, say
+from acutance.cli.console import escape, parse_level, parse_numbers, parse_precision, progress_bar, say
 from acutance.cli.files import Job, Journal, find_pictures, plan
 from acutance.cli.looking import comparison, explain
+from acutance.cli.reporting import duration, report, report_error
 from acutance.cli.sensing import restore_measurements
 from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
 from acutance.images import Image, read_image, write_image
@@ -25,7 +24,7 @@ from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
 from acutance.orientation import Orientation, judge_orientation
 from acutance.problem import Progress
-from acutance.restore import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
 from acutance.synth import kernels
 
 FORECAST_PIXELS = 1_500_000
@@ -270,10 +269,10 @@ def run_jobs(
                     say(f"{escape(settings.explain)}: {count} pictures of what the steps see")
                 if journal is not None:
                     journal.add(job)
-                _report(job, done, (*image.info.notes, *done.notes, *notes), seconds, as_json=as_json)
+                report(job, done, (*image.info.notes, *done.notes, *notes), seconds, as_json=as_json)
             except AcutanceError as error:
                 failed += 1
-                _report_error(job, error, as_json=as_json)
+                report_error(job, error, as_json=as_json)
             finally:
                 bar.remove_task(task)
                 bar.advance(overall)
@@ -344,43 +343,11 @@ def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings
     if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
         finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
         seconds = finish.forecast(image, kernels.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
-        say(f"{width}x{height} pixels: about {_duration(seconds)} when the kernel is found, which comes first")
+        say(f"{width}x{height} pixels: about {duration(seconds)} when the kernel is found, which comes first")
         return None
     seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
-    say(f"{width}x{height} pixels: about {_duration(seconds)} if it needs all its steps")
+    say(f"{width}x{height} pixels: about {duration(seconds)} if it needs all its steps")
     return seconds
-
-
-def _report(job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None, *, as_json: bool) -> None:
-    if as_json:
-        record = {
-            "picture": str(job.source), "result": str(job.target), "method": done.method, "weights": done.weights,
-            "steps": done.steps, "outcome": done.outcome.name.lower(), "seconds": round(done.seconds, 3),
-            "forecast_seconds": None if forecast is None else round(forecast, 3),
-            "fitting_error": round(done.fitting_error, 6), "notes": list(notes),
-        }  # fmt: skip
-        out.print(json.dumps(record), markup=False)
-        return
-    for note in notes:
-        say(f"[yellow]{escape(job.source.name)}:[/] {escape(note)}")
-    version = f" ({escape(done.weights)})" if done.weights else ""
-    plural = "s" if done.steps != 1 else ""
-    say(
-        f"[bold]{escape(job.target)}[/]: {done.method}{version}, {done.steps} step{plural}, {done.outcome.value}, "
-        f"{_duration(done.seconds)}, fitting error {100 * done.fitting_error:.2f} %"
-    )
-
-
-def _report_error(job: Job, error: AcutanceError, *, as_json: bool) -> None:
-    if as_json:
-        out.print(json.dumps({"picture": str(job.source), "error": str(error)}), markup=False)
-    say(f"[bold red]error:[/] {escape(error)}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return time.strftime("%-H h %M min" if seconds >= 3600 else "%-M min %S s", time.gmtime(seconds))
 
 
 def _make_folder(folder: Path) -> None:

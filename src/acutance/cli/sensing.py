@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from acutance.cli.console import escape, out, parse_precision, progress_bar, say
 from acutance.cli.files import Job
+from acutance.cli.reporting import report, report_error
 from acutance.errors import AcutanceError, ConfigError, OutputError
 from acutance.images import read_image, write_image
 from acutance.images.measurement_file import SUFFIX, read_measurements, write_measurements
@@ -77,25 +77,11 @@ def restore_measurements(
                     matrix=measured.matrix, weights=weights, device=device, precision=parse_precision(precision)
                 )
                 done = recover(restorer, measured, on_step=on_step)
-                write_image(job.target, done.image, bits=bits, overwrite=overwrite)
-                if as_json:
-                    record = {
-                        "picture": str(job.source), "result": str(job.target), "method": done.method,
-                        "weights": done.weights, "steps": done.steps, "outcome": done.outcome.name.lower(),
-                        "seconds": round(done.seconds, 3),
-                    }  # fmt: skip
-                    out.print(json.dumps(record), markup=False)
-                else:
-                    height, width = measured.size
-                    say(
-                        f"[bold]{escape(job.target)}[/]: {width} x {height} pixels from {measured.rows} numbers for "
-                        f"1024 pixels, {done.method} ({escape(done.weights or '')}), {done.seconds:.1f} s"
-                    )
+                notes = write_image(job.target, done.image, bits=bits, overwrite=overwrite)
+                report(job, done, tuple(notes), as_json=as_json)
             except AcutanceError as error:
                 failed += 1
-                if as_json:
-                    out.print(json.dumps({"picture": str(job.source), "error": str(error)}), markup=False)
-                say(f"[bold red]error:[/] {escape(error)}")
+                report_error(job, error, as_json=as_json)
             finally:
                 bar.remove_task(task)
     return failed
