@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-BAND = 1 << 16
+BAND = 1 << 17
 """Pixels of a band, about."""
 
 STEP = 8
