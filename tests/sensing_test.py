@@ -11,6 +11,7 @@ import torch
 from acutance.errors import ConfigError, WeightsError
 from acutance.images.measurement_file import Measurements, read_measurements, write_measurements
 from acutance.methods.dgunet import SenseConfig, Unfolded
+from acutance.operators import Sensing
 from acutance.restore import Restorer
 from acutance.sensing import load, matrix_of, measure, recover
 from acutance.weights import write_weights
@@ -38,6 +39,8 @@ def test_measured_and_brought_back_is_what_the_method_makes_of_the_picture(
     done = recover(restorer, read_measurements(tmp_path / "y.cs"))
     assert done.image.pixels.shape == x.shape
     torch.testing.assert_close(done.image.pixels, restorer(x).image.pixels, rtol=0, atol=1e-5)
+    left = Sensing(matrix_of(restorer), (50, 64)).forward(done.result.x) - measured.numbers
+    assert done.fitting_error == pytest.approx(float(left.square().mean().sqrt()), rel=1e-3)
 
 
 def test_the_start_is_the_smooth_part(restorer: Restorer) -> None:
