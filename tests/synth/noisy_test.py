@@ -9,7 +9,7 @@ import torch
 from acutance.synth import Noisy
 
 WHITE = Noisy(camera=0.0, clipped=0.0, grey=0.0)
-CAMERA = Noisy(camera=1.0, grey=0.0, jpeg=0.0)
+CAMERA = Noisy(camera=1.0, grey=0.0, jpeg=0.0, reduced=0.0)
 
 
 def source(seed: int = 1) -> torch.Generator:
@@ -54,3 +54,21 @@ def test_photon_noise_grows_with_light() -> None:
     light = torch.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
     spread = light.std((2, 3)).mean(1)
     assert float(spread[32:].mean()) > 1.5 * float(spread[:32].mean())
+
+
+def test_noise_reduction_smooths_the_noise_and_leaves_the_scene() -> None:
+    x = (torch.arange(96) // 6 % 2 * 0.2 + 0.4).expand(24, 3, 96, 96)
+    loud = replace(CAMERA, shot=(1e-2, 1.0001e-2))
+    rough, smooth = (
+        (replace(loud, reduced=reduced, colour=(2.0, 2.0001))(x, source()).problem.observed - x) for reduced in (0, 1)
+    )
+    assert 0.2 < float(smooth.std() / rough.std()) < 0.9
+    edges = smooth.mean((0, 2))[:, 5:89:6] - smooth.mean((0, 2))[:, 6:90:6]
+    assert float(edges.abs().max()) < 0.02, "stripes stay as they were"
+
+    def coarse(d: torch.Tensor) -> float:
+        d = d - d.mean((2, 3), keepdim=True)
+        return float((d[..., 3:] * d[..., :-3]).mean() / d.square().mean())
+
+    assert coarse(smooth) > coarse(rough) + 0.05
+    assert coarse(smooth - smooth.mean(1, keepdim=True)) > coarse(smooth.mean(1, keepdim=True)), "colours more"

@@ -66,7 +66,7 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     """
     b, _, height, width = x.shape
     z = F.pad(x.clamp(0, 1) * 255, (0, -width % 8, 0, -height % 8), mode="replicate")
-    to_ycc = _YCC.to(z)
+    to_ycc = YCC.to(z)
     ycc = torch.einsum("ij,bjhw->bihw", to_ycc, z)
     ycc[:, 0] -= 128
     h, w = z.shape[-2:]
@@ -93,7 +93,8 @@ def _share(noise: Tensor, shared: Tensor | None) -> Tensor:
     return noise if shared is None else torch.where(shared[:, None, None, None], noise[:, :1], noise)
 
 
-_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+"""Red, green, blue to luma and the two colour differences of JPEG."""
 _LUMA = torch.tensor(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],

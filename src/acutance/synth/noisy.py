@@ -2,24 +2,27 @@ r"""Photographs with noise alone: white, of a level that nobody tells, or that o
 
     white     y = x + sigma n
     camera    r = (M D)^-1 T^-1(x),    r' = r + demosaic( mosaic( sqrt(a r + b) n ) ),
-              y = jpeg( quantise( T( clip( M D r' ) ) ) )
+              y = jpeg( quantise( x + R( T( clip( M D r' ) ) - x ) ) )
 
 T is the tone curve, D the gains of the white balance, M the matrix from the sensor's colours to those of the picture;
 so noise becomes stronger in red and blue, correlated between neighbours and colours, and weak where the tone curve is
 flat (Brooks et al. 2019, whose ranges these are). Only the noise is demosaiced: bilinear weights would give the sharp
-photographs false colours, and a network that has them as its answer.
+photographs false colours, and a network that has them as its answer. R is the camera's own noise reduction, of some
+pictures: it makes noise smooth, that of the colours more than that of the luma, and is taken to leave the scene alone.
 
 References: `brooks2019unprocessing`, `foi2008practical`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.synth import noise
+from acutance.synth import kernels, noise
 from acutance.synth.camera import Camera, Draw, Range, each, filed
 from acutance.synth.in_place import InPlace
 
@@ -43,6 +46,8 @@ class Noisy(InPlace):
         camera: share of pictures with a camera's noise.
         shot: a, variance of photon noise at the sensor's white, log-uniform; b follows from it as in cameras.
         red, blue: ranges of the gains of the white balance.
+        reduced: share of those whose noise the camera has smoothed, by a part that is uniform from none to all.
+        smooth: standard deviation of that, pixels, in luma. colour: how many times as much in colours.
         clipped: share of white noise that is clipped and quantised; all of a camera is.
         grey: share of pictures made grey, with one noise field for the three channels.
         jpeg: share of camera pictures compressed. quality: 1 to 100. bits: of files.
@@ -54,6 +59,9 @@ class Noisy(InPlace):
     shot: Range = (2e-5, 1.2e-2)
     red: Range = (1.9, 2.4)
     blue: Range = (1.5, 1.9)
+    reduced: float = 0.5
+    smooth: Range = (0.4, 1.6)
+    colour: Range = (1.0, 3.0)
     clipped: float = 0.5
     grey: float = 0.15
     jpeg: float = 0.5
@@ -83,7 +91,23 @@ class Noisy(InPlace):
         grains = (each(shot) * raw + each(read)).sqrt()
         grains = grains * torch.randn(raw.shape, generator=generator, device=raw.device)
         noise_ = torch.einsum("bij,bjhw->bihw", torch.linalg.inv(back), noise.through_bayer(grains))
-        return filed(tone.encode(light + noise_), draw, bits=self.bits, jpeg=self.jpeg, quality=self.quality)
+        y = tone.encode(light + noise_)
+        taken = draw.pick(self.reduced)
+        if bool(taken.any()):
+            y = torch.where(each(taken), sharp + self._smoothed(y - sharp, draw), y)
+        return filed(y, draw, bits=self.bits, jpeg=self.jpeg, quality=self.quality)
+
+    def _smoothed(self, error: Tensor, draw: Draw) -> Tensor:
+        """R: (1 - w) e + w G e in luma and in colours apart, w uniform, G a Gaussian, wider in colours."""
+        part, luma = draw.uniform((0.0, 1.0)), draw.log_uniform(self.smooth)
+        wide = luma * draw.log_uniform(self.colour)
+        to_ycc = noise.YCC.to(error)
+        ycc = torch.einsum("ij,bjhw->bihw", to_ycc, error)
+        side = 2 * math.ceil(2.5 * self.smooth[1] * self.colour[1]) + 1
+        blurs = kernels.gaussian(torch.stack((luma, wide, wide), 1).flatten(), side).to(error)  # (3 B, 1, side, side)
+        padded = F.pad(ycc, (side // 2,) * 4, mode="reflect").flatten(0, 1)[None]
+        smooth = F.conv2d(padded, blurs.reshape(-1, 1, side, side), groups=3 * draw.n)[0].reshape(ycc.shape)
+        return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), torch.lerp(ycc, smooth, each(part)))
 
     def _to_sensor(self, draw: Draw, like: Tensor) -> Tensor:
         """(M D)^-1 for each picture, (B, 3, 3): a mixture of the cameras, with gains so that white stays in range."""
