@@ -20,7 +20,7 @@ from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.saturation import clipped, heeding
 from acutance.solver import Solver
-from acutance.weights import embedded, find_weights
+from acutance.weights import embedded_for, find_weights
 
 BRIGHT = 0.999
 """Quantile of a picture that stands for its brightness."""
@@ -149,7 +149,8 @@ class Restorer:
                 pixels, None for none, "auto" for what suits the method.
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
-            settings: of the method, e.g. steps=20; they go before those of the quality.
+            settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are shipped
+                they also say which, e.g. ratio=0.25 of dgunet-sense.
 
         Raises:
             UnknownMethod, WeightsError, ConfigError: see there.
@@ -163,7 +164,7 @@ class Restorer:
         if spec.weights is None and weights is not None:
             raise WeightsError(f"{spec.name} has no weights; leave out --weights")
         if spec.weights is not None:
-            found = embedded(spec.weights) if weights is None else find_weights(weights)
+            found = embedded_for(spec.weights, settings) if weights is None else find_weights(weights)
             tensors, version = found.tensors, found.version
             if found.foreign:
                 if spec.convert is None:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from acutance.errors import WeightsError
-from acutance.weights import embedded, embedded_names, read_weights, write_weights
+from acutance.weights import embedded, embedded_for, embedded_names, read_weights, write_weights
 from acutance.weights import store as store_module
 
 FOREIGN = (".pth", ".pt", ".ckpt", ".bin")
@@ -227,6 +227,18 @@ def test_damaged_embedded_weights_are_found_by_their_hash(shipped: Path) -> None
 def test_weights_that_are_not_shipped(shipped: Path) -> None:
     with pytest.raises(WeightsError, match=r"no weights named 'large' are shipped.*Shipped: small"):
         embedded("large")
+
+
+def test_settings_say_which_of_several(shipped: Path, tensors: dict[str, Tensor]) -> None:
+    for name, ratio in (("small", 0.1), ("small-25", 0.25), ("smaller", 0.5)):
+        write_weights(shipped / f"{name}.safetensors", tensors, {"name": f"{name}-1", "model": {"ratio": ratio}})
+
+    def chosen(**settings: Any) -> str:
+        return str(embedded_for("small", settings).card["name"])
+
+    assert chosen() == chosen(ratio=0.1) == chosen(strength=0.5) == "small-1"
+    assert chosen(ratio=0.25, strength=0.5) == "small-25-1"
+    assert chosen(ratio=0.5) == "small-1", "of another method, or of none"
 
 
 @pytest.mark.parametrize("name", embedded_names())

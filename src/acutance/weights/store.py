@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -67,6 +68,29 @@ def embedded(name: str) -> Weights:
             f"the shipped weights {name!r} are damaged (SHA-256 {digest[:12]}...); install acutance again"
         )
     return Weights(_widen(_parse(raw, name)), digest, card)
+
+
+def embedded_for(name: str, settings: Mapping[str, Any]) -> Weights:
+    """The shipped weights of a method: those named after it or, where others of its are for these settings, those.
+
+    Example:
+        >>> embedded_for("dgunet-sense", {"ratio": 0.1}).version.rpartition("-")[0]
+        'dgunet-sense-1'
+
+    Raises:
+        WeightsError: see `embedded`.
+    """
+    first = embedded(name)
+
+    def differs(card: Mapping[str, Any]) -> bool:
+        model = card.get("model", {})
+        return any(key in model and model[key] != value for key, value in settings.items())
+
+    if differs(first.card):
+        for other in embedded_names():
+            if other.startswith(f"{name}-") and not differs(json.loads((_folder() / f"{other}.json").read_text())):
+                return embedded(other)
+    return first
 
 
 def find_weights(path: Path) -> Weights:
