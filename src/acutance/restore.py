@@ -149,8 +149,8 @@ class Restorer:
                 pixels, None for none, "auto" for what suits the method.
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
-            settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are shipped
-                they also say which, e.g. ratio=0.25 of dgunet-sense.
+            settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are
+                shipped they also say which, e.g. ratio=0.25 of dgunet-sense.
 
         Raises:
             UnknownMethod, WeightsError, ConfigError: see there.
