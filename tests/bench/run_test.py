@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from acutance.bench.case import bench_folder
+from acutance.bench.case import bench_folder, describe_noise
 from acutance.bench.contender import Contender
 from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.gallery import place
@@ -442,3 +442,18 @@ def test_a_report_passes_over_what_holds_no_rows(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("each", PUBLISHED, ids=lambda p: f"{p.suite}-{p.method}-{p.source}")
 def test_published_figures_have_a_source(each: Published) -> None:
     assert f"{{{each.source}," in REFERENCES.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (None, "as captured"),
+        (0.01, "1 %"),
+        (0.005, "0.5 %"),
+        (0.2, "20 %"),
+        (25 / 255, "25 of 255"),
+        (0.0123, "1.23 %"),
+    ],
+)
+def test_levels_in_words(noise: float | None, words: str) -> None:
+    assert describe_noise(noise) == words

@@ -116,5 +116,9 @@ def bench_folder(data: Path | None = None) -> Path:
 
 
 def describe_noise(noise: Noise) -> str:
-    """The level for people: "1 %", "as captured"."""
-    return "as captured" if noise is None else f"{100 * noise:g} %"
+    """The level for people: "1 %", "25 of 255", "as captured"."""
+    if noise is None:
+        return "as captured"
+    of_255 = round(255 * noise)
+    whole = abs(255 * noise - of_255) < 1e-6 and abs(1000 * noise - round(1000 * noise)) > 1e-6
+    return f"{of_255} of 255" if whole else f"{100 * noise:g} %"

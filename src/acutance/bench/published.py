@@ -88,7 +88,13 @@ def _captured(values: str) -> Mapping[Noise, str]:
     return MappingProxyType({**({} if first == "-" else {None: first}), **_percent(rest)})
 
 
+def _of_255(values: str) -> Mapping[Noise, str]:
+    """At 15, 25 and 50 of 255."""
+    return MappingProxyType({n / 255: value for n, value in zip((15, 25, 50), values.split(), strict=True)})
+
+
 _VEM, _FDN, _RGDM, _CSF = "nan2020variational", "kruse2017fdn", "rgdm2022", "schmidt2014csf"
+_DNCNN, _DGUNET = "zhang2017dncnn", "mou2022dgunet"
 _ILLEGIBLE = "a digit that is or is followed by ? is illegible or doubtful"
 
 PUBLISHED = (
@@ -134,6 +140,18 @@ PUBLISHED = (
         )
         for method, figure in zip(("Levin", "RTF", "CSF"), figures.split(), strict=True)
     ),
+    Published("bsd68-noise", "BM3D", _DNCNN, True, _of_255("31.07 28.57 25.62")),
+    Published("bsd68-noise", "TNRD", _DNCNN, True, _of_255("31.42 28.92 25.97")),
+    Published("bsd68-noise", "DnCNN-S", _DNCNN, True, _of_255("31.73 29.23 26.23"), "a network for each level"),
+    Published("bsd68-noise", "DnCNN-B", _DNCNN, False, _of_255("31.61 29.16 26.23")),
+    *(
+        Published(suite, f"DGUNet+ at {ratio} %", _DGUNET, None, _captured(figure), "some 7 million weights")
+        for suite, figures in (
+            ("set11", "22.09 26.84 31.07 36.11 41.22"),
+            ("bsd68-sensing", "22.65 25.55 28.26 31.90 37.01"),
+        )
+        for ratio, figure in zip((1, 4, 10, 25, 50), figures.split(), strict=True)
+    ),
 )
 """Within a suite by source; a later source repeats others' methods under its own protocol."""
 
@@ -149,6 +167,8 @@ COUNTERPARTS: Mapping[str, tuple[Counterpart, ...]] = MappingProxyType(
         "TNRD": (Counterpart("tnrd"),),
         "GradNet": (Counterpart("gradnet"),),
         "IRCNN": (Counterpart("ircnn"), Counterpart("pnp", same=False)),
+        "BM3D": (Counterpart("bm3d"),),
+        "DnCNN-B": (Counterpart("dgunet-denoise", same=False),),
         "IDD-BM3D": (Counterpart("pnp", same=False),),
         "DMSP": (Counterpart("pnp", same=False),),
     }
@@ -161,11 +181,15 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
         _FDN: "crop and alignment there not known to us (FDN with its authors' weights scores 35.30 under ours)",
         _VEM: "crop and rounding there not known to us",
         _CSF: "crop and alignment there not known to us",
+        _DNCNN: "rounding there not known to us, noise drawn anew",
+        _DGUNET: "rounding there not known to us",
     }
 )
 """What may differ from our protocol, by source."""
 
-CASES: Mapping[str, int] = MappingProxyType({"levin32": 32, "set12": 96})
+CASES: Mapping[str, int] = MappingProxyType(
+    {"levin32": 32, "set12": 96, "bsd68-noise": 68, "set11": 11, "bsd68-sensing": 68}
+)
 """Pictures behind a published mean."""
 
 
