@@ -31,7 +31,7 @@ DEFAULT = "acute"
 BLIND = "blind"
 """The same where it is not."""
 
-TASKS = MappingProxyType({"denoise": "dgunet-denoise", "derain": "dgunet-derain"})
+TASKS = MappingProxyType({"denoise": "bm3d", "derain": "dgunet-derain"})
 """The same where a picture is not to be deblurred."""
 
 HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04

@@ -78,6 +78,20 @@ def test_denoise_with_strength_and_stages(folder: Path) -> None:
     assert len(list((folder / "stages").glob("step-*-change.png"))) == 3
 
 
+def test_noise_is_removed_without_being_told_how(folder: Path) -> None:
+    photo = folder / "photo.png"
+    half, all_ = (
+        json.loads(call("denoise", photo, "--strength", s, "-o", folder / f"{s}.png", "--json").splitlines()[0])
+        for s in (0.5, 1)
+    )
+    assert half["method"] == all_["method"] == "bm3d"
+    original, middle, end = (read_image(folder / f).pixels for f in ("photo.png", "0.5.png", "1.png"))
+    assert float((middle - (original + end) / 2).abs().max()) < 1.01 / 255
+    other = call("denoise", photo, "--method", "dgunet-denoise", "-o", folder / "other.png", "--json")
+    assert json.loads(other.splitlines()[0])["method"] == "dgunet-denoise"
+    assert "strength" in refused("denoise", photo, "--method", "bm3d:strength=2", "-o", folder / "no.png")
+
+
 def test_tasks_that_there_are(folder: Path) -> None:
     assert "deblur, denoise, derain" in refused("restore", folder / "photo.png", "--task", "dance")
     assert "takes no kernel" in refused("restore", folder / "photo.png", "--task", "derain", "--disc", 2)

@@ -20,6 +20,8 @@ from acutance.errors import DataError
 
 SHOWN_STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
 BLURRED = "*blurred input*"
+SAME = 100.0
+"""PSNR in dB of a picture with itself, as it is written down."""
 NO_ROWS = (CURVES_FILE, TIMES_FILE, "log.jsonl")
 """Files of JSON lines that this package writes and that hold no rows; the last is of `acutance.train`."""
 
@@ -158,6 +160,8 @@ def short_table(rows: Sequence[Row]) -> str:
             cells.append(text)
         weights = f" ({name[1]})" if name[1] and name[1] not in names[name] else ""
         lines.append([f"{names[name]}{weights}", *cells, f"{median(r.seconds for r in methods[name]):.2f}"])
+    if all(p.blurred >= SAME for p in rankings):
+        return markdown(["method", *map(describe_noise, noises), "seconds (median)"], lines)
     lines.append([BLURRED, *(f"{p.blurred:.2f}" if math.isfinite(p.blurred) else "–" for p in rankings), ""])
     return markdown(["method", *map(describe_noise, noises), "seconds (median)"], lines)
 

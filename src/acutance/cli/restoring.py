@@ -140,7 +140,7 @@ def restore(
         max_pixels=max_megapixels * 1_000_000,
     )
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    chosen = Contender.parse(method or _default(task, psf))
+    chosen = Contender.parse(method or _default(task, psf, weights))
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys()
     if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)
@@ -176,8 +176,8 @@ def restore(
         raise typer.Exit(1)
 
 
-def _default(task: str, psf: KernelFile | None) -> str:
-    """The method where none is named.
+def _default(task: str, psf: KernelFile | None, weights: Path | None) -> str:
+    """The method where none is named; weights are for one that learns.
 
     Raises:
         ConfigError: no such task, or a kernel where nothing is deblurred.
@@ -188,7 +188,7 @@ def _default(task: str, psf: KernelFile | None) -> str:
         raise ConfigError(f"--task {task}: there are deblur, {', '.join(TASKS)}")
     if psf is not None:
         raise ConfigError(f"--task {task} takes no kernel; leave it out, or remove the blur by a command of its own")
-    return TASKS[task]
+    return TASKS[task] if weights is None else f"dgunet-{task}"
 
 
 def choose_kernel(

@@ -1,4 +1,4 @@
-"""`acutance denoise` and `acutance derain`: `acutance restore` with the method that is for it."""
+"""`acutance denoise` and `acutance derain`: `acutance restore` with the method that is best for it, see the README."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from acutance.cli.restoring import restore
 
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")]
-Strength = Annotated[float, typer.Option(min=0, max=1, help="How far to go along the stages; 1: to the last one.")]
+Method = Annotated[str | None, typer.Option(help="Another one for it: bm3d, dgunet-denoise, dgunet-derain ...")]
+Strength = Annotated[float | None, typer.Option(min=0, max=1, help="How far to go, 0 to 1; of stages, along them.")]
+Sigma = Annotated[str | None, typer.Option(help="Noise level where it is known: 1%, 2.55/255 or 0.01.")]
 Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")]
 Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")]
 Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
@@ -28,7 +30,9 @@ def _command(task: str, does: str) -> Callable[..., None]:
     def command(
         pictures: Pictures,
         output: Output = None,
-        strength: Strength = 1.0,
+        method: Method = None,
+        strength: Strength = None,
+        sigma: Sigma = None,
         weights: Weights = None,
         bits: Bits = None,
         compare: Compare = None,
@@ -40,9 +44,9 @@ def _command(task: str, does: str) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         restore(
-            pictures, task=task, output=output, strength=strength, weights=weights, bits=bits, compare=compare,
-            explain_to=explain, overwrite=overwrite, device=device, threads=threads, max_megapixels=max_megapixels,
-            as_json=as_json,
+            pictures, task=task, output=output, method=method, strength=strength, sigma=sigma, weights=weights,
+            bits=bits, compare=compare, explain_to=explain, overwrite=overwrite, device=device, threads=threads,
+            max_megapixels=max_megapixels, as_json=as_json,
         )  # fmt: skip
 
     command.__doc__ = f"""{does}

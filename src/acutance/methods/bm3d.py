@@ -19,7 +19,18 @@ from acutance.problem import Observer, Problem, Result, direct_result
 
 @dataclass(frozen=True)
 class Bm3d(BlockMatching):
-    """The denoiser as a method; direct, no iterations. Its settings are those of `BlockMatching`."""
+    """The denoiser as a method; direct, no iterations. Its settings are those of `BlockMatching`, and:
+
+    Args:
+        strength: from 0, the picture as it is, to 1, what the denoiser makes of it; linear.
+    """
+
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.strength <= 1:
+            raise ConfigError(f"strength={self.strength}: from 0 (nothing) to 1 (all)")
 
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
@@ -32,11 +43,11 @@ class Bm3d(BlockMatching):
             raise ConfigError("bm3d removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
         sigma = noise_level(y) if problem.sigma is None else problem.sigma
-        return direct_result(problem, denoise(y, sigma, self))
+        return direct_result(problem, torch.lerp(y, denoise(y, sigma, self), self.strength))
 
 
 def build(**settings: Any) -> Bm3d:
-    """BM3D; its settings are `step`, `radius`, `threshold`, `first`, `second` and `separate`."""
+    """BM3D; its settings are `step`, `radius`, `threshold`, `first`, `second`, `separate` and `strength`."""
     return configure(Bm3d, "bm3d", settings)
 
 
