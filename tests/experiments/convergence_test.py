@@ -89,10 +89,10 @@ def test_a_runs_checkpoint_is_taken(golf: Golf, tmp_path: Path) -> None:
 
 
 def test_without_weights_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(name: str) -> None:
+    def nothing(name: str, settings: object) -> None:
         raise WeightsError(f"no weights named {name!r} are shipped")
 
-    monkeypatch.setattr("acutance.restore.embedded", nothing)
+    monkeypatch.setattr("acutance.restore.embedded_for", nothing)
     with pytest.raises(WeightsError, match=r"shipped; or train some: `acutance train golf"):
         load_golf(None)
 
