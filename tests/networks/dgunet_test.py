@@ -8,7 +8,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.networks.dgunet import DGUNet, Memory, Size
-from acutance.networks.dgunet_blocks import RANK, Sampling, SubspaceMerge, project
+from acutance.networks.dgunet_blocks import RANK, Sampling, SubspaceMerge, coefficients, combined
 
 SIZES = (
     Size(8, 4, 4, stages=3),
@@ -106,6 +106,11 @@ def test_flat_pictures(size: Size, dtype: torch.dtype, low: bool) -> None:
 def test_a_picture_of_one_pixel_at_the_coarsest_level(generator: torch.Generator) -> None:
     y = torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64)
     assert bool(torch.isfinite(stages(lively(Size(8, 4, 4)), y)[-1].picture).all())
+
+
+def project(b: Tensor, onto: Tensor) -> Tensor:
+    """P b."""
+    return combined(coefficients(b, onto), onto, b.dtype)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-20, 1e20])

@@ -21,11 +21,10 @@ from torch import Tensor, nn
 
 import acutance
 from acutance.data.photographs import Photographs
-from acutance.errors import ConfigError, DataError, WeightsError
+from acutance.errors import ConfigError, DataError
 from acutance.methods.acute import Acute, AcuteConfig
 from acutance.methods.spec import find
 from acutance.synth import Degradation
-from acutance.synth.untouched import Untouched
 from acutance.train import checkpoint
 from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
 from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, synthesis, train
@@ -376,53 +375,6 @@ def test_an_update_that_is_not_finite_is_skipped(
     tensors, _ = checkpoint.load(tmp_path / "bad" / checkpoint.NAME)
     assert all(bool(torch.isfinite(v).all()) for v in tensors.values())
     assert not checkpoint.part(tensors, "adam.")
-
-
-def test_weights_to_start_from(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
-    torch.manual_seed(7)
-    method = find("rgdn").build(features=6)
-    assert isinstance(method, nn.Module)
-    config = replace(config, optimiser=replace(config.optimiser, learning_rate=0.0))
-    run(config, photographs, tmp_path, 1, init=method.state_dict())
-    model = checkpoint.part(checkpoint.load(tmp_path / checkpoint.NAME)[0], "model.")
-    assert all(torch.equal(model[k], v) for k, v in method.state_dict().items())
-
-
-def test_what_does_not_fit_begins_afresh(photographs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    small = {"width": 8, "growth": 4, "tail": 4, "stages": 3}
-    build = find("dgunet-sense").build
-    phase = Phase(until=1.0, batch=1, crop=32, steps=3, windows=1, spans=(1,))
-    config = TrainConfig(
-        method="dgunet-sense", phases=(phase,), model={"ratio": 0.04, **small},
-        optimiser=OptimiserConfig(learning_rate=0), sensed=Untouched(),
-        loss=LossConfig(kind="log-mse", gradient=0.0, growth=1.0),
-        validation=ValidationConfig(crops=1, crop=32, steps=(3,)),
-    )  # fmt: skip
-    torch.manual_seed(7)
-    other: Any = build(ratio=0.1, **small)
-    run(config, photographs, tmp_path, 1, init=other.state_dict())
-    model = checkpoint.part(checkpoint.load(tmp_path / checkpoint.NAME)[0], "model.")
-    key = "network.sampling.weight"
-    assert all(torch.equal(model[k], v) for k, v in other.state_dict().items() if k != key)
-    assert model[key].shape == (41, 1024)
-    assert key in caplog.text
-    wider: Any = build(ratio=0.04, **small | {"width": 12})
-    with pytest.raises(WeightsError, match="another size"):
-        run(config, photographs, tmp_path / "b", 1, init=wider.state_dict())
-    with pytest.raises(WeightsError, match="another network"):
-        run(config, photographs, tmp_path / "c", 1, init={"a": torch.zeros(1)})
-
-
-def test_frozen_weights_stay(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
-    run(replace(config, frozen=("prior.",)), photographs, tmp_path, 2)
-    torch.manual_seed(config.seed)
-    start: Any = find("rgdn").build(**config.model)
-    model = checkpoint.part(checkpoint.load(tmp_path / checkpoint.NAME)[0], "model.")
-    moved = {k.split(".")[0] for k, v in start.named_parameters() if not torch.equal(model[k], v)}
-    assert "prior" not in moved
-    assert moved
-    with pytest.raises(ConfigError, match="nothing to train"):
-        run(replace(config, frozen=("",)), photographs, tmp_path / "all", 1)
 
 
 def test_crops_larger_than_a_photograph_are_refused(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:

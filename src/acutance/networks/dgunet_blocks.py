@@ -250,15 +250,6 @@ class SubspaceMerge(nn.Module):
         return in_bands(merged, z, axes, reach=2)
 
 
-def project(b: Tensor, onto: Tensor) -> Tensor:
-    """P b, the projection over pixels of features b (B, n, H, W) onto V (B, k, H, W), see `coefficients`.
-
-    Returns:
-        (B, n, H, W), in the type of b.
-    """
-    return combined(coefficients(b, onto), onto, b.dtype)
-
-
 def coefficients(b: Tensor, onto: Tensor) -> Tensor:
     r"""W' = (V'V + ridge)^-1 V' b over pixels, for each picture, whatever autocast says; P b = V W'.
 
@@ -279,7 +270,7 @@ def coefficients(b: Tensor, onto: Tensor) -> Tensor:
         length = squares.clamp_min(torch.finfo(torch.float32).tiny ** 2).rsqrt()[..., None]  # 1 / |v|, (B, k, 1)
         products = torch.zeros(sides, dtype=torch.float64, device=b.device)
         for v, f in zip(_pieces(onto), _pieces(b), strict=True):
-            v = v * length
+            v = v * length  # before, not after: then equal columns have equal products, to the last bit
             products = products + v @ torch.cat((v, f), 1).mT
         gram, inner = torch.split(products, [onto.shape[1], b.shape[1]], -1)  # (B, k, k), (B, k, n)
         ridge = RIDGE[wide] * torch.eye(onto.shape[1], dtype=torch.float64, device=b.device)
