@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from acutance.bench.case import Noise
+from acutance.bench.tasks import LEVELS
 from acutance.methods.spec import catalogue
 
 TOLD = "noise level told"
@@ -90,7 +91,7 @@ def _captured(values: str) -> Mapping[Noise, str]:
 
 def _of_255(values: str) -> Mapping[Noise, str]:
     """At 15, 25 and 50 of 255."""
-    return MappingProxyType({n / 255: value for n, value in zip((15, 25, 50), values.split(), strict=True)})
+    return MappingProxyType(dict(zip(LEVELS, values.split(), strict=True)))
 
 
 _VEM, _FDN, _RGDM, _CSF = "nan2020variational", "kruse2017fdn", "rgdm2022", "schmidt2014csf"

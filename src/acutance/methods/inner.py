@@ -10,7 +10,7 @@ import torch
 from acutance.frame import Precision
 from acutance.methods.spec import MethodSpec
 from acutance.problem import Method
-from acutance.weights import embedded
+from acutance.weights import embedded_for
 
 
 def split(settings: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -35,7 +35,7 @@ def build_shipped(
     """
     made: dict[str, Any] = {}
     if spec.weights is not None:
-        found = embedded(spec.weights)
+        found = embedded_for(spec.weights, settings)
         made = {**found.card.get("model", {}), "weights": found.tensors}
     if spec.weights is not None or spec.composed:
         made = {**made, "device": device, "precision": precision, "tile": tile}
