@@ -18,7 +18,7 @@ STOREYS = (  # from the ground up; a room imports itself and the storeys below i
     ("operators", "images", "metrics", "noise", "texture"),
     ("noise_behind",),
     ("problem", "frame"),
-    ("solver", "linear", "networks", "saturation"),
+    ("solver", "linear", "networks", "saturation", "views"),
     ("priors", "synth", "weights"),
     ("methods",),
     ("blind", "orientation"),

@@ -8,11 +8,11 @@ import pytest
 import torch
 from acute_problems import TINY, blur_of, masked, perturbed, same_weights, untrained
 from problems import noisy
-from torch import Tensor
 
-from acutance.methods.acute import VIEWS, AcuteState, Descend, build
+from acutance.methods.acute import AcuteState, Descend, build
 from acutance.operators import Blur
 from acutance.problem import Outcome, Problem, Progress
+from acutance.views import VIEWS, View
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 6, 7, 20])
@@ -62,34 +62,17 @@ def test_the_seconds_are_those_of_all_views_together(monkeypatch: pytest.MonkeyP
     assert result.steps == (3,)
 
 
-def turned(z: Tensor, view: tuple[bool, bool, bool]) -> Tensor:
-    transposed, rows, cols = view
-    z = z.mT if transposed else z
-    return z.flip([d for d, flip in ((-2, rows), (-1, cols)) if flip]) if rows or cols else z
-
-
-def back(z: Tensor, view: tuple[bool, bool, bool]) -> Tensor:
-    z = turned(z, (False, *view[1:]))
-    return z.mT if view[0] else z
-
-
-def seen_as(problem: Problem, view: tuple[bool, bool, bool]) -> Problem:
+def seen_as(problem: Problem, view: View) -> Problem:
     assert problem.mask is not None
-    blur = Blur(turned(blur_of(problem).kernel, view), blur_of(problem).boundary)
-    return replace(problem, observed=turned(problem.observed, view), blur=blur, mask=turned(problem.mask, view))
-
-
-def test_the_first_view_is_the_picture_itself_and_no_two_are_alike(generator: torch.Generator) -> None:
-    assert VIEWS[0] == (False, False, False)
-    x = torch.rand(1, 1, 5, 5, generator=generator)
-    assert len({tuple(turned(x, v).flatten().tolist()) for v in VIEWS}) == len(VIEWS) == 8
+    blur = Blur(view(blur_of(problem).kernel), blur_of(problem).boundary)
+    return replace(problem, observed=view(problem.observed), blur=blur, mask=view(problem.mask))
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_views_are_the_mean_of_turned_problems(count: int) -> None:
     model, problem = perturbed(), masked(noisy(2, 3, 12, 17, kernel=(3, 5)))
     result = same_weights(model, views=count).run(problem)
-    each = [back(model.run(seen_as(problem, v)).x, v) for v in VIEWS[:count]]
+    each = [v.back(model.run(seen_as(problem, v)).x) for v in VIEWS[:count]]
     torch.testing.assert_close(result.x, torch.stack(each).mean(0), rtol=1e-12, atol=1e-13)
     assert float((each[0] - each[1]).abs().max()) > 1e-4, "views differ, or there would be no point"
     torch.testing.assert_close(result.trace[-1], problem.fitting_error(result.x))
@@ -97,10 +80,10 @@ def test_views_are_the_mean_of_turned_problems(count: int) -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS[1:], ids=str)
-def test_with_all_views_it_does_not_matter_how_the_picture_is_held(view: tuple[bool, bool, bool]) -> None:
+def test_with_all_views_it_does_not_matter_how_the_picture_is_held(view: View) -> None:
     model, problem = perturbed(steps=2, views=8), masked(noisy(1, 3, 12, 17, kernel=(3, 5)))
     expected = model.run(problem).x
-    torch.testing.assert_close(back(model.run(seen_as(problem, view)).x, view), expected, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(view.back(model.run(seen_as(problem, view)).x), expected, rtol=1e-11, atol=1e-12)
 
 
 def test_views_are_reported_one_after_the_other() -> None:

@@ -74,7 +74,7 @@ def test_all_tables_are_read() -> None:
     ("change", "message"),
     [
         ({"sed": 1}, "a.toml: unknown key 'sed'; known: method, phases, seed"),
-        ({"optimiser": {"lr": 1.0}}, "a.toml: optimiser: unknown key 'lr'; known: learning_rate"),
+        ({"optimiser": {"lr": 1.0}}, "a.toml: optimiser: unknown key 'lr'; known: kind, learning_rate"),
         ({"phases": [{**PHASE, "kernels": [3]}]}, "a.toml: phases: unknown key 'kernels'"),
         ({"seed": "one"}, "a.toml: seed='one' must be of type int"),
         ({"seed": 1.5}, "a.toml: seed=1.5 must be of type int"),

@@ -17,6 +17,7 @@ from acutance.problem import Problem
 from acutance.synth import Example
 from acutance.train import checkpoint, loop
 from acutance.train.config import TrainConfig, from_table
+from acutance.train.pool import Work
 
 CONFIG = """
 method = "acute"
@@ -96,10 +97,11 @@ def test_two_processes_are_one_with_the_double_batch(
     single = loop._episode
     config = from_table(TrainConfig, tomllib.loads(DGUNET), where="here")
 
-    def both(*arguments: Any) -> tuple[Example, int]:
-        one, other = (single(*arguments[:-1], rank) for rank in (0, 1))
-        pixels = torch.cat((one[0].problem.observed, other[0].problem.observed))
-        return Example(torch.cat((one[0].sharp, other[0].sharp)), Problem(pixels)), one[1]
+    def both(*arguments: Any) -> tuple[Work, int]:
+        (one, windows), (other, _) = (single(*arguments[:-1], rank) for rank in (0, 1))
+        pixels = torch.cat((one.example.problem.observed, other.example.problem.observed))
+        example = Example(torch.cat((one.example.sharp, other.example.sharp)), Problem(pixels))
+        return Work(example, one.steps), windows
 
     monkeypatch.setattr(loop, "_episode", both)
     loop.train(config, photographs, tmp_path / "one", loop.Budget(iterations=5), accelerator="cpu")

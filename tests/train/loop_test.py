@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ from acutance.methods.spec import find
 from acutance.synth import Degradation
 from acutance.train import checkpoint
 from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
-from acutance.train.loop import Budget, Unroll, Work, _episode, _set_schedule, synthesis, train
+from acutance.train.loop import Budget, Unroll, _episode, _set_schedule, synthesis, train
+from acutance.train.pool import Work
 from acutance.train.validate import Score
 
 RESUMED = 40
@@ -277,14 +279,17 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def process_time(self) -> float:
+        return self.now
+
     def episode(self, *_: Any) -> Any:
         self.now += self.seconds(self.episodes)
         self.episodes += 1
-        return None, 1
+        return SimpleNamespace(batch=1, adversary=None), 1
 
-    def scheduled(self, optimiser: Any, method: Any, config: Any, progress: float) -> None:
+    def scheduled(self, optimiser: Any, method: Any, config: Any, progress: float, updates: int) -> None:
         self.schedule.append((self.now, progress))
-        _set_schedule(optimiser, method, config, progress)
+        _set_schedule(optimiser, method, config, progress, updates)
 
 
 SPEEDS: dict[str, tuple[float, Callable[[int], float]]] = {  # seconds of the budget, seconds of each iteration
@@ -403,7 +408,8 @@ def test_an_episode_is_its_number(config: TrainConfig, photographs: Path) -> Non
     degrade = synthesis(config)
 
     def episode(number: int, rank: int = 0, seed: int = 1) -> Tensor:
-        example, _ = _episode(replace(config, seed=seed), config.phases[0], degrade, loaded, number, rank)
+        work, _ = _episode(replace(config, seed=seed), 0.0, degrade, loaded, number, rank)
+        example = work.example
         assert example.problem.observed.shape == (2, 3, 12, 12)
         return example.problem.observed
 
@@ -422,7 +428,8 @@ def test_the_share_of_batches_of_one_channel(
     degrade = synthesis(config)
 
     def observed(number: int, rank: int = 0, share: float = share) -> Tensor:
-        example, _ = _episode(replace(config, one_channel=share), config.phases[0], degrade, loaded, number, rank)
+        work, _ = _episode(replace(config, one_channel=share), 0.0, degrade, loaded, number, rank)
+        example = work.example
         assert example.sharp.shape[1] == example.problem.observed.shape[1]
         return example.problem.observed
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +39,7 @@ from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Observer, Problem, Progress, Result, State, worst
 from acutance.solver import Solver, Standstill
 from acutance.tensors import fast_length
+from acutance.views import VIEWS
 
 CHANNELS = (1, 3)
 """Numbers of channels of the pictures that the network has an entrance for."""
@@ -65,9 +65,6 @@ nothing."""
 
 AMPLIFICATION = 5.0
 """What g_j and the noise level are multiplied by for the network, so that they are of the order of a picture."""
-
-VIEWS = tuple(product((False, True), repeat=3))
-"""Whether a view is transposed, then flipped in its rows, then in its columns; the first is the picture as it is."""
 
 LARGE = 1 << 20
 """Pixels above which preconditioners are applied one by one: the same numbers with a fraction of the memory."""
@@ -355,7 +352,7 @@ class Acute(Learned[AcuteState]):
         if views == 1:
             return solver.run(problem, on_step=on_step)
         results = []
-        for i, (transposed, rows, cols) in enumerate(VIEWS[:views]):
+        for i, view in enumerate(VIEWS[:views]):
 
             def later(progress: Progress, i: int = i) -> None:
                 assert on_step is not None
@@ -364,32 +361,13 @@ class Acute(Learned[AcuteState]):
             if self.config.seconds is not None:  # each view its share of what is left
                 left = self.config.seconds - (time.monotonic() - begun)
                 solver = replace(solver, seconds=max(0.0, left) / (views - i))
-            result = solver.run(_seen(problem, transposed, rows, cols), on_step=None if on_step is None else later)
-            x = _flipped(result.x, rows, cols)
-            results.append(replace(result, x=x.mT if transposed else x))
+            result = solver.run(view.problem(problem), on_step=None if on_step is None else later)
+            results.append(replace(result, x=view.back(result.x)))
         x = torch.stack([r.x for r in results]).mean(0)
         trace = torch.cat((results[0].trace[:-1], problem.fitting_error(x)[None]))
         outcomes = tuple(worst(each) for each in zip(*(r.outcomes for r in results), strict=True))
         steps = tuple(max(each) for each in zip(*(r.steps for r in results), strict=True))
         return Result(x=x, outcomes=outcomes, steps=steps, trace=trace)
-
-
-def _seen(problem: Problem, transposed: bool, rows: bool, cols: bool) -> Problem:
-    """The same problem of the picture transposed first and flipped then."""
-
-    def turned(z: Tensor) -> Tensor:
-        return _flipped(z.mT if transposed else z, rows, cols)
-
-    if not isinstance(problem.blur, Blur):
-        raise ConfigError("views of a blur that is no convolution are not known; give views=1")
-    blur = replace(problem.blur, kernel=turned(problem.blur.kernel))
-    mask, saturated = (None if m is None else turned(m) for m in (problem.mask, problem.saturated))
-    return replace(problem, observed=turned(problem.observed), blur=blur, mask=mask, saturated=saturated)
-
-
-def _flipped(z: Tensor, rows: bool, cols: bool) -> Tensor:
-    dims = [d for d, flip in ((-2, rows), (-1, cols)) if flip]
-    return z.flip(dims) if dims else z
 
 
 build = builder("acute", AcuteConfig, Acute)

@@ -32,6 +32,7 @@ from acutance.problem import Problem, State
 from acutance.solver import RelativeChange, Solver
 
 Form = Literal["paper", "released"]
+Part = Literal["unit", "prior"]
 
 STEP_LENGTH, SMOOTHING, KNEE = 1.2, 0.08, 0.03
 """Of the classical step that an untrained network starts as: tried out on training photographs, with a margin to the
@@ -45,6 +46,7 @@ class RgdnConfig:
 
     Args:
         form: "paper" or "released", see the module.
+        part: "unit", or "prior" alone, as a denoiser: x(t+1) = x(t) - R(x(t)). R is trained so first.
         features: width of the three networks, at least 6.
         steps: most steps of a run.
         threshold: the run ends when the fitting error changes by less than this fraction of its first value;
@@ -53,6 +55,7 @@ class RgdnConfig:
     """
 
     form: Form = "paper"
+    part: Part = "unit"
     features: int = 64
     steps: int = 40
     threshold: float = 1e-3
@@ -61,6 +64,8 @@ class RgdnConfig:
     def __post_init__(self) -> None:
         if self.form not in ("paper", "released"):
             raise ConfigError(f"form={self.form!r} is neither 'paper' nor 'released'")
+        if self.part not in ("unit", "prior"):
+            raise ConfigError(f"part={self.part!r} is neither 'unit' nor 'prior'")
         if self.features < 6:
             raise ConfigError(f"features={self.features}: at least 6 are needed, two for each colour")
         if self.features > 4096:
@@ -112,6 +117,28 @@ class Unit:
         return h + r if self.form == "paper" else h - r
 
 
+@dataclass(frozen=True, eq=False)
+class Denoise:
+    """The prior alone: x(t+1) = x(t) - R(x(t)), or x(t+1) = 0.8 x(t) + R(x(t)) of the released form.
+
+    Args:
+        prior: R. form: see `Unit`. frame: how the network is evaluated.
+    """
+
+    prior: Network
+    form: Form
+    frame: Frame
+
+    def init(self, problem: Problem) -> State:
+        """x(0): the observed picture."""
+        return State(problem.start())
+
+    def __call__(self, problem: Problem, state: State) -> State:
+        """x(t) -> x(t+1)."""
+        r = self.frame(self.prior, state.x, halo=HALO)
+        return State(state.x - r if self.form == "paper" else 0.8 * state.x + r)
+
+
 class Rgdn(Learned[State]):
     """The three networks and their settings."""
 
@@ -142,7 +169,9 @@ class Rgdn(Learned[State]):
     def solver(self) -> Solver[State]:
         """`steps` times the same unit; in evaluation mode with folded networks."""
         prior, adapter, scaler = (s if self.training else s.folded() for s in (self.prior, self.adapter, self.scaler))
-        unit = Unit(prior, adapter, scaler, form=self.config.form, frame=self.frame)
+        unit: Unit | Denoise = Unit(prior, adapter, scaler, form=self.config.form, frame=self.frame)
+        if self.config.part == "prior":
+            unit = Denoise(prior, form=self.config.form, frame=self.frame)
         stop = RelativeChange(self.config.threshold) if self.config.threshold > 0 else None
         return Solver([unit] * self.config.steps, stop=stop, seconds=self.config.seconds)
 

@@ -27,7 +27,9 @@ class Clock:
 
     episode: int = 0
     iteration: int = 0
-    elapsed: float = 0.0  # seconds of training so far
+    elapsed: float = 0.0  # seconds of training so far, by the clock that the budget counts
+    core: float = 0.0  # seconds of processor cores, those of the trunk that it started from included
+    pictures: int = 0  # that went through a window, those of the trunk included
     base_iteration: int = 0  # where `base_progress` was measured
     base_progress: float = 0.0
     rate: float = 0.0  # progress per iteration since then

@@ -45,19 +45,43 @@ class Phase:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """Adam: peak learning rate, warm-up as a fraction of the run, fall to `final` times the peak, clipping, EMA.
+    """How weights are updated.
 
-    schedule: "cosine", or "steps": `drops` equal factors, evenly spaced, that come to `final` (Luo et al. 2019: eleven
-        factors of 0.3).
+    Args:
+        kind: "adam", or "muon" for hidden convolutions and Adam for the rest (`acutance.train.optimiser`).
+        learning_rate: the peak. final: the last one, as a fraction of it.
+        warmup: fraction of the run over which the learning rate rises. rise: updates over which it rises after every
+            start of the program, also of a resumed run without the optimiser's history; the smaller of both counts.
+        schedule: "cosine"; "constant", for trunks; "linear" fall to `final`, for branches; or "steps": `drops` equal
+            factors, evenly spaced, that come to `final` (Luo et al. 2019: eleven factors of 0.3).
+        clip: largest norm of the gradient. ema: decay of the moving average of the weights.
     """
 
+    kind: Literal["adam", "muon"] = "adam"
     learning_rate: float = 5e-4
     warmup: float = 0.02
+    rise: int = 0
     final: float = 0.01
-    schedule: Literal["cosine", "steps"] = "cosine"
+    schedule: Literal["cosine", "steps", "constant", "linear"] = "cosine"
     drops: int = 11
     clip: float = 1.0
     ema: float = 0.995
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """See `acutance.train.pool`.
+
+    Args:
+        batches: that the pool holds. life: range of the steps after which one is replaced, drawn log-uniformly.
+    """
+
+    batches: int = 64
+    life: tuple[int, int] = (4, 40)
+
+    def __post_init__(self) -> None:
+        if self.batches < 1 or not 1 <= self.life[0] <= self.life[1]:
+            raise ConfigError(f"pool: batches={self.batches}, life={self.life}: give at least 1, and a rising range")
 
 
 @dataclass(frozen=True)
@@ -121,6 +145,7 @@ class DegradationConfig:
 class ValidationConfig:
     """Held-out crops: how many, how large, the steps after which they are scored, how often (minutes).
 
+    spans: sizes of their kernels, pixels, in turn.
     levels: noise levels that the crops go through in turn; none: each has one drawn between 0.3 and 5 %.
     """
 
@@ -129,6 +154,7 @@ class ValidationConfig:
     steps: tuple[int, ...] = (5, 20)
     minutes: float = 8.0
     levels: tuple[float, ...] = ()
+    spans: tuple[int, ...] = (13, 19, 25, 31)
 
     def __post_init__(self) -> None:
         if not self.steps or list(self.steps) != sorted(set(self.steps)) or self.steps[0] < 1:
@@ -150,7 +176,8 @@ class TrainConfig:
         model: settings of the method's `build`.
         frozen: beginnings of the names of weights that are not trained.
         one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
-        phases: the schedule, in order.
+        phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
+        pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
         degradation, motion, noise, rain, sensed: what happens to pictures, at most one of them; without any,
             `degradation` as it is by default: blur by a kernel that the method is told. Of motion the spans of a phase
             are the longest blurs, pixels; the last three heed no spans. `sensed` does nothing: the method measures.
@@ -159,6 +186,7 @@ class TrainConfig:
     method: str
     phases: tuple[Phase, ...]
     seed: int = 1
+    mixed: bool = False
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     frozen_statistics: float = 0.0
     one_channel: float = 0.0
@@ -167,6 +195,7 @@ class TrainConfig:
     optimiser: OptimiserConfig = OptimiserConfig()
     loss: LossConfig = LossConfig()
     adversary: AdversaryConfig = AdversaryConfig()
+    pool: PoolConfig | None = None
     degradation: DegradationConfig = DegradationConfig()
     motion: DynamicBlur | None = None
     noise: Noisy | None = None
@@ -196,7 +225,7 @@ class TrainConfig:
                 )
 
     def phase(self, progress: float) -> Phase:
-        """The phase at that fraction of the run."""
+        """The phase at that fraction of the run; where they are mixed, of any number that is uniform in 0..1."""
         return next((p for p in self.phases if progress < p.until), self.phases[-1])
 
 

@@ -29,14 +29,17 @@ from acutance.errors import ConfigError, MissingExtra, WeightsError
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.problem import State
-from acutance.synth import Degradation, Example, Synthesis, kernels
+from acutance.synth import Degradation, Synthesis, kernels
 from acutance.train import checkpoint
 from acutance.train.adversary import Adversary
 from acutance.train.checkpoint import Clock
-from acutance.train.config import LossConfig, Phase, TrainConfig
+from acutance.train.config import LossConfig, TrainConfig
 from acutance.train.loss import recursive
+from acutance.train.optimiser import optimiser_for
 from acutance.train.perceptual import Perceptual
-from acutance.train.validate import SPANS, Score, examination, validate
+from acutance.train.pool import Pool, Work
+from acutance.train.trunk import Trunk, config_hash, same_network
+from acutance.train.validate import Score, examination, validate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -59,18 +62,26 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a run lasts: minutes of wall-clock time, or a number of iterations (exactly reproducible)."""
+    """How long a run lasts: minutes of wall-clock time, or a number of iterations (exactly reproducible).
+
+    cores: the minutes are those of processor cores, so that runs beside other work compare.
+    """
 
     minutes: float | None = None
     iterations: int | None = None
     checkpoint_seconds: float = 60.0
     checkpoint_iterations: int | None = None
+    cores: bool = False
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.iterations is None):
             raise ConfigError("give either minutes or iterations")
         if (self.minutes or self.iterations or 0) <= 0:
             raise ConfigError(f"a budget of {self.minutes or self.iterations or 0}: give more than nothing")
+
+    def now(self) -> float:
+        """Seconds by the clock that the budget counts."""
+        return time.process_time() if self.cores else time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -88,15 +99,6 @@ class Run:
     processes: int = 1
 
 
-class Work:
-    """What one window works on; a plain object, so that Fabric and DDP hand it through untouched."""
-
-    def __init__(self, example: Example, steps: int, adversary: Adversary | None = None) -> None:
-        self.example, self.steps, self.adversary = example, steps, adversary
-        self.state: State | None = None  # where the last window ended, detached
-        self.done = 0  # steps behind that state
-
-
 class Unroll(nn.Module):
     """A window of steps and its loss as one forward call, so that every distributed strategy wraps it."""
 
@@ -106,7 +108,7 @@ class Unroll(nn.Module):
         self.perceptual = Perceptual.load(loss.judge) if loss.perceptual else None
 
     def forward(self, work: Work) -> Tensor:
-        """The loss over `work.steps` steps from where the work stands."""
+        """The loss over `work.steps` steps from where the work stands, which then stands behind them."""
         steps, problem = self.method.solver().steps, work.example.problem
         state = steps[0].init(problem) if work.state is None else work.state
         estimates = []
@@ -145,6 +147,8 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     init: dict[str, Tensor] | None = None,
+    trunk: Trunk | None = None,
+    trunk_file: Path | None = None,
     compile_networks: bool = False,
     report: Report | None = None,
 ) -> Run:
@@ -154,6 +158,8 @@ def train(
         config: the run. data: folder of sharp photographs. folder: where checkpoint and log go.
         budget: of time or iterations. accelerator, devices, nodes: as Fabric takes them.
         init: weights to start from instead of random ones; a tensor of another shape begins as without them.
+        trunk: go on from it, where the folder holds no checkpoint. trunk_file: write the trunk there at each
+            checkpoint.
         compile_networks: `torch.compile` the window.
         report: called with a dict for the log line of each interval.
 
@@ -172,8 +178,10 @@ def train(
         )
     method: Any = spec.build(device=device, **config.model)
     assert isinstance(method, Learned)
-    if init is not None:
-        _start(method, init)
+    if trunk is not None:
+        same_network(trunk, config)
+    if init is not None or trunk is not None:
+        _start(method, trunk.tensors if trunk is not None else init or {})
     method.frame = Frame(resolve_precision(config.precision, device), tile=None)  # type: ignore[assignment]
     method.train()
     trained = [p.requires_grad_(not name.startswith(config.frozen)) for name, p in method.named_parameters()]
@@ -184,13 +192,18 @@ def train(
     largest = max(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases)
     photographs = Photographs.load(data, device=device, least=max(LEAST, largest))
     examined = examination(spec.needs, config.validation, config.degradation.boundary)
-    largest = config.validation.crop + 2 * max(degrade.margin(span) for degrade in examined for span in SPANS)
+    largest = config.validation.crop + 2 * max(
+        degrade.margin(span) for degrade in examined for span in config.validation.spans
+    )
     held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST, largest))
-    optimiser = torch.optim.Adam(trained, lr=config.optimiser.learning_rate)
+    optimiser = optimiser_for(trained, config.optimiser.kind, config.optimiser.learning_rate)
     adversary = Adversary(config.adversary, seed=config.seed, device=device) if config.adversary.weight else None
     clock = Clock()
     ema: dict[str, Tensor] = {}
     scores: tuple[Score, ...] = ()
+    if trunk is not None:
+        clock = Clock(episode=trunk.episode, core=60 * trunk.minutes, pictures=trunk.pictures)
+        scores = tuple(Score(**s) for s in trunk.curve)
     path = folder / checkpoint.NAME
     if path.exists():
         tensors, saved = checkpoint.load(path)
@@ -215,8 +228,15 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     log = _open_log(folder / "log.jsonl", clock.iteration) if fabric.is_global_zero else None
     losses: list[float] = []
-    begun, elapsed_before = time.monotonic(), clock.elapsed
+    begun, elapsed_before, started = budget.now(), clock.elapsed, clock.iteration
     last_saved, last_validated, interval_start = begun, begun, clock.iteration
+    core_begun, core_before = core_seconds(device), clock.core
+
+    def episode(number: int) -> tuple[Work, int]:
+        return _episode(config, clock.progress(), degrade, photographs, number, fabric.global_rank)
+
+    order = f"{config.seed}/{fabric.global_rank}"
+    pool = None if config.pool is None else Pool(config.pool, lambda number: episode(number)[0], seed=order)
 
     def record() -> dict[str, Any]:
         return {
@@ -232,13 +252,11 @@ def train(
     with log or nullcontext():
         ending = clock.progress() >= 1
         while not ending:
-            phase = config.phase(clock.progress())
             with meter.data():
-                example, windows = _episode(config, phase, degrade, photographs, clock.episode, fabric.global_rank)
-            judged = adversary is not None and adversary.begun(clock.progress())
-            work = Work(example, phase.steps, adversary if judged else None)
+                work, windows = episode(clock.episode) if pool is None else (pool.draw(clock.episode), 1)
+            work.adversary = adversary if adversary is not None and adversary.begun(clock.progress()) else None
             for _ in range(windows):
-                _set_schedule(optimiser, method, config, clock.progress())
+                _set_schedule(optimiser, method, config, clock.progress(), clock.iteration - started)
                 loss = wrapped(work)
                 optimiser.zero_grad(set_to_none=True)
                 fabric.backward(loss)
@@ -251,16 +269,17 @@ def train(
                     optimiser.step()
                     _update_ema(ema, method, config.optimiser.ema, clock.iteration)
                 told = _learn(fabric, work, config.optimiser.clip) if finite else {}
-                clock = replace(clock, iteration=clock.iteration + 1)
+                seen = work.batch * fabric.world_size
+                clock = replace(clock, iteration=clock.iteration + 1, pictures=clock.pictures + seen)
                 losses.append(value)
-                meter.images += phase.batch * fabric.world_size
+                meter.images += seen
                 if log:
                     log.write(json.dumps({"iteration": clock.iteration, "loss": value, **told}) + "\n")
                 if not finite:
                     logger.warning("iteration %d: loss %s, update skipped", clock.iteration, value)
                     break
             clock = replace(clock, episode=clock.episode + 1)
-            now = time.monotonic()
+            now = budget.now()
             wait, ending = budget.checkpoint_seconds, clock.progress() >= 1
             if budget.minutes is not None:
                 if ending or clock.base_iteration == 0:  # the speed was taken for too low, or not measured yet
@@ -274,7 +293,8 @@ def train(
             if not (due or ending):
                 continue
             elapsed = elapsed_before + now - begun
-            clock = replace(clock, elapsed=elapsed)
+            core = core_before + core_seconds(device) - core_begun
+            clock = replace(clock, elapsed=elapsed, core=core)
             if budget.minutes is not None:
                 total = 60 * budget.minutes
                 spent = (now - last_saved) / max(1, clock.iteration - interval_start) / total
@@ -297,22 +317,25 @@ def train(
                         method, ema, config.validation, held_out, examined, device,
                         one_channel=config.one_channel > 0,
                     )  # fmt: skip
-                    scores = (*scores, replace(score, minutes=elapsed / 60, iteration=clock.iteration))
+                    scores = (*scores, replace(score, minutes=core / 60, iteration=clock.iteration))
                     line["psnr"] = dict(zip(score.steps, score.psnr, strict=True))
                     line["blurred"] = score.blurred
                     line["levels"] = score.levels
-                    last_validated = time.monotonic()
+                    last_validated = budget.now()
                 checkpoint.save(
                     folder, method, ema, optimiser, record(),
                     adversary=None if adversary is None else adversary.tensors(),
                 )  # fmt: skip
+                if trunk_file is not None:
+                    _trunk(config, method, clock, scores).save(trunk_file)
                 if log:
                     log.write(json.dumps(line) + "\n")
                     log.flush()
                 if report is not None:
                     report(line)
-            losses, last_saved, interval_start = [], time.monotonic(), clock.iteration
+            losses, last_saved, interval_start = [], budget.now(), clock.iteration
             begun += last_saved - now  # validation and saving are not training time
+            core_begun = core_seconds(device) - (core - core_before)
     return Run(
         folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share(),
         leader=fabric.is_global_zero, processes=fabric.world_size,
@@ -369,17 +392,30 @@ def _fabric(accelerator: str, devices: int, nodes: int) -> Fabric:
     return fabric
 
 
+def core_seconds(device: torch.device) -> float:
+    """Seconds of processor cores so far; where the work is done elsewhere, seconds."""
+    return time.process_time() if device.type == "cpu" else time.monotonic()
+
+
+def _trunk(config: TrainConfig, method: nn.Module, clock: Clock, scores: tuple[Score, ...]) -> Trunk:
+    return Trunk(
+        config.method, config.model, method.state_dict(), minutes=round(clock.core / 60, 2), pictures=clock.pictures,
+        episode=clock.episode, config=config_hash(config), curve=tuple(vars(s) for s in scores),
+    )  # fmt: skip
+
+
 def _episode(
-    config: TrainConfig, phase: Phase, degrade: Synthesis, photographs: Photographs, episode: int, rank: int
-) -> tuple[Example, int]:
+    config: TrainConfig, progress: float, degrade: Synthesis, photographs: Photographs, episode: int, rank: int
+) -> tuple[Work, int]:
     """The batch of that number, and how many windows it is unrolled for."""
     host = random.Random(f"{config.seed}/{episode}")
+    phase = config.phase(random.Random(f"{config.seed}/{episode}/phase").random() if config.mixed else progress)
     span, windows = host.choice(phase.spans), host.randint(1, phase.windows)
     device = photographs.flat.device
     generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
     sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
     one_channel = config.one_channel > 0 and host.random() < config.one_channel
-    return degrade(sharp, generator, span=span, one_channel=one_channel), windows
+    return Work(degrade(sharp, generator, span=span, one_channel=one_channel), phase.steps), windows
 
 
 def _mean_over_processes(fabric: Fabric, loss: Tensor) -> Tensor:
@@ -401,14 +437,20 @@ def _learn(fabric: Fabric, work: Work, clip: float) -> dict[str, float]:
     return {"discriminator": loss}
 
 
-def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float) -> None:
+def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float, updates: int = 0) -> None:
+    """updates: since the program was started."""
     o, progress = config.optimiser, min(1.0, progress)
     if o.schedule == "steps":
         left = o.final ** (min(o.drops, math.floor(progress * (o.drops + 1))) / o.drops)
+    elif o.schedule == "constant":
+        left = 1.0
+    elif o.schedule == "linear":
+        left = 1 - (1 - o.final) * progress
     else:
         left = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * progress))
+    warm = (progress + 1e-4) / o.warmup if o.warmup and o.schedule != "constant" else 1.0
     for group in optimiser.param_groups:
-        group["lr"] = o.learning_rate * min(left, (progress + 1e-4) / o.warmup if o.warmup else 1.0)
+        group["lr"] = o.learning_rate * min(left, warm, (updates + 1) / o.rise if o.rise else 1.0)
     frozen = progress >= config.frozen_statistics
     for module in method.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -18,7 +18,6 @@ from acutance.problem import Problem, State
 from acutance.synth import Degradation, DynamicBlur, Noisy, Rain, Synthesis, Untouched
 from acutance.train.config import ValidationConfig
 
-SPANS = (13, 19, 25, 31)
 STANDARD = Degradation(sigma=(0.003, 0.05))
 """What validation crops of a known blur go through, whatever a run trains on; only the boundary follows the run."""
 
@@ -81,10 +80,10 @@ def validate(
             name = photographs.names[i % len(photographs.names)]
             seed = int.from_bytes(hashlib.sha256(f"{name}/{i}".encode()).digest()[:6], "big")
             generator = torch.Generator().manual_seed(seed)
-            span = SPANS[i % len(SPANS)]
+            span = config.spans[i % len(config.spans)]
             # one photograph each: a crop from a set that holds only this one
             one = _only(photographs, i % len(photographs.names))
-            level = (i // len(SPANS)) % len(examined)
+            level = (i // len(config.spans)) % len(examined)
             degrade = examined[level]
             sharp = one.crops(1, config.crop + 2 * degrade.margin(span), generator)
             example = degrade(sharp, generator, span=span, one_channel=one_channel and i % 2 == 1)

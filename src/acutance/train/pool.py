@@ -1,0 +1,90 @@
+"""Problems that are being solved, so that late steps are trained at the price of early ones.
+
+A pool holds batches of problems together with where their optimisers stand. Each update takes one of them, trains one
+window of steps from there, and puts it back; next time the batch goes on, seen in another of the eight views. Making a
+problem and its start is paid for once, and a batch that comes again has met many others in between. (Unrolling one
+batch for many windows in a row costs a decibel at equal minutes: it repeats the same pictures.)
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from acutance.problem import State
+from acutance.synth import Example
+from acutance.train.adversary import Adversary
+from acutance.train.config import PoolConfig
+from acutance.views import VIEWS, View
+
+
+@dataclass(eq=False)
+class Work:
+    """A batch and where its optimisers stand; a plain object, so that Fabric and DDP hand it through untouched.
+
+    Args:
+        example: problems and their answers. steps: of the next window.
+        adversary: judges the window's last estimate; None: nobody does.
+        state: where the last window ended, detached; None: before the first step. done: steps behind it.
+        life: steps after which a pool lets it go.
+    """
+
+    example: Example
+    steps: int
+    adversary: Adversary | None = None
+    state: State | None = None
+    done: int = 0
+    life: int = 0
+
+    @property
+    def batch(self) -> int:
+        """Number of pictures."""
+        return self.example.problem.observed.shape[0]
+
+
+class Pool:
+    """Batches in random order; see the module.
+
+    Args:
+        config: how many, and for how many steps each. make: a new batch, from the number of the update.
+        seed: of the order and the views. Update n draws the same in every run with the same history.
+    """
+
+    def __init__(self, config: PoolConfig, make: Callable[[int], Work], *, seed: str) -> None:
+        self.config, self.make, self.seed = config, make, seed
+        self.kept: list[Work] = []
+
+    def draw(self, update: int) -> Work:
+        """The batch of that update: a new one while the pool fills up, or one that goes on."""
+        host = random.Random(f"{self.seed}/pool/{update}")
+        filling = len(self.kept) < self.config.batches and (not self.kept or host.random() < 0.5)
+        place = len(self.kept) if filling else host.randrange(len(self.kept))
+        if filling or self.kept[place].done >= self.kept[place].life:
+            work = self.make(update)
+            work.life = self._life(host)
+            self.kept[place : place + 1] = [work]
+            return work
+        work = self.kept[place]
+        turn(work, host.choice(VIEWS))
+        return work
+
+    def _life(self, host: random.Random) -> int:
+        low, high = (math.log(n) for n in self.config.life)
+        return round(math.exp(host.uniform(low, high)))
+
+
+def turn(work: Work, view: View) -> None:
+    """See everything in another view, in place: pictures, kernels, masks, and the state."""
+
+    def turned(value: Any) -> Any:
+        return view(value).contiguous() if isinstance(value, Tensor) and value.ndim == 4 else value
+
+    example = work.example
+    work.example = Example(view(example.sharp).contiguous(), view.problem(example.problem))
+    if work.state is not None:
+        work.state = replace(work.state, **{k: turned(v) for k, v in vars(work.state).items()})

@@ -1,0 +1,87 @@
+"""Pools of problems that are being solved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from acutance.errors import ConfigError
+from acutance.methods.acute import Acute, AcuteConfig
+from acutance.synth import Degradation
+from acutance.train.config import LossConfig, PoolConfig, TrainConfig
+from acutance.train.loop import Budget, Unroll, train
+from acutance.train.pool import Pool, Work, turn
+from acutance.views import VIEWS
+
+
+def made(number: int, steps: int = 1) -> Work:
+    generator = torch.Generator().manual_seed(number)
+    sharp = torch.rand(1, 3, 20, 22, generator=generator)
+    return Work(Degradation(masked=True, grey=0.0, saturation=0.5)(sharp, generator, span=5), steps)
+
+
+def drawn(config: PoolConfig, updates: int) -> tuple[Pool, list[Work], list[int]]:
+    """A pool after some updates that each take one step: what was drawn, and the steps behind it before."""
+    pool = Pool(config, made, seed="1")
+    works, before = [], []
+    for update in range(updates):
+        work = pool.draw(update)
+        works.append(work)
+        before.append(work.done)
+        work.done += 1
+    return pool, works, before
+
+
+def test_batches_go_on_and_are_replaced_in_the_end() -> None:
+    pool, works, before = drawn(PoolConfig(batches=4, life=(2, 6)), 120)
+    assert len(pool.kept) == 4
+    assert max(before) <= 5, "none lives longer than six steps"
+    assert {0, 1, 2, 3} <= set(before), "early and late steps come mixed"
+    different = len({id(work) for work in works})
+    assert 120 / 6 <= different <= 120 / 2 + 4
+    assert all(2 <= work.life <= 6 for work in works)
+
+
+def test_an_update_is_its_number() -> None:
+    first, second = (drawn(PoolConfig(batches=3, life=(2, 4)), 30)[1][-1] for _ in range(2))
+    assert torch.equal(first.example.sharp, second.example.sharp)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_a_batch_in_another_view_is_the_same_problem(view: object) -> None:
+    """A step from a state that was turned has the loss of the step from the state as it was."""
+    torch.manual_seed(1)
+    method = Acute(AcuteConfig(widths="8,8", blocks="1,1", memory=0)).eval()
+    window = Unroll(method, LossConfig(gradient=0.0))
+    work = made(7)
+    with torch.no_grad():
+        window(work)
+        state = work.state
+        assert state is not None
+        turn(work, view)  # type: ignore[arg-type]
+        assert work.state is not None
+        assert torch.equal(view.back(work.state.x), state.x)  # type: ignore[attr-defined]
+        torch.testing.assert_close(work.example.problem.residual(work.state.x), work.state.residual)  # type: ignore[attr-defined]
+        assert work.example.sharp.shape[-2:] == work.state.x.shape[-2:]
+
+
+def test_a_run_trains_from_a_pool(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    config = replace(config, pool=PoolConfig(batches=2, life=(2, 4)), mixed=True)
+    runs = [
+        train(config, photographs, tmp_path / name, Budget(iterations=12), accelerator="cpu") for name in ("a", "b")
+    ]
+    lines = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("a", "b")]
+    losses = [[json.loads(line)["loss"] for line in each if "minutes" not in line] for each in lines]
+    assert losses[0] == losses[1], "the seed decides"
+    assert len(losses[0]) == 12
+    assert runs[0].clock.pictures == 12 * config.phases[0].batch
+
+
+@pytest.mark.parametrize("values", [{"batches": 0}, {"life": (0, 4)}, {"life": (5, 4)}], ids=str)
+def test_a_pool_that_cannot_be_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="pool: batches="):
+        PoolConfig(**values)  # type: ignore[arg-type]
