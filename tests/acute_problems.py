@@ -26,7 +26,9 @@ def perturbed(frame: Frame | None = None, **settings: Any) -> Acute:
     for network in model.networks:
         network.gains.weight.data = 0.2 * torch.randn(network.gains.weight.shape, generator=g, dtype=torch.float64)  # type: ignore[union-attr]
         for layer in network.exits:  # type: ignore[union-attr]
-            layer.weight.data.mul_(2)  # type: ignore[union-attr, operator]
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=g)  # type: ignore[union-attr, arg-type]
+            layer.weight.data.mul_(0.04)  # type: ignore[union-attr, operator]
+    model.bank.weight.data.fill_(1 / len(model.bank.weight))
     for p in model.bank.parameters():
         p.data *= 1 + 0.1 * torch.rand(p.shape, generator=g, dtype=torch.float64)
     return model.eval()

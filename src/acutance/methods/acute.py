@@ -200,7 +200,7 @@ class Bank(nn.Module):
         self.log_strength = nn.Parameter(known[low] + (place - low) * (known[low + 1] - known[low]))
         self.power = nn.Parameter(torch.ones(size))
         self.log_constant = nn.Parameter(torch.full((size,), math.log(0.01)))
-        self.weight = nn.Parameter(torch.full((size,), 1 / size))
+        self.weight = nn.Parameter(torch.zeros(size))  # an untrained step changes nothing
 
     def quadratics(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """R_j for noise levels (B,), above 0, as strength (B, J, 1, 1, 1) * (constant (J, 1, 1, 1) + |D|^2)."""
@@ -309,7 +309,7 @@ class Descend:
 
 
 class Acute(Learned[AcuteState]):
-    """The optimiser with its weights; see the module.
+    """The optimiser with its weights; see the module. An untrained step changes nothing: x(t) = x(0).
 
     Args:
         config: sizes and stopping. frame: how the networks are evaluated.
@@ -335,6 +335,9 @@ class Acute(Learned[AcuteState]):
             for _ in range(config.units)
         )
         self.bank = Bank(config.bank)
+        for network in self.networks:
+            for layer in network.exits:  # type: ignore[union-attr]
+                nn.init.zeros_(layer.weight)  # type: ignore[union-attr, arg-type]
 
     def solver(self) -> Solver[AcuteState]:
         """`steps` times the same step, or a first one and the others."""
