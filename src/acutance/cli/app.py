@@ -34,6 +34,7 @@ for _name, _task in tasks.COMMANDS.items():
 app.command("sense")(sensing.sense)
 app.command("train")(training.train)
 app.command("fit")(training.fit)
+app.command("training-page")(training.page)
 app.command("publish")(training.publish)
 for _measure in (
     measuring.speed,

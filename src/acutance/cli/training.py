@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,7 +15,8 @@ import typer
 
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.data.photographs import Photographs
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, DataError
+from acutance.images.atomic import write_atomically
 from acutance.train import ledger
 from acutance.train.config import read_config
 from acutance.train.loop import Budget
@@ -22,9 +24,10 @@ from acutance.train.loop import train as run_training
 from acutance.train.mixture import Fitted, MixtureFit, fit_mixture, held_out_likelihood
 from acutance.train.publish import DATA
 from acutance.train.publish import publish as run_publish
+from acutance.train.trunk import branched, no_trunk, read_trunk
 from acutance.weights import write_weights
 
-NOTES = Path("docs/training.md")
+PAGE = Path("docs/training.md")
 
 
 def train(
@@ -34,45 +37,71 @@ def train(
         float | None, typer.Option(min=0.01, help="Wall-clock budget; the schedule fits itself.")
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Budget in iterations instead.")] = None,
+    cores: Annotated[bool, typer.Option("--cores", help="The minutes are those of processor cores.")] = False,
+    branch: Annotated[bool, typer.Option("--branch", help="Cool a branch of the trunk down.")] = False,
     config: Annotated[Path | None, typer.Option(help="Configuration; default configs/NAME.toml.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder of the run; default runs/NAME.")] = None,
-    init: Annotated[Path | None, typer.Option(help="Weights or a run's checkpoint to start from.")] = None,
-    notes: Annotated[Path, typer.Option(help="Queue and ledger.")] = NOTES,
+    init: Annotated[Path | None, typer.Option(help="Start from weights, shipped ones by name, or a run.")] = None,
+    book: Annotated[Path, typer.Option("--ledger", help="Folder of queue, ledger and trunks.")] = ledger.FOLDER,
     accelerator: Annotated[str, typer.Option(help="As Lightning Fabric takes it.")] = "auto",
     devices: Annotated[int, typer.Option(min=1)] = 1,
     nodes: Annotated[int, typer.Option(min=1)] = 1,
     compile_networks: Annotated[bool, typer.Option("--compile", help="torch.compile the networks.")] = False,
     seed: Annotated[int | None, typer.Option(help="Another seed than the configuration's.")] = None,
+    note: Annotated[str, typer.Option(help="What the ledger says of the run.")] = "",
 ) -> None:
-    """Train a method; the same command goes on where a stopped run left off."""
+    """Train a method; the same command goes on where a stopped run left off.
+
+    A configuration with a constant learning rate grows the trunk NAME, which goes on from training/trunks anywhere.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     if name == "next":
-        entry = ledger.next_run(notes)
-        say(f"next in the queue: [bold]{escape(entry.name)}[/], {escape(entry.why)}")
-        name, config = entry.name, config or entry.config
+        entry = ledger.next_run(book, book / "trunks")
+        say(f"next in the queue: [bold]{escape(entry.name)}[/]. {escape(entry.why)}")
+        name = entry.name
         minutes = minutes if minutes is not None or iterations is not None else entry.minutes
-        init = init or entry.init
+        init = init or (Path(entry.init) if entry.init else None)
     if minutes is None and iterations is None:
         raise ConfigError("say how long to train: --minutes 30")
     settings = read_config(config or Path("configs") / f"{name}.toml")
     if seed is not None:
         settings = replace(settings, seed=seed)
-    start = None if init is None else ledger.start_weights(init)
+    file = book / "trunks" / f"{name}.safetensors"
+    endless = settings.optimiser.schedule == "constant"
+    if branch and not endless:
+        raise ConfigError(f"{name} is no trunk (its learning rate is not constant), so it has no branches")
+    trunk = read_trunk(file) if endless and file.is_file() else None
+    if branch:
+        settings, trunk = branched(settings), trunk or no_trunk(file)
+    label = f"{name}-branch" if branch else name
+    start = None if init is None or trunk is not None else ledger.start_weights(init)
     run = run_training(
-        settings, data, folder or Path("runs") / name, Budget(minutes=minutes, iterations=iterations),
+        settings, data, folder or Path("runs") / label, Budget(minutes=minutes, iterations=iterations, cores=cores),
         accelerator=accelerator, devices=devices, nodes=nodes, init=start, compile_networks=compile_networks,
-        report=_report,
+        trunk=trunk, trunk_file=file if endless and not branch and book.is_dir() else None, report=_report,
     )  # fmt: skip
     if not run.leader:
         _leave()
-    row = ledger.row(name, settings, run)
-    spent = run.clock.elapsed / 60
-    say(f"[bold]{escape(run.folder)}[/]: {run.clock.iteration} iterations, {spent:.1f} min on {run.device}")
-    say(f"{run.images_per_second:.1f} pictures/s, {100 * run.data_share:.1f} % of the time spent on data")
-    ledger.append(notes, row)
-    out.print(row, markup=False)
+    row = ledger.row(label, settings, run, note=note)
+    say(f"[bold]{escape(run.folder)}[/]: {row.updates} updates, {row.minutes:g} core minutes on {run.device}")
+    say(f"{row.speed:g} pictures a core second, {100 * run.data_share:.1f} % of the time spent on data")
+    ledger.append(book, row)
+    out.print(json.dumps(asdict(row), ensure_ascii=False), markup=False)
     if run.processes > 1:
         _leave()
+
+
+def page(
+    into: Annotated[Path, typer.Option(help="Page with lines <!-- training queue|trunks|ledger -->.")] = PAGE,
+    book: Annotated[Path, typer.Option("--ledger", help="Folder of queue, ledger and trunks.")] = ledger.FOLDER,
+) -> None:
+    """Put the tables of queue, trunks and ledger into a page."""
+    try:
+        before = into.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--into {into}: it cannot be read ({type(error).__name__}); give a page of text") from None
+    write_atomically(into, ledger.put_into(before, book, book / "trunks").encode(), overwrite=True)
+    say(f"{escape(into)}: tables renewed")
 
 
 def fit(

@@ -337,7 +337,7 @@ class Acute(Learned[AcuteState]):
         self.bank = Bank(config.bank)
         for network in self.networks:
             for layer in network.exits:  # type: ignore[union-attr]
-                nn.init.zeros_(layer.weight)  # type: ignore[union-attr, arg-type]
+                nn.init.zeros_(layer.weight)
 
     def solver(self) -> Solver[AcuteState]:
         """`steps` times the same step, or a first one and the others."""

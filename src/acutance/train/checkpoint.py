@@ -29,6 +29,7 @@ class Clock:
     iteration: int = 0
     elapsed: float = 0.0  # seconds of training so far, by the clock that the budget counts
     core: float = 0.0  # seconds of processor cores, those of the trunk that it started from included
+    inherited: float = 0.0  # those of the trunk
     pictures: int = 0  # that went through a window, those of the trunk included
     base_iteration: int = 0  # where `base_progress` was measured
     base_progress: float = 0.0

@@ -86,7 +86,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished (or interrupted) run leaves; of several processes one is the `leader`, which reports."""
+    """What a finished (or interrupted) run leaves; of several processes one is the `leader`, which reports.
+
+    core_minutes: of processor cores, of this run alone; `clock.core` has those of its trunk as well.
+    """
 
     folder: Path
     clock: Clock
@@ -95,8 +98,14 @@ class Run:
     device: str
     images_per_second: float
     data_share: float
+    core_minutes: float
     leader: bool = True
     processes: int = 1
+
+    @property
+    def pictures_per_core_second(self) -> float:
+        """Crops that went through a window, for each second of a core; with those of the trunk."""
+        return self.clock.pictures / max(1e-9, self.clock.core)
 
 
 class Unroll(nn.Module):
@@ -202,7 +211,8 @@ def train(
     ema: dict[str, Tensor] = {}
     scores: tuple[Score, ...] = ()
     if trunk is not None:
-        clock = Clock(episode=trunk.episode, core=60 * trunk.minutes, pictures=trunk.pictures)
+        inherited = 60 * trunk.minutes
+        clock = Clock(episode=trunk.episode, core=inherited, inherited=inherited, pictures=trunk.pictures)
         scores = tuple(Score(**s) for s in trunk.curve)
     path = folder / checkpoint.NAME
     if path.exists():
@@ -338,7 +348,7 @@ def train(
             core_begun = core_seconds(device) - (core - core_before)
     return Run(
         folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share(),
-        leader=fabric.is_global_zero, processes=fabric.world_size,
+        core_minutes=(clock.core - clock.inherited) / 60, leader=fabric.is_global_zero, processes=fabric.world_size,
     )  # fmt: skip
 
 

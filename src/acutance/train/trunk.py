@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -80,3 +80,17 @@ def same_network(trunk: Trunk, config: TrainConfig) -> None:
             f"the trunk is of {trunk.method} {trunk.model}, the configuration of {config.method} {config.model}; "
             "give it another name or remove the trunk"
         )
+
+
+def branched(config: TrainConfig) -> TrainConfig:
+    """The configuration of a branch: that of the trunk with a learning rate that falls to 0 in a straight line."""
+    return replace(config, optimiser=replace(config.optimiser, schedule="linear", final=0.0, warmup=0.0))
+
+
+def no_trunk(file: Path) -> NoReturn:
+    """Say that a branch needs a trunk.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(f"there is no trunk {file}; train it without --branch first")
