@@ -73,11 +73,11 @@ steps = [3]
 
 def on_two_processes(config: str, photographs: Path, folder: Path, iterations: int) -> None:
     (folder / "tiny.toml").write_text(config)
-    (folder / "notes.md").write_text("## Ledger\n\n| date |\n|---|\n")
+    (folder / "training").mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "acutance",
         "train", "tiny", "--config", str(folder / "tiny.toml"), "--data", str(photographs), "--out",
-        str(folder / "run"), "--notes", str(folder / "notes.md"), "--iterations", str(iterations), "--devices", "2",
+        str(folder / "run"), "--ledger", str(folder / "training"), "--iterations", str(iterations), "--devices", "2",
         "--accelerator", "cpu",
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -121,4 +121,4 @@ def test_two_processes_train_one_model(photographs: Path, tmp_path: Path) -> Non
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     iterations = [line["iteration"] for line in lines if "loss" in line and "minutes" not in line]
     assert iterations == list(range(1, record["clock"]["iteration"] + 1)), "one process writes the log"
-    assert (tmp_path / "notes.md").read_text().count("| tiny |") == 1, "one row in the ledger"
+    assert len((tmp_path / "training" / "ledger.jsonl").read_text().splitlines()) == 1, "one row in the ledger"

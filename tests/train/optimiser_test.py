@@ -44,7 +44,7 @@ def stepped(kind: str, steps: int, learning_rate: float = 3e-3) -> tuple[nn.Sequ
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return model, losses
 
 

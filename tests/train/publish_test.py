@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,14 @@ def score(psnr: float, *levels: float, blurred: float = 25.0) -> Score:
 def test_objections() -> None:
     assert objection(score(30.0), score(29.0)) == ""
     assert "better" in objection(score(29.0), score(29.0))
-    assert "0.6 % noise" in objection(score(30.0, 28.0), score(29.0, 28.2))
+    assert "0.2 % noise" in objection(score(30.0, 28.0), score(29.0, 28.2))
     assert objection(score(30.0, 28.0), score(29.0, 28.05)) == ""
+
+
+def test_a_kernel_size_that_is_worse_is_an_objection() -> None:
+    new, old = replace(score(30.0), spans=(40.0, 28.0)), replace(score(29.0), spans=(39.0, 28.2))
+    assert "kernels of 7 pixels they are 0.20 dB worse" in objection(new, old)
+    assert objection(new, replace(old, spans=(39.0, 28.05))) == ""
 
 
 def test_weights_that_do_harm_are_not_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,18 @@ def test_levels_are_scored_at_the_number_of_steps_that_is_best_on_the_whole(held
         assert score.levels == (max(score.psnr),)
 
 
+def test_kernel_sizes_frame_and_interior_are_scored_apart(acute: Acute, held_out: Photographs) -> None:
+    """A classical start: harder behind large kernels, and where light was not observed."""
+    config = ValidationConfig(crops=8, crop=64, steps=(1,), levels=(0.005,), spans=(3, 19))
+    score = scored(acute, idle(acute), config, held_out, "valid")
+    assert len(score.spans) == 2
+    assert score.spans[0] > score.spans[1] + 3
+    assert score.psnr[0] == pytest.approx(sum(score.spans) / 2, abs=2e-3)
+    assert score.border is not None
+    assert score.interior is not None
+    assert score.border < score.interior
+
+
 def test_every_other_crop_may_be_of_one_channel(acute: Acute, held_out: Photographs) -> None:
     seen: list[int] = []
     for i in range(2):

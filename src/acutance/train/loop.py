@@ -409,7 +409,7 @@ def core_seconds(device: torch.device) -> float:
 
 def _trunk(config: TrainConfig, method: nn.Module, clock: Clock, scores: tuple[Score, ...]) -> Trunk:
     return Trunk(
-        config.method, config.model, method.state_dict(), minutes=round(clock.core / 60, 2), pictures=clock.pictures,
+        config.method, config.model, method.state_dict(), minutes=round(clock.core / 60, 4), pictures=clock.pictures,
         episode=clock.episode, config=config_hash(config), curve=tuple(vars(s) for s in scores),
     )  # fmt: skip
 

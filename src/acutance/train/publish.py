@@ -21,8 +21,11 @@ from acutance.weights import embedded, write_weights
 DATA = "451 photographs, CC0, CC BY, CC BY-SA, Unsplash and Free Art licences; see docs/training.md"
 """What shipped weights are trained on, for their cards."""
 
-EXAMINATION = ValidationConfig(crops=40, crop=128, steps=(5, 10, 30), levels=(0.006, 0.01, 0.02, 0.03, 0.05))
-"""Harder than the validation during a run: larger crops, more steps, and every noise level by itself."""
+EXAMINATION = ValidationConfig(
+    crops=48, crop=96, steps=(5, 10, 30), levels=(0.002, 0.006, 0.01, 0.02, 0.03, 0.05),
+    spans=(1, 7, 13, 19, 25, 31, 41, 51),
+)  # fmt: skip
+"""Harder than the validation during a run: more steps, more kernels; every noise level with every kernel size."""
 
 SLACK = 0.1
 """Decibels by which weights may be worse than the shipped ones at one noise level, if they are better on the whole: a
@@ -67,7 +70,7 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
         "licence": "Apache-2.0",
         "data": DATA,
         "data_hash": record["data"],
-        "minutes": round(record["clock"]["elapsed"] / 60, 1),
+        "minutes": round((record["clock"].get("core") or record["clock"]["elapsed"]) / 60, 1),
         "iterations": record["clock"]["iteration"],
         "device": record["device"],
         "scores": record["scores"][-1:] if new is None else [vars(new)],
@@ -84,6 +87,9 @@ def objection(new: Score, old: Score) -> str:
     for level, mine, theirs in zip(EXAMINATION.levels, new.levels, old.levels, strict=False):  # none of unknown blur
         if mine < theirs - SLACK:
             return f"at {100 * level:g} % noise they are {theirs - mine:.2f} dB worse than what is shipped"
+    for span, mine, theirs in zip(EXAMINATION.spans, new.spans, old.spans, strict=False):
+        if mine < theirs - SLACK:
+            return f"behind kernels of {span} pixels they are {theirs - mine:.2f} dB worse than what is shipped"
     return ""
 
 
@@ -108,4 +114,9 @@ def _scores(score: Score) -> str:
     levels = ", ".join(
         f"{p:.2f} at {100 * level:g} %" for level, p in zip(EXAMINATION.levels, score.levels, strict=False)
     )
-    return f"{each} (blurred {score.blurred:.2f}{'; by noise level ' + levels if levels else ''})"
+    spans = ", ".join(f"{p:.2f} at {span}" for span, p in zip(EXAMINATION.spans, score.spans, strict=False))
+    parts = [f"blurred {score.blurred:.2f}"]
+    parts += [f"by noise level {levels}", f"by kernel size {spans}"] if levels else []
+    if score.border is not None:
+        parts.append(f"border {score.border:.2f}, interior {score.interior:.2f}")
+    return f"{each} ({'; '.join(parts)})"

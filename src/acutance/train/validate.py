@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -17,6 +17,9 @@ from acutance.operators import Blur, Boundary
 from acutance.problem import Problem, State
 from acutance.synth import Degradation, DynamicBlur, Noisy, Rain, Synthesis, Untouched
 from acutance.train.config import ValidationConfig
+
+FRAME = 12
+"""Width of the frame that is scored apart, pixels."""
 
 STANDARD = Degradation(sigma=(0.003, 0.05))
 """What validation crops of a known blur go through, whatever a run trains on; only the boundary follows the run."""
@@ -43,7 +46,8 @@ class Score:
     """Mean PSNR (dB) on the validation crops after some numbers of steps, and of the blurred input.
 
     blurred: or otherwise spoilt; where nothing was done to the pictures but to measure them, of the method's start.
-    levels: the mean for each of `ValidationConfig.levels`, at the number of steps that is best on the whole.
+    levels, spans: means by noise level and by kernel size, in the order of `ValidationConfig`; border, interior: mean
+        of the outer `FRAME` pixels and of the rest. All at the number of steps that is best on the whole.
     """
 
     steps: tuple[int, ...]
@@ -52,6 +56,20 @@ class Score:
     minutes: float = 0.0
     iteration: int = 0
     levels: tuple[float, ...] = ()
+    spans: tuple[float, ...] = ()
+    border: float | None = None
+    interior: float | None = None
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What became of one crop: PSNR after each of the numbers of steps, whole, of its frame and of the rest."""
+
+    level: int
+    span: int
+    whole: tuple[float, ...]
+    border: tuple[float, ...]
+    interior: tuple[float, ...]
 
 
 @torch.no_grad()
@@ -72,8 +90,7 @@ def validate(
     kept = {k: v.detach().clone() for k, v in method.state_dict().items()}
     method.load_state_dict(weights)
     method.eval()
-    totals, blurred = [0.0] * len(config.steps), 0.0
-    by_level: list[list[list[float]]] = [[] for _ in examined]  # level, crop, number of steps
+    crops, blurred = [], 0.0
     try:
         steps = method.solver().steps
         for i in range(config.crops):
@@ -95,16 +112,40 @@ def validate(
             for t in range(1, max(config.steps) + 1):
                 state = steps[min(t, len(steps)) - 1](problem, state)
                 if t in config.steps:
-                    values.append(float(psnr(problem.crop(state.x), truth).clamp(0, 60)))
-            totals = [total + value / config.crops for total, value in zip(totals, values, strict=True)]
-            by_level[level].append(values)
+                    values.append(_scored(problem.crop(state.x), truth))
+            crops.append(Crop(level, i % len(config.spans), *zip(*values, strict=True)))
     finally:
         method.load_state_dict(kept)
         method.train()
+    return _summary(config, crops, blurred, levels=len(examined))
+
+
+def _scored(x: Tensor, truth: Tensor) -> tuple[float, float, float]:
+    """PSNR, at most 60 dB, of the whole, of the outer `FRAME` pixels, and of the rest."""
+    square = (x - truth).square()
+    inner = square[..., FRAME:-FRAME, FRAME:-FRAME]
+    outer = (square.sum() - inner.sum()) / max(1, square.numel() - inner.numel())
+    parts = (-10 * torch.log10(part.clamp_min(1e-12)) for part in (outer, inner.mean() if inner.numel() else outer))
+    border, interior = (min(60.0, float(part)) for part in parts)
+    return float(psnr(x, truth).clamp(0, 60)), border, interior
+
+
+def _summary(config: ValidationConfig, crops: Sequence[Crop], blurred: float, *, levels: int) -> Score:
+    totals = [sum(values) / len(crops) for values in zip(*(c.whole for c in crops), strict=True)]
     best = totals.index(max(totals))
-    means = tuple(round(sum(v[best] for v in crops) / len(crops), 3) for crops in by_level if crops)
-    means = means if len(examined) == len(config.levels) else ()
-    return Score(config.steps, tuple(round(v, 3) for v in totals), round(blurred, 3), levels=means)
+
+    def mean(values: Sequence[float]) -> float:
+        return round(sum(values) / len(values), 3)
+
+    def by(key: Callable[[Crop], int]) -> tuple[float, ...]:
+        places = sorted({key(c) for c in crops})
+        return tuple(mean([c.whole[best] for c in crops if key(c) == place]) for place in places)
+
+    return Score(
+        config.steps, tuple(round(v, 3) for v in totals), round(blurred, 3),
+        levels=by(lambda c: c.level) if levels == len(config.levels) else (), spans=by(lambda c: c.span),
+        border=mean([c.border[best] for c in crops]), interior=mean([c.interior[best] for c in crops]),
+    )  # fmt: skip
 
 
 def _only(p: Photographs, i: int) -> Photographs:
