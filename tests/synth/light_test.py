@@ -17,7 +17,7 @@ from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.saturation import heeding
 from acutance.synth import Degradation, Example, noise
-from acutance.synth.camera import extended
+from acutance.synth.camera import extended, lit
 from acutance.synth.degradation import luma
 from acutance.synth.kernel_error import misestimated
 
@@ -202,6 +202,24 @@ def test_lamps_are_much_brighter_than_white(masked: bool) -> None:
     assert problem.saturated is not None
     r = problem.residual(example.sharp)
     assert float(r.abs().max()) < 0.06, "the true scene fits what is believed, lamps being bounds"
+
+
+@pytest.mark.parametrize("top", [0.3, 0.8, 1.0])
+def test_the_brightest_places_shine(top: float) -> None:
+    x = 0.2 * sharp(3, 64)
+    x[:, :, 30:33, 30:33] = top
+    y = lit(x, torch.tensor([1.0, 3.0, 30.0]))
+    assert torch.equal(y[0], x[0]), "a gain of 1 is none"
+    for picture, gain in zip(y[1:], (3.0, 30.0), strict=True):
+        assert 0.85 * gain < float(picture.max()) <= gain * (1 + 1e-6)
+        assert float((picture > 1).any(0).float().mean()) < 0.02
+    assert torch.equal(y[2] > 1.5, (x == top)[2])
+
+
+def test_a_sky_does_not_shine() -> None:
+    x = 0.2 * sharp(1, 64)
+    x[..., :32, :] = 1
+    assert float(lit(x, torch.tensor([10.0])).max()) < 1.3
 
 
 def test_pictures_without_noise() -> None:

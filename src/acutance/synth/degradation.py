@@ -29,7 +29,7 @@ from acutance.operators import Blur, Boundary
 from acutance.problem import Problem
 from acutance.saturation import CLIPPED, heeding
 from acutance.synth import kernels, noise
-from acutance.synth.camera import Draw, Range, each, extended
+from acutance.synth.camera import Draw, Range, each, extended, lit
 from acutance.synth.kernel_error import misestimated
 
 BRIGHTEST, GLARE = 3.0, 8.0
@@ -73,12 +73,12 @@ class Kinds:
     encoded: Tensor
 
     @property
-    def rows(self) -> Tensor:
-        """Numbers of the pictures that are blurred in linear light, rising."""
-        return (self.linear | self.encoded).nonzero()[:, 0]
+    def light(self) -> Tensor:
+        """Those that are blurred in linear light, (B,) bool."""
+        return self.linear | self.encoded
 
     def posed(self, light: Tensor) -> Tensor:
-        """Pictures as the problem shows them; `light` (B, C, H, W) has linear light at `rows`."""
+        """Pictures (B, C, H, W) as the problem shows them, given the linear light of those that have been decoded."""
         return _at(linear_to_srgb, light, self.encoded)
 
     def of_file(self, y: Tensor) -> Tensor:
@@ -114,8 +114,8 @@ class Degradation:
         grey: share of pictures made grey, with one noise field for the three channels.
         exposure: darkest factor that a picture is multiplied with, drawn log-uniformly up to 1.
         saturation: share of pictures that are clipped after the blur. Half of them are brightened as a whole, up to
-            `BRIGHTEST` times, half only where the photograph was clipped itself, up to `GLARE` times, as by lamps;
-            in linear light `LAMPS` times.
+            `BRIGHTEST` times, half only where the photograph was clipped itself, up to `GLARE` times, as by lamps. In
+            linear light the brightest places become lamps, `LAMPS` times as bright as white.
         photon: share of pictures with Poisson noise of about the drawn level instead of Gaussian.
         correlated: share with noise as after demosaicing.
         jpeg: share compressed with a quality of 70 to 98.
@@ -195,16 +195,17 @@ class Degradation:
         """What is blurred: photographs (B, 3, H, W) or their light, as bright as drawn."""
         gain = torch.exp(math.log(self.exposure) * draw.uniform())
         bright, share = draw.pick(self.saturation), draw.uniform()  # drawn in any case: the rest is the same without
-        glare = torch.exp(math.log(GLARE) * (2 * share % 1))
         if kinds is not None:
-            sharp = _at(srgb_to_linear, sharp, kinds.linear | kinds.encoded)
-            low, high = (math.log(v) for v in LAMPS)
-            lamp = torch.exp(low + (high - low) * (2 * share % 1))
-            glare = torch.where(kinds.linear | kinds.encoded, lamp, glare)
+            sharp = _at(srgb_to_linear, sharp, kinds.light)
         if self.saturation:
             lamps, share = share < 0.5, 2 * share % 1
             gain = torch.where(bright & ~lamps, torch.exp(math.log(BRIGHTEST) * share), gain)
-            sharp = extended(sharp, torch.where(bright & lamps, glare, 1.0))
+            glare = bright & lamps
+            if kinds is not None:
+                low, high = (math.log(v) for v in LAMPS)
+                lamp = torch.where(glare & kinds.light, torch.exp(low + (high - low) * share), 1.0)
+                sharp, glare = lit(sharp, lamp), glare & ~kinds.light
+            sharp = extended(sharp, torch.where(glare, torch.exp(math.log(GLARE) * share), 1.0))
         return sharp * each(gain)
 
     def _level(self, draw: Draw) -> Tensor:
@@ -230,7 +231,7 @@ class Degradation:
             told = torch.sqrt(sigma**2 + rounding)
         scatter = draw.normal() if self.level_error else None
         if kinds is not None:
-            rows = kinds.rows
+            rows = kinds.light.nonzero()[:, 0]
             shared, bayer = grey[rows], None if correlated is None else correlated[rows]
             y[rows], measured = self._photographed(
                 blurred[rows], sigma[rows], kinds.encoded[rows], shared, bayer, draw.generator
