@@ -168,7 +168,8 @@ def test_the_phase_of_a_moment(progress: float, crop: int) -> None:
 
 def test_every_setting_of_the_degradation_reaches_it() -> None:
     values: dict[str, Any] = {
-        "kernels": "spline", "sigma": (0.1, 0.2), "grey": 0.9, "exposure": 0.8, "saturation": 0.7, "photon": 0.6,
+        "kernels": "spline", "sigma": (0.1, 0.2), "uniform": 0.15, "clean": 0.05, "linear": 0.45, "encoded": 0.35,
+        "grey": 0.9, "exposure": 0.8, "saturation": 0.7, "photon": 0.6,
         "correlated": 0.5, "jpeg": 0.4, "kernel_error": 0.3, "level_error": 0.2, "masked": True, "boundary": "zero",
     }  # fmt: skip
     assert set(values) == {f.name for f in fields(DegradationConfig)}

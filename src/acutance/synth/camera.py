@@ -221,14 +221,43 @@ def extended(light: Tensor, gain: Tensor) -> Tensor:
     Args:
         light: L, (B, 3, H, W) in [0, 1]. gain: g >= 1, (B,).
     """
+    clipped = ((_second(light) - WHITE) / (1 - WHITE)).clamp(0, 1)
+    return light * (1 + each(gain - 1) * _small(clipped))
+
+
+def lit(light: Tensor, gain: Tensor, share: float = 0.005) -> Tensor:
+    """The brightest places as lamps, g times as bright as white, whether the photograph has clipped them or not.
+
+        L (1 + (g / m - 1) t^2 (1 - c)^2),    t = (M - q) / (m - q) in [0, 1]
+
+    M and c as of `extended`; m is the maximum of M, q its quantile of 1 - share. A picture with g = 1 is left as it is.
+
+    Args:
+        light: L, (B, 3, H, W) in [0, 1]. gain: g, (B,). share: of the pixels that may shine.
+    """
+    second = _second(light)  # (B, 1, H, W)
+    values = second[..., ::2, ::2].flatten(1)
+    low = values.kthvalue(max(1, round((1 - share) * values.shape[1])), 1).values
+    high = second.amax((1, 2, 3))
+    shining = ((second - each(low)) / each((high - low).clamp_min(0.01))).clamp(0, 1)
+    more = torch.where(gain > 1, (gain / high.clamp_min(0.05)).clamp_min(1), 1.0)
+    return light * (1 + each(more - 1) * _small(shining))
+
+
+def _second(light: Tensor) -> Tensor:
+    """The second largest of three channels, (B, 1, H, W)."""
     a, b, c = light.unbind(1)
     second = torch.maximum(
         torch.minimum(a, b), torch.minimum(torch.maximum(a, b), c)
     )  # a median takes 30 times as long
-    clipped = ((second - WHITE) / (1 - WHITE)).clamp(0, 1)[:, None]  # (B, 1, H, W)
-    around = F.avg_pool2d(clipped, AREA, ceil_mode=True)
-    around = F.interpolate(around, size=light.shape[-2:], mode="bilinear")
-    return light * (1 + each(gain - 1) * (clipped * (1 - around)).square())
+    return second[:, None]
+
+
+def _small(t: Tensor) -> Tensor:
+    """t^2 (1 - c)^2 of (B, 1, H, W): what shines, if it does not fill squares of `AREA` pixels."""
+    around = F.avg_pool2d(t, AREA, ceil_mode=True)
+    around = F.interpolate(around, size=t.shape[-2:], mode="bilinear")
+    return (t * (1 - around)).square()
 
 
 def through(light: Tensor, lens: Tensor) -> Tensor:

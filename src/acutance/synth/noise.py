@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from acutance.images.colour import linear_to_srgb
 from acutance.tensors import cosine_matrix
 
 
@@ -30,6 +31,40 @@ def poisson(x: Tensor, peak: Tensor, generator: torch.Generator, *, shared: Tens
         one = torch.poisson(mean[:, :1], generator=generator).expand_as(mean)
         return torch.where(shared[:, None, None, None], one, torch.poisson(mean, generator=generator)) / _level(peak)
     return torch.poisson(mean, generator=generator) / _level(peak)
+
+
+def of_signal(light: Tensor, sigma: Tensor, part: Tensor) -> Tensor:
+    """Standard deviation of a sensor's noise at each pixel, (B, C, H, W), from photons and reading.
+
+        sigma sqrt( p x / mean(x) + 1 - p ),        x: the light, clipped to [0, 1]
+
+    Args:
+        light: (B, C, H, W) linear light. sigma: root mean square over the picture, (B,).
+        part: p in [0, 1], the photons' part of the mean variance, (B,).
+
+    Reference: `foi2008practical`.
+    """
+    x = light.clamp(0, 1)
+    relative = x / x.mean((1, 2, 3), keepdim=True).clamp_min(1e-4)
+    return _level(sigma) * (1 + _level(part) * (relative - 1)).sqrt()
+
+
+def before_encoding(light: Tensor, spread: Tensor, sigma: Tensor) -> Tensor:
+    """Noise of linear light, scaled so that it has about the level `sigma` after the sRGB curve T and its clipping.
+
+        spread sigma / rms(e),      e = ( T(x + spread) - T(x - spread) ) / 2
+
+    Args:
+        light: x, (B, C, H, W). spread: standard deviation at each pixel, the same size. sigma: (B,).
+    """
+    factor = torch.ones_like(sigma)
+    few, some = light[..., ::3, ::3], spread[..., ::3, ::3]  # a ninth of the pixels tells the mean
+    for _ in range(2):  # the curve is steep and bent in the dark: once is not enough
+        s = some * _level(factor)
+        change = linear_to_srgb((few + s).clamp(0, 1)) - linear_to_srgb((few - s).clamp(0, 1))
+        found = (0.25 * change.square()).mean((1, 2, 3)).sqrt()
+        factor = factor * (sigma / found.clamp_min(1e-6)).clamp(0.01, 100.0)
+    return spread * _level(factor)
 
 
 def demosaiced(x: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:

@@ -129,6 +129,10 @@ class DegradationConfig:
 
     kernels: Literal["spline", "mixture"] = "mixture"
     sigma: tuple[float, float] = (0.003, 0.05)
+    uniform: float = 0.0
+    clean: float = 0.0
+    linear: float = 0.0
+    encoded: float = 0.0
     grey: float = 0.25
     exposure: float = 1.0
     saturation: float = 0.0
