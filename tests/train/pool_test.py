@@ -24,9 +24,13 @@ def made(number: int, steps: int = 1) -> Work:
     return Work(Degradation(masked=True, grey=0.0, saturation=0.5)(sharp, generator, span=5), steps)
 
 
+def advance(work: Work, steps: int) -> None:
+    work.done += steps
+
+
 def drawn(config: PoolConfig, updates: int) -> tuple[Pool, list[Work], list[int]]:
     """A pool after some updates that each take one step: what was drawn, and the steps behind it before."""
-    pool = Pool(config, made, seed="1")
+    pool = Pool(config, made, advance, seed="1")
     works, before = [], []
     for update in range(updates):
         work = pool.draw(update)
@@ -44,6 +48,26 @@ def test_batches_go_on_and_are_replaced_in_the_end() -> None:
     different = len({id(work) for work in works})
     assert 120 / 6 <= different <= 120 / 2 + 4
     assert all(2 <= work.life <= 6 for work in works)
+
+
+def test_a_pool_that_fills_up_holds_late_steps_at_once() -> None:
+    pool, _, before = drawn(PoolConfig(batches=40, life=(30, 40)), 60)
+    assert max(before) > 20
+    assert len({work.done for work in pool.kept}) > 15
+
+
+def test_steps_without_gradient_are_those_of_training() -> None:
+    torch.manual_seed(1)
+    window = Unroll(Acute(AcuteConfig(widths="8,8", blocks="1,1")).eval(), LossConfig())
+    one, other = made(3), made(3)
+    window.advance(one, 2)
+    for _ in range(2):
+        window(other)
+    assert one.done == other.done == 2
+    assert one.steps == 1
+    assert one.state is not None
+    assert other.state is not None
+    torch.testing.assert_close(one.state.x, other.state.x)
 
 
 def test_an_update_is_its_number() -> None:

@@ -42,9 +42,11 @@ def test_it_goes_on_elsewhere(constant: TrainConfig, photographs: Path, tmp_path
     assert numbers[0] == 1, "the log is of this machine's part"
 
 
-def test_its_weights_are_those_of_the_run_in_bfloat16(constant: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+def test_its_weights_are_the_moving_average_in_bfloat16(
+    constant: TrainConfig, photographs: Path, tmp_path: Path
+) -> None:
     trunk = grown(constant, photographs, tmp_path / "run", tmp_path / "tiny.safetensors", 2)
-    model = checkpoint.part(checkpoint.load(tmp_path / "run" / checkpoint.NAME)[0], "model.")
+    model = checkpoint.part(checkpoint.load(tmp_path / "run" / checkpoint.NAME)[0], "ema.")
     assert set(model) == set(trunk.tensors)
     for key, value in model.items():
         torch.testing.assert_close(trunk.tensors[key], value, rtol=2**-8, atol=0)

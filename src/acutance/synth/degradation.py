@@ -60,6 +60,10 @@ class Example:
     problem: Problem
     linear: Tensor | None = None
 
+    def shown(self, x: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) as a screen shows them: those in linear light are encoded."""
+        return x if self.linear is None else _at(linear_to_srgb, x, self.linear)
+
 
 @dataclass(frozen=True, eq=False)
 class Kinds:

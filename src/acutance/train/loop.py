@@ -118,15 +118,16 @@ class Unroll(nn.Module):
 
     def forward(self, work: Work) -> Tensor:
         """The loss over `work.steps` steps from where the work stands, which then stands behind them."""
-        steps, problem = self.method.solver().steps, work.example.problem
+        steps, example = self.method.solver().steps, work.example
+        problem = example.problem
         state = steps[0].init(problem) if work.state is None else work.state
         estimates = []
         for t in range(work.done, work.done + work.steps):
             state = steps[min(t, len(steps) - 1)](problem, state)
-            estimates.append(problem.crop(state.x))
+            estimates.append(example.shown(problem.crop(state.x)))
         work.done += work.steps
         work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
-        sharp = problem.crop(work.example.sharp)
+        sharp = example.shown(problem.crop(example.sharp))
         loss = recursive(estimates, sharp, self.loss)
         if self.perceptual is not None:
             apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
@@ -134,6 +135,14 @@ class Unroll(nn.Module):
         if work.adversary is not None:
             loss = loss + work.adversary.term(estimates[-1])
         return loss
+
+    @torch.no_grad()
+    def advance(self, work: Work, steps: int) -> None:
+        """Take steps without gradients."""
+        window, work.steps = work.steps, steps
+        if steps:
+            self(work)
+        work.steps = window
 
 
 def synthesis(config: TrainConfig) -> Synthesis:
@@ -230,7 +239,7 @@ def train(
     elif clock.rate == 0 and budget.minutes is not None:
         clock = replace(clock, rate=1.0 / (FAST * 60 * budget.minutes))  # a guess until the first checkpoint
 
-    window: nn.Module = Unroll(method, config.loss)
+    window = Unroll(method, config.loss)
     wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
     if adversary is not None:
         adversary.set_up(fabric)
@@ -246,7 +255,9 @@ def train(
         return _episode(config, clock.progress(), degrade, photographs, number, fabric.global_rank)
 
     order = f"{config.seed}/{fabric.global_rank}"
-    pool = None if config.pool is None else Pool(config.pool, lambda number: episode(number)[0], seed=order)
+    pool = None
+    if config.pool is not None:
+        pool = Pool(config.pool, lambda number: episode(number)[0], window.advance, seed=order)
 
     def record() -> dict[str, Any]:
         return {
@@ -337,7 +348,7 @@ def train(
                     adversary=None if adversary is None else adversary.tensors(),
                 )  # fmt: skip
                 if trunk_file is not None:
-                    _trunk(config, method, clock, scores).save(trunk_file)
+                    _trunk(config, ema, clock, scores).save(trunk_file)
                 if log:
                     log.write(json.dumps(line) + "\n")
                     log.flush()
@@ -407,9 +418,9 @@ def core_seconds(device: torch.device) -> float:
     return time.process_time() if device.type == "cpu" else time.monotonic()
 
 
-def _trunk(config: TrainConfig, method: nn.Module, clock: Clock, scores: tuple[Score, ...]) -> Trunk:
+def _trunk(config: TrainConfig, ema: dict[str, Tensor], clock: Clock, scores: tuple[Score, ...]) -> Trunk:
     return Trunk(
-        config.method, config.model, method.state_dict(), minutes=round(clock.core / 60, 4), pictures=clock.pictures,
+        config.method, config.model, ema, minutes=round(clock.core / 60, 4), pictures=clock.pictures,
         episode=clock.episode, config=config_hash(config), curve=tuple(vars(s) for s in scores),
     )  # fmt: skip
 

@@ -50,13 +50,18 @@ class Work:
 class Pool:
     """Batches in random order; see the module.
 
+    The batches that fill the pool at first have been advanced by as many steps as they would have in the long run.
+
     Args:
         config: how many, and for how many steps each. make: a new batch, from the number of the update.
+        advance: takes steps with a batch, without gradients.
         seed: of the order and the views. Update n draws the same in every run with the same history.
     """
 
-    def __init__(self, config: PoolConfig, make: Callable[[int], Work], *, seed: str) -> None:
-        self.config, self.make, self.seed = config, make, seed
+    def __init__(
+        self, config: PoolConfig, make: Callable[[int], Work], advance: Callable[[Work, int], None], *, seed: str
+    ) -> None:
+        self.config, self.make, self.advance, self.seed = config, make, advance, seed
         self.kept: list[Work] = []
 
     def draw(self, update: int) -> Work:
@@ -68,6 +73,8 @@ class Pool:
             work = self.make(update)
             work.life = self._life(host)
             self.kept[place : place + 1] = [work]
+            if filling:
+                self.advance(work, host.randrange(work.life))
             return work
         work = self.kept[place]
         turn(work, host.choice(VIEWS))
@@ -85,6 +92,6 @@ def turn(work: Work, view: View) -> None:
         return view(value).contiguous() if isinstance(value, Tensor) and value.ndim == 4 else value
 
     example = work.example
-    work.example = Example(view(example.sharp).contiguous(), view.problem(example.problem))
+    work.example = replace(example, sharp=view(example.sharp).contiguous(), problem=view.problem(example.problem))
     if work.state is not None:
         work.state = replace(work.state, **{k: turned(v) for k, v in vars(work.state).items()})

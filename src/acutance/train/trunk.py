@@ -28,7 +28,8 @@ class Trunk:
     """Where a trunk stands.
 
     Args:
-        method, model: name and settings. tensors: the weights, not their moving average.
+        method, model: name and settings. tensors: the moving average of the weights, 1 to 2 dB above the
+            weights of the moment.
         minutes: of processor cores (of the device, on a GPU). pictures: crops seen, each step of a pool counted.
         episode: number of the next batch, which seeds it. config: hash of the configuration that it was trained with.
         curve: validation scores so far, as dicts of `acutance.train.validate.Score`.
