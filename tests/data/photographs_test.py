@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from torch import Tensor
@@ -165,3 +167,94 @@ def test_any_mode_becomes_colour(tmp_path: Path, mode: str) -> None:
     suffix = ".jpg" if mode == "CMYK" else ".png"
     Image.fromarray(position(32, 32)).convert(mode).save(tmp_path / f"001{suffix}")
     assert load(tmp_path).flat.numel() == 32 * 32 * 3
+
+
+def ramp(top: float, kind: type[np.generic], side: int = 40) -> np.ndarray:
+    """Colours that rise by less than a 255th from pixel to pixel, up to `top`."""
+    values = np.linspace(0, top, side * side * 3).reshape(side, side, 3)
+    return values.round().astype(kind) if np.issubdtype(kind, np.integer) else values.astype(kind)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("grey", [False, True], ids=["colour", "grey"])
+def test_sixteen_bits_are_kept(tmp_path: Path, suffix: str, grey: bool, generator: torch.Generator) -> None:
+    picture = ramp(65535, np.uint16)
+    picture = picture[..., 0].copy() if grey else picture
+    place = tmp_path / f"000{suffix}"
+    if suffix == ".tif":
+        tifffile.imwrite(place, picture, photometric="minisblack" if grey else "rgb")
+    else:
+        place.write_bytes(imagecodecs.png_encode(picture))
+    photographs = load(tmp_path)
+    wanted = np.repeat(picture[..., None], 3, -1) if grey else picture
+    assert photographs.deep is not None
+    assert photographs.flat.dtype is torch.uint8
+    assert np.array_equal(photographs.picture(0), wanted)
+    x = photographs.crops(1, 40, generator, candidates=1)[0]
+    assert torch.equal(torch.sort(x.flatten()).values, torch.from_numpy(np.sort(wanted.ravel()) / np.float32(65535)))
+
+
+@pytest.mark.parametrize("top", [0.5, 1.0, 4.0])
+def test_float_photographs_are_kept(tmp_path: Path, top: float, generator: torch.Generator) -> None:
+    picture = ramp(top, np.float32)
+    tifffile.imwrite(tmp_path / "000.tif", picture, photometric="rgb")
+    x = load(tmp_path).crops(1, 40, generator, candidates=1)[0]
+    scale = max(1.0, float(np.quantile(picture, 0.999)))
+    wanted = np.sort((picture / scale).clip(0, 1).ravel())
+    assert np.abs(np.sort(x.numpy().ravel()) - wanted).max() < 1e-5
+    assert float(x.max()) == pytest.approx(min(1.0, top), abs=1e-4)
+    assert len(np.unique(x)) > 4000
+
+
+def test_eight_bits_stay_compact_beside_sixteen(folder: Path, generator: torch.Generator) -> None:
+    before = load(folder)
+    assert before.deep is None
+    tifffile.imwrite(folder / "004.tif", ramp(65535, np.uint16), photometric="rgb")
+    tifffile.imwrite(folder / "005.tif", position(45, 45), photometric="rgb")
+    photographs = load(folder)
+    assert photographs.deep is not None
+    assert photographs.deep.tolist() == [name == "004.tif" for name in photographs.names]
+    assert photographs.flat.numel() == before.flat.numel() + 2 * 40 * 40 * 3 + 45 * 45 * 3
+    for i, name in enumerate(photographs.names):
+        if name == "005.tif":
+            assert np.array_equal(photographs.picture(i), position(45, 45))
+        one = photographs.only(i)
+        assert one.names == (name,)
+        crop = one.crops(3, 32, generator)
+        assert bool((crop.mul(255).frac().abs() < 1e-3).all()) == (name != "004.tif")
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.full((40, 40, 3), np.nan, np.float32), "NaN"),
+        (np.zeros((5, 40, 40), np.uint16), "000.tif"),
+    ],
+    ids=["NaN", "stack"],
+)
+def test_what_cannot_be_trained_on_is_said(tmp_path: Path, picture: np.ndarray, message: str) -> None:
+    tifffile.imwrite(tmp_path / "000.tif", picture, photometric="rgb" if picture.shape[-1] == 3 else "minisblack")
+    with pytest.raises(DataError, match=message):
+        load(tmp_path)
+
+
+def test_pages_have_their_share(folder: Path) -> None:
+    photographs = load(folder)
+    assert photographs.with_graphics(0.0) is photographs
+    mixed = photographs.with_graphics(0.25, count=3, seed=5)
+    assert mixed.names == (*TRAINING, "page-5-0", "page-5-1", "page-5-2")
+    assert mixed.digest != photographs.digest
+    x = mixed.crops(600, 32, torch.Generator().manual_seed(1), candidates=3)
+    of_photographs = ((255 * x[:, 2]).round() == 7).flatten(1).all(1)
+    assert float((~of_photographs).float().mean()) == pytest.approx(0.25, abs=0.05)
+    again = photographs.with_graphics(0.25, count=3, seed=5)
+    assert torch.equal(mixed.flat, again.flat)
+    assert mixed.digest == again.digest
+    other = photographs.with_graphics(0.25, count=3, seed=6)
+    assert other.digest != mixed.digest
+    assert not torch.equal(other.flat, mixed.flat)
+    assert torch.equal(mixed.only(0).crops(2, 16, source()), photographs.only(0).crops(2, 16, source()))
+
+
+def source() -> torch.Generator:
+    return torch.Generator().manual_seed(3)

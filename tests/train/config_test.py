@@ -107,6 +107,8 @@ def test_all_tables_are_read() -> None:
         ({"phases": [{**PHASE, "steps": 0}]}, "steps=0: give at least 1"),
         ({"phases": [{**PHASE, "windows": 0}]}, "windows=0: give at least 1"),
         ({"phases": [{**PHASE, "batch": -1}]}, "batch=-1: give at least 1"),
+        ({"graphics": 1.0}, "graphics=1.0: give a share"),
+        ({"graphics": -0.1}, "graphics=-0.1: give a share"),
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,22 @@ import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from acutance.errors import DataError
+from acutance.errors import DataError, ImageError
+from acutance.images import read_image
+from acutance.synth.graphics import pages as rendered
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 HELD_OUT = 25
 """One photograph in so many is held out for validation, by the hash of its file name."""
+
+PAGES = 72
+"""Pages that are rendered for a run, 270 MB."""
+
+PASTED = 24
+"""Photographs that are pasted into pages."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def held_out(name: str) -> bool:
@@ -53,9 +64,11 @@ class Photographs:
     """Photographs as one flat uint8 tensor, so that a batch of crops is one gather on the device.
 
     Args:
-        flat: (N,) uint8, all pixels, RGB interleaved.
+        flat: (N,) uint8, all pixels, RGB interleaved; of pictures of 16 bits first all high bytes, then all low ones.
         sizes: (P, 2) int64, height and width. offsets: (P,) int64 into `flat`.
         names: file names. digest: see `data_hash`.
+        deep: (P,) bool, the pictures of 16 bits; None: none.
+        pages: how many of the last pictures are rendered pages. share: of the crops that are cut from pages.
     """
 
     flat: Tensor
@@ -63,12 +76,22 @@ class Photographs:
     offsets: Tensor
     names: tuple[str, ...]
     digest: str
+    deep: Tensor | None = None
+    pages: int = 0
+    share: float = 0.0
 
     @staticmethod
     def load(
         folder: Path, *, device: torch.device, validation: bool = False, least: int = 192, limit: int | None = None
     ) -> Photographs:
-        """Read and decode the photographs below `folder` whose sides are at least `least` pixels."""
+        """Read and decode the photographs below `folder` whose sides are at least `least` pixels.
+
+        PNG and TIFF files of more than 8 bits are kept in 16; float files are divided by max(1, their 99.9 % quantile),
+        as `read_image` does, and clipped to [0, 1].
+
+        Raises:
+            DataError: no folder, no photograph in it, or one that cannot be read.
+        """
         paths = find(folder, validation=validation)[:limit]
         if not paths:
             share = "held out for validation" if validation else "left for training"
@@ -81,50 +104,146 @@ class Photographs:
         kept = [(p, a) for p, a in zip(paths, pictures, strict=True) if min(a.shape[:2]) >= least]
         if not kept:
             raise DataError(f"no photograph of at least {least}x{least} pixels below {folder}")
-        sizes = torch.tensor([a.shape[:2] for _, a in kept])
-        lengths = torch.tensor([a.size for _, a in kept])
-        flat = torch.from_numpy(np.concatenate([a.reshape(-1) for _, a in kept]))
+        return _joined([a for _, a in kept], tuple(p.name for p, _ in kept), data_hash(paths), device)
+
+    def with_graphics(self, share: float, *, count: int = PAGES, seed: int = 1) -> Photographs:
+        """These and rendered pages (`acutance.synth.graphics`), of which that share of the crops is cut.
+
+        Args:
+            share: in [0, 1); 0: as it is. count: of pages. seed: of pages; held-out ones have another.
+        """
+        if not share:
+            return self
+        eight = [i for i in range(len(self.names)) if self.deep is None or not bool(self.deep[i])]
+        some = [self.picture(i) for i in eight[:: max(1, len(eight) // PASTED)]]
+        drawn = rendered(count, seed, some)
+        digest = hashlib.sha256(f"{self.digest}/graphics/{share}/{count}/{seed}".encode()).hexdigest()[:12]
+        new = _joined(drawn, tuple(f"page-{seed}-{i}" for i in range(count)), digest, self.flat.device)
+        deep = None if self.deep is None else torch.cat((self.deep, torch.zeros_like(new.offsets, dtype=torch.bool)))
         return Photographs(
-            flat=flat.to(device),
-            sizes=sizes.to(device),
-            offsets=(lengths.cumsum(0) - lengths).to(device),
-            names=tuple(p.name for p, _ in kept),
-            digest=data_hash(paths),
+            flat=torch.cat((self.flat, new.flat)),
+            sizes=torch.cat((self.sizes, new.sizes)),
+            offsets=torch.cat((self.offsets, new.offsets + self.flat.numel())),
+            names=self.names + new.names,
+            digest=digest,
+            deep=deep,
+            pages=count,
+            share=share,
         )
+
+    def only(self, i: int) -> Photographs:
+        """The one photograph of that number."""
+        one = slice(i, i + 1)
+        return replace(
+            self,
+            sizes=self.sizes[one],
+            offsets=self.offsets[one],
+            names=self.names[one],
+            deep=None if self.deep is None else self.deep[one],
+            pages=0,
+            share=0.0,
+        )
+
+    def picture(self, i: int) -> np.ndarray:
+        """The photograph of that number as it was read, (H, W, 3) uint8 or uint16."""
+        height, width = (int(v) for v in self.sizes[i])
+        begin, count = int(self.offsets[i]), 3 * height * width
+        high = self.flat[begin : begin + count].cpu().numpy().reshape(height, width, 3)
+        if self.deep is None or not bool(self.deep[i]):
+            return high
+        low = self.flat[begin + count : begin + 2 * count].cpu().numpy().reshape(height, width, 3)
+        both: np.ndarray = high.astype(np.uint16) << 8 | low
+        return both
 
     def crops(self, n: int, size: int, generator: torch.Generator, *, candidates: int = 2) -> Tensor:
         """n random crops, flipped and turned at random: (n, 3, size, size) in [0, 1], photographs drawn by area.
 
-        Of `candidates` drawn for each, the one with the most contrast is kept: sky and walls teach little.
+        Of `candidates` drawn for each, the one with the most contrast is kept: sky and walls teach little. They are all
+        of photographs or all of pages, so that pages, which have more contrast, keep to their share.
         """
         dev, m = self.flat.device, n * candidates
-        which = torch.multinomial(self.sizes.prod(1).float(), m, replacement=True, generator=generator)
+        which = self._drawn(n, candidates, generator)
         height, width = self.sizes[which].unbind(1)
         top = (torch.rand(m, generator=generator, device=dev) * (height - size + 1)).long()
         left = (torch.rand(m, generator=generator, device=dev) * (width - size + 1)).long()
-        offset = self.offsets[which]
         if candidates > 1:
-            coarse = self._gather(offset, width, top, left, torch.arange(0, size, 2, device=dev))
+            coarse = self._gather(which, top, left, torch.arange(0, size, 2, device=dev))
             contrast = coarse.diff(dim=-1).abs().mean((1, 2, 3)).reshape(n, candidates)
             best = contrast.argmax(1) + candidates * torch.arange(n, device=dev)
-            offset, width, top, left = offset[best], width[best], top[best], left[best]
-        x = self._gather(offset, width, top, left, torch.arange(size, device=dev))
+            which, top, left = which[best], top[best], left[best]
+        x = self._gather(which, top, left, torch.arange(size, device=dev))
         turn = torch.rand(3, n, 1, 1, 1, generator=generator, device=dev) < 0.5
         x = torch.where(turn[0], x.flip(-1), x)
         x = torch.where(turn[1], x.flip(-2), x)
         return torch.where(turn[2], x.transpose(-1, -2), x)
 
-    def _gather(self, offset: Tensor, width: Tensor, top: Tensor, left: Tensor, i: Tensor) -> Tensor:
+    def _drawn(self, n: int, candidates: int, generator: torch.Generator) -> Tensor:
+        """Numbers of pictures, (n candidates,): photographs by area, pages each as often as another."""
+        m, photographs = n * candidates, len(self.sizes) - self.pages
+        area = self.sizes[:photographs].prod(1).float()
+        which = torch.multinomial(area, m, replacement=True, generator=generator)
+        if not self.pages:
+            return which
+        dev = self.flat.device
+        page = torch.rand(n, generator=generator, device=dev) < self.share
+        number = photographs + (torch.rand(m, generator=generator, device=dev) * self.pages).long()
+        return torch.where(page.repeat_interleave(candidates), number, which)
+
+    def _gather(self, which: Tensor, top: Tensor, left: Tensor, i: Tensor) -> Tensor:
         """Pixels at rows top + i and columns left + i of each picture: (m, 3, len(i), len(i)) in [0, 1]."""
+        height, width = self.sizes[which].unbind(1)
         pixel = (top[:, None, None] + i[:, None]) * width[:, None, None] + left[:, None, None] + i
         channel = torch.arange(3, device=i.device)
-        index = offset[:, None, None, None] + 3 * pixel[:, None] + channel[:, None, None]
-        return self.flat[index].float() / 255
+        index = self.offsets[which][:, None, None, None] + 3 * pixel[:, None] + channel[:, None, None]
+        x = self.flat[index].float() / 255
+        if self.deep is not None:
+            rows = self.deep[which].nonzero()[:, 0]
+            low = index[rows] + (3 * height * width)[rows][:, None, None, None]
+            x[rows] = (256 * self.flat[index[rows]].float() + self.flat[low].float()) / 65535
+        return x
+
+
+def _joined(pictures: Sequence[np.ndarray], names: tuple[str, ...], digest: str, device: torch.device) -> Photographs:
+    """Pictures (H, W, 3), uint8 or uint16, in one tensor."""
+    deep = torch.tensor([a.dtype == np.uint16 for a in pictures])
+    parts = [part for a in pictures for part in _bytes(a)]
+    lengths = torch.tensor([a.nbytes for a in pictures])
+    return Photographs(
+        flat=torch.from_numpy(np.concatenate(parts)).to(device),
+        sizes=torch.tensor([a.shape[:2] for a in pictures]).to(device),
+        offsets=(lengths.cumsum(0) - lengths).to(device),
+        names=names,
+        digest=digest,
+        deep=deep.to(device) if bool(deep.any()) else None,
+    )
+
+
+def _bytes(picture: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The samples of a picture, of 16 bits the high bytes and the low ones."""
+    flat = picture.reshape(-1)
+    if picture.dtype == np.uint8:
+        return (flat,)
+    return (flat >> 8).astype(np.uint8), (flat & 255).astype(np.uint8)
 
 
 def _decode(path: Path) -> np.ndarray:
+    """A photograph as (H, W, 3), uint8, or uint16 where the file has more than 8 bits."""
     try:
+        if _may_be_deep(path):
+            image = read_image(path)
+            if image.info.bits > 8:
+                x = image.pixels.clamp(0, 1).expand(-1, 3, -1, -1)[0].permute(1, 2, 0)
+                return (x.numpy().astype(np.float64) * 65535).round().astype(np.uint16)
         with PillowImage.open(path) as picture:
             return np.asarray(picture.convert("RGB"))
+    except ImageError as error:
+        raise DataError(f"{error}; or remove the file") from None
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"cannot read {path}: {error}; remove the file or replace it") from None
+
+
+def _may_be_deep(path: Path) -> bool:
+    """Whether the file is a TIFF or a PNG of 16 bits: Pillow would clip or cut those to 8."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    return head.startswith(TIFF) or (head.startswith(PNG) and head[24:25] == b"\x10")

@@ -180,6 +180,7 @@ class TrainConfig:
         model: settings of the method's `build`.
         frozen: beginnings of the names of weights that are not trained.
         one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
+        graphics: share of the crops that are cut from rendered pages and screens, see `acutance.synth.graphics`.
         phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
         pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
         degradation, motion, noise, rain, sensed: what happens to pictures, at most one of them; without any,
@@ -194,6 +195,7 @@ class TrainConfig:
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     frozen_statistics: float = 0.0
     one_channel: float = 0.0
+    graphics: float = 0.0
     model: dict[str, Any] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -211,6 +213,8 @@ class TrainConfig:
         given = [name for name in TASKS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} together: a run has one task")
+        if not 0 <= self.graphics < 1:
+            raise ConfigError(f"graphics={self.graphics}: give a share of the crops from 0 to below 1")
         ends = [p.until for p in self.phases]
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")
