@@ -128,9 +128,7 @@ def measure(
     if content.truth is None:
         sparse = sparsity(attempt.pixels.clamp(0, 1)), sparsity(content.observed)
     else:
-        lost = attempt.kernel is not None and content.scoring == WHOLE and attempt.kernel.shape[-1] > 1
-        large = min(content.truth.shape[-2:]) > 4 * BLIND.border
-        scoring = BLIND if lost and large else content.scoring
+        scoring = _scoring(content, content.truth, attempt.kernel)
         quality = score(attempt.pixels, content.truth, scoring)
         cuts = _cuts(content, attempt.pixels, quality, scoring)
         parts = border_and_interior(attempt.pixels, content.truth) if content.scoring == WHOLE else None
@@ -217,6 +215,12 @@ def _likeness(found: Tensor | None, true: Tensor | None) -> float | None:
     if found is None or true is None:
         return None
     return round(float(kernel_similarity(found.cpu(), true.cpu())), 5)
+
+
+def _scoring(content: Content, truth: Tensor, found: Tensor | None) -> Scoring:
+    """That of the case; what a method makes that found the kernel itself may lie anywhere."""
+    lost = found is not None and content.scoring == WHOLE and found.shape[-1] > 1
+    return BLIND if lost and min(truth.shape[-2:]) > 4 * BLIND.border else content.scoring
 
 
 def _cuts(content: Content, restored: Tensor, quality: Score, scoring: Scoring) -> Mapping[str, float | None]:
