@@ -18,20 +18,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance.bench import curves_points
-from acutance.bench.published import CASES, COUNTERPARTS, PUBLISHED, comparisons, told_here
-from acutance.bench.report import (
-    compared,
-    difference,
-    display_names,
-    put_into,
-    ranking,
-    read_suites,
-    report,
-)
+from acutance.bench.cuts import Cut
+from acutance.bench.published import COUNTERPARTS, PUBLISHED, comparisons, told_here
+from acutance.bench.ranking import display_names, ranking
+from acutance.bench.report import put_into, read_suites, report
 from acutance.bench.report_crops import CROP, detail, png_uri
 from acutance.bench.report_html import page, write_page
 from acutance.bench.report_plots import Line, Point, against_noise, against_seconds, front, look, spread
+from acutance.bench.report_published import compared, difference
 from acutance.bench.rows import Row, append_rows
+from acutance.bench.suites import SUITES
 from acutance.bench.timing import Timing, append_times
 from acutance.cli.app import app
 from acutance.errors import DataError
@@ -191,7 +187,12 @@ def test_only_the_same_cases_are_ranked_against_each_other() -> None:
 
 
 def test_published_figures_stand_beside_the_same_method() -> None:
-    found = compared("levin32", [replace(BASE, method=m) for m in ("epll", "pnp", "wiener", "rgdn:steps=50")])
+    rows = [
+        replace(BASE, method=m, kernel=str(k), psnr_published=31.0)
+        for m in ("epll", "pnp", "wiener", "rgdn:steps=50")
+        for k in range(32)
+    ]
+    found = compared("levin32", rows)
     assert {(c.method, c.published.method, c.same) for c in found} == {
         ("epll", "EPLL", True),
         ("rgdn:steps=50", "RGDN", True),
@@ -200,17 +201,28 @@ def test_published_figures_stand_beside_the_same_method() -> None:
         ("pnp", "IRCNN", False),
     }
     rgdn = next(c for c in found if c.method == "rgdn:steps=50")
-    assert rgdn.figure == "33.68"
-    assert rgdn.difference == pytest.approx(-3.68)
-    assert difference(rgdn) == "−3.68"
+    assert (rgdn.figure, rgdn.measured, rgdn.cut) == ("33.68", 30.0, Cut.WHOLE)
+    assert difference(rgdn) == "–", "nobody says in which cut that figure is"
     assert "settings of ours" in rgdn.differences
-    assert "1 of 32 cases here" in rgdn.differences
+    assert "cut there not stated, so no difference; ours: whole picture" in rgdn.differences
+    family = next(c for c in found if c.published.method == "DMSP")
+    assert (family.figure, family.measured, family.cut) == ("32.61", 31.0, Cut.PUBLISHED)
+    assert family.difference == pytest.approx(-1.61)
+    assert difference(family) == "−1.61"
+    part = compared("levin32", rows[:-1] + rows[32:33])
+    assert {(c.method, c.cases): difference(c) for c in part if c.published.method == "DMSP"} == {("pnp", 32): "−1.61"}
+    part = compared("levin32", rows[32:36])
+    assert {difference(c) for c in part} == {"–"}
+    assert all("4 of 32 cases here, so no difference" in c.differences for c in part)
 
 
 def test_illegible_figures() -> None:
-    means = {("rgdn", None, 0.02): (29.0, 32), ("ircnn", None, 0.01): (30.0, 32)}
-    found = {(c.method, c.figure): difference(c) for c in comparisons("levin32", means)}
+    means = {("rgdn", None, 0.02, Cut.WHOLE): (29.0, 32), ("ircnn", None, 0.01, Cut.WHOLE): (30.0, 32)}
+    rows = [replace(p, cut=Cut.WHOLE) for p in PUBLISHED if p.suite == "levin32"]
+    found = {(c.method, c.figure): difference(c) for c in comparisons("levin32", means, published=rows)}
     assert found == {("rgdn", "30.1?"): "≈ −1.2", ("ircnn", "3?.?"): "–", ("ircnn", "32.66"): "−2.66"}
+    unknown = comparisons("levin32", means)
+    assert {(c.method, c.figure): difference(c) for c in unknown} == dict.fromkeys(found, "–")
 
 
 def test_estimated_kernels_compare_by_who_estimated_them() -> None:
@@ -227,7 +239,7 @@ def test_what_was_told_here_and_there() -> None:
     assert told_here("wiener:sigma=estimated") is False
     assert told_here("rgdn:steps=5") is False
     assert told_here("skimage-something") is None
-    assert {p.suite for p in PUBLISHED if not p.kernels} == set(CASES)
+    assert {p.suite for p in PUBLISHED} <= set(SUITES)
     assert set(COUNTERPARTS) <= {p.method for p in PUBLISHED}
 
 

@@ -414,11 +414,13 @@ def test_the_report(tmp_path: Path) -> None:
     ]
     text = table(rows)
     lines = text.splitlines()
-    assert f"| {BLURRED} |  | 21.00 | 20.00 |  |  |  |" in lines
-    assert "| wiener | – | 31.00 / 0.850 | 28.00 / 0.800 | 2.00 | 300 | 2, 1 |" in lines
-    assert "| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 | – | 1.00 | 300 | 1, 0 |" in lines
+    two, one = "(2 of 32 cases)", "(1 of 32 cases)"
+    assert f"| {BLURRED} |  | 21.00 {two} | 20.00 {one} |  |  |  |" in lines
+    assert f"| wiener | – | 31.00 / 0.850 {two} | 28.00 / 0.800 {one} | 2.00 | 300 | 2, 1 |" in lines
+    assert f"| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 {one} | – | 1.00 | 300 | 1, 0 |" in lines
+    assert "as captured: without 25 pixels; 1 %: whole picture" in text
     measured, published = text.index("**Measured**"), text.index("**Published, not measured here**")
-    assert measured < text.index("wiener") < published < text.index("| FDN | [kruse2017fdn] | 35.09 | – |")
+    assert measured < text.index("wiener") < published < text.index("| FDN | [kruse2017fdn] | not stated | 35.09 | – |")
     assert "25 pixels cropped" in text
     assert "Revision abc1234; cpu, 2." in text
     append_rows(tmp_path / "levin32.jsonl", rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from acutance.bench.cuts import Cut
 from acutance.bench.score import WHOLE, Scoring
 from acutance.errors import DataError
 from acutance.images import Image, ImageInfo
@@ -30,6 +31,8 @@ class Content:
         truth: (1, C, H, W), the sharp picture under `observed`; None: nobody knows it.
         sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
         scoring: border and alignment.
+        radius: (rows, columns) by which `truth` is smaller than the sharp picture of the set on every side, where all
+            cuts are to be recorded, see `acutance.bench.cuts`; None: only `scoring` is.
         info: of the file that was observed, where it is one: a Restorer heeds that it is lossy.
     """
 
@@ -38,6 +41,7 @@ class Content:
     truth: Tensor | None
     sigma: float | None = None
     scoring: Scoring = WHOLE
+    radius: tuple[int, int] | None = None
     info: ImageInfo | None = None
 
     @property
@@ -77,6 +81,8 @@ class Suite:
             possible. `folder` is what `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError`
             that a level is impossible.
         classes: name of a picture -> its class, where the pictures are of several, reported apart.
+        size: cases of each level in the whole set: a mean over fewer is marked as one over a part; None: unknown.
+        captured_cut: of `Row.psnr` for pictures as captured; with added noise it is the whole picture.
     """
 
     name: str
@@ -85,6 +91,12 @@ class Suite:
     noises: tuple[Noise, ...]
     cases: Callable[[Path, Sequence[Noise]], Sequence[Case]]
     classes: Callable[[str], str] | None = None
+    size: int | None = None
+    captured_cut: Cut = Cut.WHOLE
+
+    def cut(self, noise: Noise) -> Cut:
+        """The cut of `Row.psnr` at a level."""
+        return self.captured_cut if noise is None else Cut.WHOLE
 
 
 def with_shown(cases: Sequence[Case], count: int = 3, *, turn: int = 1) -> list[Case]:

@@ -73,15 +73,16 @@ def cases(folder: Path, noises: Sequence[Noise], *, name: str) -> list[Case]:
     return with_shown([Case(name, p.name, "unknown", None, partial(content, p)) for p in pairs(folder / name)])
 
 
-def _suite(name: str, summary: str) -> Suite:
+def _suite(name: str, summary: str, size: int) -> Suite:
     return Suite(
         name=name,
         summary=summary,
         protocol="Means of sharp frames of a video, colour, no kernel; whole picture, not aligned, no noise is added.",
         noises=(None,),
         cases=partial(cases, name=name),
+        size=size,
     )
 
 
-REDS = _suite("reds", "8 pairs of two scenes of REDS, 1280 x 720")
-GOPRO_SCENE = _suite("gopro_scene", "5 pairs of one scene of GoPro, 1280 x 720")
+REDS = _suite("reds", "8 pairs of two scenes of REDS, 1280 x 720", 8)
+GOPRO_SCENE = _suite("gopro_scene", "5 pairs of one scene of GoPro, 1280 x 720", 5)

@@ -76,4 +76,5 @@ LAI = Suite(
     noises=(0.01,),
     cases=cases,
     classes=classes,
+    size=40,
 )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from acutance.bench.case import Case, Content, Noise, Suite, with_shown
+from acutance.bench.cuts import MARGIN, SHARP_MARGIN, Cut
 from acutance.bench.score import Scoring
 from acutance.bench.synthetic import synthetic_content, synthetic_levels
 from acutance.errors import DataError
@@ -23,7 +24,7 @@ FILE = "levin32.npz"
 PICTURES = (1, 2, 3, 4)
 KERNELS = (1, 2, 3, 4, 5, 6, 7, 8)
 CAPTURED_SIGMA = 1.5 / 255
-CAPTURED = Scoring(border=25, shift=5, fraction=4)
+CAPTURED = Scoring(border=MARGIN, shift=5, fraction=4)
 
 
 def kernels(folder: Path) -> dict[str, Tensor]:
@@ -58,13 +59,14 @@ def captured(folder: Path, i: int, j: str) -> Content:
         truth=_picture(folder, f"sharp_{i}_{j}").float(),
         sigma=CAPTURED_SIGMA,
         scoring=CAPTURED,
+        radius=(0, 0),
     )
 
 
 def blurred(folder: Path, i: int, j: str, noise: float) -> Content:
     """Picture i blurred anew with kernel j."""
     sharp = _picture(folder, f"sharp_{i}_1")
-    return synthetic_content("levin32", str(i), j, noise, sharp, kernels(folder)[j])
+    return synthetic_content("levin32", str(i), j, noise, sharp, kernels(folder)[j], cuts=True)
 
 
 def _picture(folder: Path, name: str) -> Tensor:
@@ -98,8 +100,12 @@ LEVIN32 = Suite(
     protocol=(
         "As captured: the photographs; sigma 1.5/255 is told to methods that need it; 25 pixels cropped, the estimate "
         "moved by the best whole-pixel shift up to 5, then the best quarter-pixel shift. "
-        "With noise: sharp_I_1, valid convolution, Gaussian noise, 8 bits; whole picture, not aligned."
+        "With noise: sharp_I_1, valid convolution, Gaussian noise, 8 bits; whole picture, not aligned. "
+        f"Also in the published cut (without {SHARP_MARGIN} pixels of the sharp picture, 8 bits), as published figures "
+        "are compared."
     ),
     noises=(None, 0.01, 0.02, 0.03),
     cases=cases,
+    size=len(PICTURES) * len(KERNELS),
+    captured_cut=Cut.MARGIN,
 )

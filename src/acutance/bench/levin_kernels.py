@@ -15,13 +15,14 @@ from torch import Tensor
 
 from acutance.bench import levin
 from acutance.bench.case import Case, Content, Noise, Suite, with_shown
+from acutance.bench.cuts import MARGIN, Cut
 from acutance.bench.score import Scoring
 from acutance.errors import ConfigError, DataError
 from acutance.images import read_image
 from acutance.tensors import flip
 
 FOLDER = "levin32_kernels"
-SCORING = Scoring(border=25, shift=10, fraction=4)
+SCORING = Scoring(border=MARGIN, shift=10, fraction=4)
 _FILE = re.compile(r"k_(\d)_im_(\d)_.*\.png")
 
 
@@ -49,7 +50,7 @@ def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
 
 def content(folder: Path, file: Path, i: int, j: str) -> Content:
     """Picture i behind kernel j, as photographed, with the kernel of that file."""
-    return replace(levin.captured(folder, i, j), kernel=_kernel(file).float(), scoring=SCORING)
+    return replace(levin.captured(folder, i, j), kernel=_kernel(file).float(), scoring=SCORING, radius=None)
 
 
 def _kernel(file: Path) -> Tensor:
@@ -70,4 +71,6 @@ LEVIN32_KERNELS = Suite(
     ),
     noises=(None,),
     cases=cases,
+    size=159,
+    captured_cut=Cut.MARGIN,
 )

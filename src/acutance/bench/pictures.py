@@ -8,15 +8,16 @@ from pathlib import Path
 
 from acutance.bench import levin
 from acutance.bench.case import Case, Content, Noise, Suite, with_shown
+from acutance.bench.cuts import SHARP_MARGIN
 from acutance.bench.synthetic import synthetic_content, synthetic_levels
 from acutance.errors import DataError
 from acutance.images import read_image
 
 
-def cases(folder: Path, noises: Sequence[Noise], *, name: str, every_kernel: bool) -> list[Case]:
+def cases(folder: Path, noises: Sequence[Noise], *, name: str, every_kernel: bool, cuts: bool = False) -> list[Case]:
     """For each level and picture all the kernels, or the one whose turn it is: the n-th picture has kernel n mod 8.
 
-    Pictures come in the order of their names, numbers as numbers: 1, 2, 10.
+    Pictures come in the order of their names, numbers as numbers: 1, 2, 10. With `cuts` every cut is recorded.
 
     Raises:
         DataError: no folder `name`, or no PNG in it, or no kernels.
@@ -32,30 +33,36 @@ def cases(folder: Path, noises: Sequence[Noise], *, name: str, every_kernel: boo
         level = []
         for n, file in enumerate(files):
             for j in order if every_kernel else [order[n % len(order)]]:
-                level.append(Case(name, file.stem, j, noise, partial(content, folder, file, name, j, noise)))
+                load = partial(content, folder, file, name, j, noise, cuts=cuts)
+                level.append(Case(name, file.stem, j, noise, load))
         found += with_shown(level)
     return found
 
 
-def content(folder: Path, file: Path, name: str, j: str, noise: float) -> Content:
+def content(folder: Path, file: Path, name: str, j: str, noise: float, *, cuts: bool) -> Content:
     """The picture of that file blurred with Levin's kernel j."""
-    return synthetic_content(name, file.stem, j, noise, read_image(file).pixels, levin.kernels(folder)[j])
+    sharp = read_image(file).pixels
+    return synthetic_content(name, file.stem, j, noise, sharp, levin.kernels(folder)[j], cuts=cuts)
 
 
-def _suite(name: str, summary: str, noises: tuple[Noise, ...], *, every_kernel: bool) -> Suite:
+def _suite(
+    name: str, summary: str, noises: tuple[Noise, ...], size: int, *, every_kernel: bool, cuts: bool = False
+) -> Suite:
     which = "each picture with all 8" if every_kernel else "each picture with one, in turn, of the 8"
+    also = f" Also without {SHARP_MARGIN} pixels of the sharp picture, 8 bits: the published cut." if cuts else ""
     return Suite(
         name=name,
         summary=summary,
         protocol=(
             f"{which[0].upper()}{which[1:]} kernels of Levin et al., valid convolution, Gaussian noise, 8 bits; "
-            "whole picture, not aligned."
+            f"whole picture, not aligned.{also}"
         ),
         noises=noises,
-        cases=partial(cases, name=name, every_kernel=every_kernel),
+        cases=partial(cases, name=name, every_kernel=every_kernel, cuts=cuts),
+        size=size,
     )
 
 
-SET12 = _suite("set12", "12 grey pictures x 8 kernels", (0.01, 0.02, 0.03), every_kernel=True)
-BSD68 = _suite("bsd68", "68 grey photographs, one kernel each", (0.01, 0.03), every_kernel=False)
-KODAK24 = _suite("kodak24", "24 colour photographs, one kernel each", (0.01, 0.03), every_kernel=False)
+SET12 = _suite("set12", "12 grey pictures x 8 kernels", (0.01, 0.02, 0.03), 96, every_kernel=True, cuts=True)
+BSD68 = _suite("bsd68", "68 grey photographs, one kernel each", (0.01, 0.03), 68, every_kernel=False)
+KODAK24 = _suite("kodak24", "24 colour photographs, one kernel each", (0.01, 0.03), 24, every_kernel=False)

@@ -1,7 +1,8 @@
 """Figures that others have published, to stand beside what was measured; each with its source, as printed there.
 
-They compare only where noise, crop, alignment and what the method was told are the same: `Published.note` and
-`differences` say so as far as it is known. Sources are keys of `docs/references.bib`.
+They compare only in the same cut (`acutance.bench.cuts`), and over the whole set: elsewhere the two figures are named,
+and no difference. What else differs, as noise, alignment and what the method was told, `Published.note` and
+`differences` say as far as it is known. Sources are keys of `docs/references.bib`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from acutance.bench.case import Noise
+from acutance.bench.cuts import Cut
+from acutance.bench.suites import SUITES
 from acutance.bench.tasks import LEVELS
 from acutance.methods.spec import catalogue
 
@@ -29,6 +32,7 @@ class Published:
         psnr: by noise level; an illegible digit is "?".
         remark: what else must be known of the figures.
         kernels: of the cases behind them, where not all count: what their names begin with, up to a "/".
+        cut: that they were scored in; None: the source does not say.
     """
 
     suite: str
@@ -38,6 +42,7 @@ class Published:
     psnr: Mapping[Noise, str]
     remark: str = ""
     kernels: str = ""
+    cut: Cut | None = None
 
     @property
     def note(self) -> str:
@@ -60,7 +65,10 @@ class Comparison:
 
     Args:
         published: the row; noise: the level. method, weights: ours.
-        measured: our mean in dB. figure: as printed. difference: ours less theirs in dB; None: no digit to compare.
+        cut: of the measured mean; that of the row, where its source says it.
+        measured: our mean in dB, over so many cases. size: of the whole set; None: unknown.
+        figure: as printed. difference: ours less theirs in dB; None: the cut there is not known, ours is a mean over a
+            part of the set, or there is no digit to compare.
         rough: a digit of the figure is illegible, so the difference holds to a tenth.
         same: our method is that method, not only one of its family.
         differences: of the protocols, in words; empty: none that we know of.
@@ -70,12 +78,24 @@ class Comparison:
     noise: Noise
     method: str
     weights: str | None
+    cut: Cut
     measured: float
+    cases: int
+    size: int | None
     figure: str
     difference: float | None
     rough: bool
     same: bool
     differences: tuple[str, ...]
+
+    @property
+    def part(self) -> bool:
+        """Our mean is over a part of the set."""
+        return self.size is not None and self.cases < self.size
+
+
+Means = Mapping[tuple[str, str | None, Noise, Cut], tuple[float, int]]
+"""(label, weights, level, cut) -> (mean PSNR in dB, cases behind it)."""
 
 
 def _percent(values: str) -> Mapping[Noise, str]:
@@ -87,6 +107,11 @@ def _captured(values: str) -> Mapping[Noise, str]:
     """As captured, then at 1 %, 2 %, ...; "-": not reported."""
     first, _, rest = values.partition(" ")
     return MappingProxyType({**({} if first == "-" else {None: first}), **_percent(rest)})
+
+
+def _vem(suite: str, method: str, values: str) -> Published:
+    """A row of the table that VEM's code printed: 1 to 5 %, level not told, in the cut of that code."""
+    return Published(suite, method, _VEM, False, _percent(values), cut=Cut.PUBLISHED)
 
 
 def _of_255(values: str) -> Mapping[Noise, str]:
@@ -114,19 +139,19 @@ PUBLISHED = (
     Published("levin32", "CSF", _FDN, True, _captured("34.06")),
     Published("levin32", "RTF", _FDN, True, _captured("33.97")),
     Published("levin32", "Levin", _FDN, True, _captured("33.82")),
-    Published("levin32", "VEM", _VEM, False, _percent("34.31 32.02 30.50 29.42 28.52")),
-    Published("levin32", "FDN", _VEM, False, _percent("33.65 31.18 29.79 28.84 28.02")),
-    Published("levin32", "IDD-BM3D", _VEM, False, _percent("33.75 30.96 29.26 28.17 27.33")),
-    Published("levin32", "DMSP", _VEM, False, _percent("32.61 30.40 29.31 28.52 27.79")),
+    _vem("levin32", "VEM", "34.31 32.02 30.50 29.42 28.52"),
+    _vem("levin32", "FDN", "33.65 31.18 29.79 28.84 28.02"),
+    _vem("levin32", "IDD-BM3D", "33.75 30.96 29.26 28.17 27.33"),
+    _vem("levin32", "DMSP", "32.61 30.40 29.31 28.52 27.79"),
     Published("levin32", "IDD-BM3D", _VEM, True, _percent("33.75")),
     Published("levin32", "FCNN", _VEM, True, _percent("33.10")),
     Published("levin32", "IRCNN", _VEM, True, _percent("32.66")),
     Published("levin32", "EPLL", _VEM, True, _percent("32.03")),
     Published("levin32", "CSF", _VEM, True, _percent("29.85")),
-    Published("set12", "VEM", _VEM, False, _percent("31.93 29.78 28.47 27.52 26.77")),
-    Published("set12", "FDN", _VEM, False, _percent("31.43 29.18 27.89 26.98 26.28")),
-    Published("set12", "IDD-BM3D", _VEM, False, _percent("31.43 28.97 27.56 26.66 25.95")),
-    Published("set12", "DMSP", _VEM, False, _percent("31.06 28.97 27.87 27.07 26.39")),
+    _vem("set12", "VEM", "31.93 29.78 28.47 27.52 26.77"),
+    _vem("set12", "FDN", "31.43 29.18 27.89 26.98 26.28"),
+    _vem("set12", "IDD-BM3D", "31.43 28.97 27.56 26.66 25.95"),
+    _vem("set12", "DMSP", "31.06 28.97 27.87 27.07 26.39"),
     Published("set12", "IDD-BM3D", _VEM, True, _percent("31.43")),
     Published("set12", "FCNN", _VEM, True, _percent("30.68")),
     Published("set12", "IRCNN", _VEM, True, _percent("30.53")),
@@ -141,10 +166,12 @@ PUBLISHED = (
         )
         for method, figure in zip(("Levin", "RTF", "CSF"), figures.split(), strict=True)
     ),
-    Published("bsd68-noise", "BM3D", _DNCNN, True, _of_255("31.07 28.57 25.62")),
-    Published("bsd68-noise", "TNRD", _DNCNN, True, _of_255("31.42 28.92 25.97")),
-    Published("bsd68-noise", "DnCNN-S", _DNCNN, True, _of_255("31.73 29.23 26.23"), "a network for each level"),
-    Published("bsd68-noise", "DnCNN-B", _DNCNN, False, _of_255("31.61 29.16 26.23")),
+    Published("bsd68-noise", "BM3D", _DNCNN, True, _of_255("31.07 28.57 25.62"), cut=Cut.WHOLE),
+    Published("bsd68-noise", "TNRD", _DNCNN, True, _of_255("31.42 28.92 25.97"), cut=Cut.WHOLE),
+    Published(
+        "bsd68-noise", "DnCNN-S", _DNCNN, True, _of_255("31.73 29.23 26.23"), "a network for each level", cut=Cut.WHOLE
+    ),
+    Published("bsd68-noise", "DnCNN-B", _DNCNN, False, _of_255("31.61 29.16 26.23"), cut=Cut.WHOLE),
     *(
         Published(suite, f"DGUNet+ at {ratio} %", _DGUNET, None, _captured(figure), "some 7 million weights")
         for suite, figures in (
@@ -178,41 +205,39 @@ COUNTERPARTS: Mapping[str, tuple[Counterpart, ...]] = MappingProxyType(
 
 PROTOCOLS: Mapping[str, str] = MappingProxyType(
     {
-        _RGDM: "crop, alignment and rounding not stated there",
-        _FDN: "crop and alignment there not known to us (FDN with its authors' weights scores 35.30 under ours)",
-        _VEM: "crop and rounding there not known to us",
-        _CSF: "crop and alignment there not known to us",
-        _DNCNN: "rounding there not known to us, noise drawn anew",
+        _RGDM: "alignment and rounding not stated there",
+        _FDN: "alignment there not known to us (FDN with its authors' weights scores 35.30 under ours)",
+        _VEM: "noise drawn anew",
+        _CSF: "alignment there not known to us",
+        _DNCNN: "rounded to 8 bits there, noise drawn anew",
         _DGUNET: "rounding there not known to us",
     }
 )
-"""What may differ from our protocol, by source."""
-
-CASES: Mapping[str, int] = MappingProxyType(
-    {"levin32": 32, "set12": 96, "bsd68-noise": 68, "set11": 11, "bsd68-sensing": 68}
-)
-"""Pictures behind a published mean."""
+"""What may differ from our protocol besides the cut, by source."""
 
 
 def comparisons(
-    suite: str, means: Mapping[tuple[str, str | None, Noise], tuple[float, int]], kernels: str = ""
+    suite: str, means: Means, kernels: str = "", published: Sequence[Published] = PUBLISHED
 ) -> list[Comparison]:
-    """Every published figure of a suite for which one of ours was measured at that level.
+    """Every published figure of a suite for which one of ours was measured at that level, in the same cut.
+
+    A figure whose cut is not known stands beside our mean in the usual cut of the suite, without a difference.
 
     Args:
-        suite: name. means: (label, weights, noise) -> (mean PSNR in dB, cases behind it).
-        kernels: of the cases behind the means, see `Published`.
+        suite: name. means: ours. kernels: of the cases behind the means, see `Published`.
+        published: rows to compare with.
 
     Returns:
         By published row, level, and our label; first the figures for the very method, then those of its family.
     """
     found = []
-    for each in PUBLISHED:
+    for each in published:
         for counterpart in COUNTERPARTS.get(each.method, ()) if (each.suite, each.kernels) == (suite, kernels) else ():
-            for (label, weights, noise), (mean, cases) in means.items():
-                if label.partition(":")[0] == counterpart.method and noise in each.psnr:
-                    found.append(_compare(each, counterpart, (label, weights, noise), mean, cases))
-    order = list(PUBLISHED)
+            for (label, weights, noise, cut), mean in means.items():
+                wanted = _usual_cut(suite, noise) if each.cut is None else each.cut
+                if label.partition(":")[0] == counterpart.method and noise in each.psnr and cut == wanted:
+                    found.append(_compare(each, counterpart, (label, weights, noise, cut), mean))
+    order = list(published)
     return sorted(
         found,
         key=lambda c: (not c.same, order.index(c.published), -1.0 if c.noise is None else c.noise, c.method),
@@ -228,15 +253,27 @@ def told_here(label: str) -> bool | None:
     return not any(part.startswith("sigma=") for part in settings.split(","))  # sigma=estimated, or always one level
 
 
+def _usual_cut(suite: str, noise: Noise) -> Cut:
+    return SUITES[suite].cut(noise) if suite in SUITES else Cut.WHOLE
+
+
 def _compare(
-    each: Published, counterpart: Counterpart, ours: tuple[str, str | None, Noise], mean: float, cases: int
+    each: Published,
+    counterpart: Counterpart,
+    ours: tuple[str, str | None, Noise, Cut],
+    mean: tuple[float, int],
 ) -> Comparison:
-    label, weights, noise = ours
+    label, weights, noise, cut = ours
+    measured, cases = mean
+    size = SUITES[each.suite].size if each.suite in SUITES and not each.kernels else None
+    part = size is not None and cases < size
     figure = each.psnr[noise]
-    number = _number(figure)
+    number = None if part or each.cut is None else _number(figure)
     differences = list(_told(each.told, told_here(label)))
-    if cases != CASES.get(each.suite, cases):
-        differences.append(f"{cases} of {CASES[each.suite]} cases here")
+    if each.cut is None:
+        differences.insert(0, f"cut there not stated, so no difference; ours: {cut}")
+    if part:
+        differences.append(f"{cases} of {size} cases here, so no difference")
     if not counterpart.same:
         differences.append(f"another method of its family ({each.method})")
     if label != counterpart.method:
@@ -248,9 +285,12 @@ def _compare(
         noise=noise,
         method=label,
         weights=weights,
-        measured=mean,
+        cut=cut,
+        measured=measured,
+        cases=cases,
+        size=size,
         figure=figure,
-        difference=None if number is None else mean - number,
+        difference=None if number is None else measured - number,
         rough="?" in figure,
         same=counterpart.same,
         differences=tuple(differences),

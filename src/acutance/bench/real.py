@@ -150,6 +150,7 @@ LAI_REAL = Suite(
     protocol=PROTOCOL,
     noises=(None,),
     cases=partial(cases, name="lai-real"),
+    size=30,
 )
 KOHLER = Suite(
     name="kohler",
@@ -157,4 +158,5 @@ KOHLER = Suite(
     protocol=PROTOCOL,
     noises=(None,),
     cases=partial(cases, name="kohler"),
+    size=12,
 )

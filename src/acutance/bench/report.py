@@ -1,18 +1,34 @@
-"""Rankings and Markdown tables from measured rows, with published figures beside them, marked as such."""
+"""Markdown tables from measured rows, with published figures beside them, marked as such."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
 from acutance.bench.case import Noise, describe_noise
 from acutance.bench.curves_points import FILE as CURVES_FILE
-from acutance.bench.published import PUBLISHED, Comparison, comparisons
+from acutance.bench.cuts import HOW_CUTS, Cut
+from acutance.bench.ranking import (
+    Name,
+    display_names,
+    grouped,
+    markdown,
+    of_set,
+    overall,
+    ranking,
+    set_size,
+)
 from acutance.bench.report_kernels import HOW_KERNELS, finds_kernels, short_table_of_kernels, table_of_kernels
+from acutance.bench.report_published import (
+    compared,
+    compared_table,
+    cuts_table,
+    published_cut_table,
+    published_table,
+)
 from acutance.bench.rows import Row, read_rows
 from acutance.bench.suites import SUITES
 from acutance.bench.timing import FILE as TIMES_FILE
@@ -26,45 +42,7 @@ NO_ROWS = (CURVES_FILE, TIMES_FILE, "log.jsonl")
 """Files of JSON lines that this package writes and that hold no rows; the last is of `acutance.train`."""
 
 OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
-Name = tuple[str, str | None]
-"""What tells methods apart: label and version of the weights."""
-
-_PLACE = re.compile(r"<!-- bench(?: ([\w-]+))? -->.*?<!-- /bench -->", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A method at one noise level.
-
-    Args:
-        name: label and weights. rank: from 1; None: not every case was measured, so it has none.
-        psnr, ssim: means over its own cases. cases: how many of them. failed: restored to no finite picture.
-        gap: mean PSNR less that of the best ranked method on the same cases; None: there is none.
-    """
-
-    name: Name
-    rank: int | None
-    psnr: float
-    ssim: float
-    cases: int
-    failed: int
-    gap: float | None
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The methods at one noise level, best first; the unranked behind.
-
-    Args:
-        noise: the level. cases: on which the ranked were compared, which is all that anybody has (`whole`), or those
-            that everybody has, where nobody has all. blurred: mean PSNR of the blurred pictures on them.
-    """
-
-    noise: Noise
-    standings: tuple[Standing, ...]
-    cases: int
-    whole: bool
-    blurred: float
+_PLACE = re.compile(r"<!-- bench(?: ([\w-]+))?( cut)? -->.*?<!-- /bench -->", re.DOTALL)
 
 
 def report(folder: Path) -> str:
@@ -111,12 +89,13 @@ WITHOUT = ("unknown", "none")
 """Names of the kernels of cases that have none to be told."""
 
 
-def put_into(page: str, rows: Sequence[Row]) -> str:
+def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
     """A page with short tables of measured means between its lines ``<!-- bench SUITE -->`` and ``<!-- /bench -->``.
 
     The line ``<!-- bench -->`` stands for the only suite of the rows, or levin32 if there are several;
     ``<!-- bench kernels -->`` for the table of estimated kernels; other tables leave methods that find the kernel
-    themselves out, where there are any that are told it.
+    themselves out, where there are any that are told it. ``<!-- bench SUITE cut -->`` is for the table in the published
+    cut; with `cuts_only` all other places stay as they are.
 
     Raises:
         DataError: the page has no such lines, or one of a suite that there are no rows of.
@@ -126,6 +105,8 @@ def put_into(page: str, rows: Sequence[Row]) -> str:
         suites.setdefault(row.suite, []).append(row)
 
     def fill(place: re.Match[str]) -> str:
+        if cuts_only and not place[2]:
+            return place[0]
         suite = place[1] or (next(iter(suites)) if len(suites) == 1 else "levin32")
         opening = place[0].partition("-->")[0] + "-->"
         head, *lines = short_table_of_kernels(rows)
@@ -134,7 +115,10 @@ def put_into(page: str, rows: Sequence[Row]) -> str:
         if suite not in suites:
             raise DataError(f"the page wants a table of {suite}, of which there are no rows; run it with --out first")
         told = [row for row in suites[suite] if not finds_kernels(row.method) and row.kernel not in WITHOUT]
-        return f"{opening}\n{short_table(told or suites[suite])}\n{CLOSING}"
+        made = published_cut_table(suite, told).markdown() if place[2] else short_table(told or suites[suite])
+        if not made:
+            raise DataError(f"no row of {suite} has a published cut; measure it anew with another --out")
+        return f"{opening}\n{made}\n{CLOSING}"
 
     filled, count = _PLACE.subn(fill, page)
     if count == 0:
@@ -153,15 +137,14 @@ def short_table(rows: Sequence[Row]) -> str:
         for place in rankings:
             found = next((s for s in place.standings if s.name == name), None)
             text = "–" if found is None or not found.cases else f"{found.psnr:.2f} / {found.ssim:.3f}"
-            if found is not None and found.rank == 1 and len(place.standings) > 1:
+            if found is not None and found.best and len(place.standings) > 1:
                 text = f"**{text}**"
-            if found is not None and 0 < found.cases < place.cases:
-                text += f" ({found.cases} of {place.cases} cases)"
-            cells.append(text)
+            cells.append(text if found is None else f"{text}{of_set(found.cases, found.size)}")
         weights = f" ({name[1]})" if name[1] and name[1] not in names[name] else ""
         lines.append([f"{names[name]}{weights}", *cells, f"{median(r.seconds for r in methods[name]):.2f}"])
     if not all(p.blurred >= SAME for p in rankings):
-        lines.append([BLURRED, *(f"{p.blurred:.2f}" if math.isfinite(p.blurred) else "–" for p in rankings), ""])
+        marked = [f"{p.blurred:.2f}{of_set(p.cases, p.size)}" if math.isfinite(p.blurred) else "–" for p in rankings]
+        lines.append([BLURRED, *marked, ""])
     return markdown(["method", *map(describe_noise, noises), "seconds (median)"], lines)
 
 
@@ -176,109 +159,6 @@ def mean_curve(rows: Sequence[Row]) -> tuple[float, ...]:
     return tuple(fmean(c[min(t, len(c) - 1)] for c in curves) for t in range(longest))
 
 
-def grouped(rows: Iterable[Row]) -> tuple[list[Noise], dict[Name, list[Row]]]:
-    """The noise levels, "as captured" first, and the rows by method in the order of their coming."""
-    methods: dict[Name, list[Row]] = {}
-    for row in rows:
-        methods.setdefault((row.method, row.weights), []).append(row)
-    noises = {row.noise for found in methods.values() for row in found}
-    return sorted(noises, key=lambda n: -1.0 if n is None else n), methods
-
-
-def ranking(rows: Iterable[Row], noise: Noise) -> Ranking:
-    """Methods by mean PSNR at one noise level, those that were measured on every case; the others behind, unranked.
-
-    A case that was restored to no finite picture counts as not measured.
-    """
-    scores: dict[Name, dict[tuple[str, str], Row]] = {}
-    failed: dict[Name, int] = {}
-    blurred: dict[tuple[str, str], float] = {}
-    for row in rows:
-        if row.noise == noise:
-            name = (row.method, row.weights)
-            scores.setdefault(name, {})
-            blurred[row.picture, row.kernel] = row.psnr_blurred
-            if math.isfinite(row.psnr):
-                scores[name][row.picture, row.kernel] = row
-            elif math.isfinite(row.psnr_blurred):  # else nobody knows the truth
-                failed[name] = failed.get(name, 0) + 1
-    wanted = set(blurred)
-    whole = any(wanted <= set(found) for found in scores.values())
-    if not whole:
-        wanted = set.intersection(*(set(found) for found in scores.values())) if scores else set()
-
-    def mean(name: Name, cases: Iterable[tuple[str, str]]) -> float:
-        values = [scores[name][case].psnr for case in sorted(cases)]
-        return fmean(values) if values else math.nan
-
-    ranked = sorted((name for name in scores if wanted and wanted <= set(scores[name])), key=lambda n: -mean(n, wanted))
-    others = sorted((name for name in scores if name not in ranked), key=lambda n: (-len(scores[n]), n[0], n[1] or ""))
-    standings = []
-    for position, name in enumerate([*ranked, *others], 1):
-        found = scores[name]
-        shared = set(found) & set(scores[ranked[0]]) & wanted if ranked else set()
-        used = wanted if name in ranked else set(found)
-        ssims = [found[case].ssim for case in sorted(used) if math.isfinite(found[case].ssim)]
-        standings.append(
-            Standing(
-                name=name,
-                rank=position if name in ranked else None,
-                psnr=mean(name, used),
-                ssim=fmean(ssims) if ssims else math.nan,
-                cases=len(used),
-                failed=failed.get(name, 0),
-                gap=mean(name, shared) - mean(ranked[0], shared) if shared else None,
-            )
-        )
-    shown = wanted or set(blurred)
-    finite = [blurred[case] for case in sorted(shown) if math.isfinite(blurred[case])]
-    return Ranking(noise, tuple(standings), len(shown), whole, fmean(finite) if finite else math.nan)
-
-
-def overall(rankings: Sequence[Ranking]) -> list[Name]:
-    """All methods, best first: ranked at the most levels, then by the mean of their PSNRs there."""
-    found: dict[Name, list[float]] = {}
-    for place in rankings:
-        for standing in place.standings:
-            values = found.setdefault(standing.name, [])
-            if standing.rank is not None:
-                values.append(standing.psnr)
-    return sorted(found, key=lambda n: (-len(found[n]), -fmean(found[n]) if found[n] else 0.0, n[0], n[1] or ""))
-
-
-def display_names(methods: Iterable[Name]) -> dict[Name, str]:
-    """Labels, with the weights where a label alone is not clear."""
-    names = list(methods)
-    labels = [label for label, _ in names]
-    return {
-        (label, weights): f"{label} ({weights or 'no weights'})" if labels.count(label) > 1 else label
-        for label, weights in names
-    }
-
-
-def compared(suite: str, rows: Sequence[Row]) -> list[Comparison]:
-    """Measured means beside the published figures that they compare with."""
-    found = []
-    for kernels in dict.fromkeys(each.kernels for each in PUBLISHED if each.suite == suite):
-        here = [row for row in rows if not kernels or row.kernel.startswith(f"{kernels}/")]
-        means = {}
-        for noise in grouped(here)[0]:
-            for s in ranking(here, noise).standings:
-                if s.cases:
-                    means[(*s.name, noise)] = (s.psnr, s.cases)
-        found += comparisons(suite, means, kernels)
-    return found
-
-
-def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table."""
-
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-    return "\n".join([line(head), line(["---"] * len(head)), *map(line, lines)])
-
-
 def distinct(values: Iterable[str]) -> str:
     """Every value once, with commas."""
     return ", ".join(dict.fromkeys(values))
@@ -290,10 +170,14 @@ def _suite(name: str, rows: list[Row]) -> str:
     if all(math.isnan(row.psnr_blurred) for row in rows):  # nobody knows the truth
         parts = [f"## {name}", "**Measured** (mean sparsity of the gradients; lower is sharper)", _sparsity(methods)]
     else:
-        parts = [f"## {name}", "**Measured** (mean PSNR in dB / SSIM)", _measured(methods, noises)]
+        parts = [f"## {name}", f"**Measured** (mean PSNR in dB / SSIM; {_usual_cuts(name, noises)})"]
+        parts.append(_measured(methods, noises))
     classes = _classes(methods, noises, suite.classes) if suite is not None and suite.classes is not None else ""
     if classes:
         parts += ["**Measured** mean PSNR in dB by class", classes]
+    cuts = cuts_table(rows).markdown()
+    if cuts:
+        parts += ["**Measured** mean PSNR in dB in every cut", cuts, HOW_CUTS]
     border = _border(methods, noises)
     if border:
         parts += ["**Measured** mean PSNR in dB of the outer 20 pixels and of the rest", border]
@@ -308,29 +192,54 @@ def _suite(name: str, rows: list[Row]) -> str:
     if curves:
         parts += ["**Measured** mean PSNR in dB after each step", curves]
     parts.append(f"Revision {distinct(r.revision for r in rows)}; {distinct(r.hardware for r in rows)}.")
-    published = _published(name, noises)
+    return "\n\n".join([*parts, *_published(name, rows, noises)])
+
+
+def _published(name: str, rows: Sequence[Row], noises: Sequence[Noise]) -> list[str]:
+    """The published figures, and what was measured beside them."""
+    parts = []
+    together = published_cut_table(name, rows).markdown()
+    if together:
+        parts += [f"**Measured and published in the {Cut.PUBLISHED}** (mean PSNR in dB)", together]
+    published = published_table(name, noises)
     if published:
         parts += [
-            "**Published, not measured here** (mean PSNR in dB; compares only as far as the protocols agree)",
+            "**Published, not measured here** (mean PSNR in dB; compares in the same cut only, and as far as the "
+            "protocols agree)",
             published,
         ]
-    beside = _compared(compared(name, rows))
+    beside = compared_table(compared(name, rows))
     if beside:
-        parts += ["**Published against measured** (mean PSNR in dB; measured less published)", beside]
-    return "\n\n".join(parts)
+        parts += [
+            "**Published against measured** (mean PSNR in dB; measured less published, where the cut is the same and "
+            "the whole set was measured)",
+            beside,
+        ]
+    return parts
+
+
+def _usual_cuts(name: str, noises: Sequence[Noise]) -> str:
+    """The cut of the means of a suite, or the cuts where they differ by level."""
+    cuts = {noise: SUITES[name].cut(noise) if name in SUITES else Cut.WHOLE for noise in noises}
+    if len(set(cuts.values())) == 1:
+        return next(iter(cuts.values()))
+    return "; ".join(f"{describe_noise(noise)}: {cut}" for noise, cut in cuts.items())
 
 
 def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
     head = ["method", "weights", *map(describe_noise, noises), "seconds (median)", "peak MB", "cases"]
-    cases = {(r.picture, r.kernel, r.noise): r.psnr_blurred for rows in methods.values() for r in rows}
-    blurred = [[v for (_, _, n), v in cases.items() if n == noise and math.isfinite(v)] for noise in noises]
-    lines = [[BLURRED, "", *(f"{fmean(values):.2f}" if values else "–" for values in blurred), "", "", ""]]
+    everything = [row for rows in methods.values() for row in rows]
+    sizes = {noise: set_size(everything, noise) for noise in noises}
+    cases = {(r.picture, r.kernel, r.noise): r.psnr_blurred for r in everything}
+    blurred = {n: [v for (_, _, m), v in cases.items() if m == n and math.isfinite(v)] for n in noises}
+    before = [f"{fmean(v):.2f}{of_set(len(v), sizes[n])}" if v else "–" for n, v in blurred.items()]
+    lines = [[BLURRED, "", *before, "", "", ""]]
     for (method, weights), rows in methods.items():
         cells, counts = [], []
         for noise in noises:
             here = [r for r in rows if r.noise == noise]
             counts.append(len(here))
-            cells.append(_mean(here))
+            cells.append(_mean(here, sizes[noise]))
         peaks = [r.peak_mb for r in rows if r.peak_mb is not None]
         lines.append(
             [
@@ -345,10 +254,11 @@ def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) ->
     return markdown(head, lines)
 
 
-def _mean(rows: Sequence[Row]) -> str:
-    """PSNR / SSIM over the finite ones, and how many are not."""
+def _mean(rows: Sequence[Row], size: int) -> str:
+    """PSNR / SSIM over the finite ones, marked where they are a part of the set, and how many are not finite."""
     good = [row for row in rows if math.isfinite(row.psnr)]
     text = f"{fmean(r.psnr for r in good):.2f} / {fmean(r.ssim for r in good):.3f}" if good else "–"
+    text += of_set(len(good), size)
     failed = sum(math.isfinite(row.psnr_blurred) for row in rows) - len(good)
     return f"{text} ({failed} failed)" if failed > 0 else text
 
@@ -377,22 +287,26 @@ def _classes(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise], cla
             found = [[r.psnr for r in rows if r.noise == noise and class_of(r.picture) == name] for name in names]
             if any(found):
                 cells = [f"{fmean(values):.2f}" if values else "–" for values in found]
-                lines.append([method, weights or "–", describe_noise(noise), *cells])
+                marked = describe_noise(noise) + of_set(sum(map(len, found)), set_size(rows, noise))
+                lines.append([method, weights or "–", marked, *cells])
     return markdown(["method", "weights", "noise", *names], lines)
 
 
-def border_means(rows: Iterable[Row], noise: Noise) -> tuple[float, float] | None:
-    """Mean PSNR in dB of the outer 20 pixels and of the rest, over the rows of a level where both are finite."""
+def border_means(rows: Iterable[Row], noise: Noise) -> tuple[float, float, int] | None:
+    """Mean PSNR in dB of the outer 20 pixels and of the rest, over the rows where both are finite; how many."""
     pairs = [(r.psnr_border, r.psnr_interior) for r in rows if r.noise == noise]
     known = [(a, b) for a, b in pairs if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)]
-    return (fmean(a for a, _ in known), fmean(b for _, b in known)) if known else None
+    return (fmean(a for a, _ in known), fmean(b for _, b in known), len(known)) if known else None
 
 
 def _border(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
     lines = []
     for (method, weights), rows in methods.items():
         found = [border_means(rows, noise) for noise in noises]
-        cells = ["–" if pair is None else f"{pair[0]:.2f} / {pair[1]:.2f}" for pair in found]
+        cells = [
+            "–" if each is None else f"{each[0]:.2f} / {each[1]:.2f}{of_set(each[2], set_size(rows, noise))}"
+            for each, noise in zip(found, noises, strict=True)
+        ]
         if any(cell != "–" for cell in cells):
             lines.append([method, weights or "–", *cells])
     return markdown(["method", "weights", *map(describe_noise, noises)], lines) if lines else ""
@@ -402,47 +316,11 @@ def _curves(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> s
     found = []
     for (method, weights), rows in methods.items():
         for noise in noises:
-            curve = mean_curve([r for r in rows if r.noise == noise])
-            if curve:
-                found.append((method, weights or "–", describe_noise(noise), curve))
+            with_curve = [r for r in rows if r.noise == noise and r.curve]
+            if with_curve:
+                marked = describe_noise(noise) + of_set(len(with_curve), set_size(rows, noise))
+                found.append((method, weights or "–", marked, mean_curve(with_curve)))
     longest = max((len(curve) for *_, curve in found), default=0)
     steps = sorted({t for t in SHOWN_STEPS if t <= longest} | ({longest} if longest else set()))
     lines = [[*words, *(f"{c[t - 1]:.2f}" if t <= len(c) else "–" for t in steps)] for *words, c in found]
     return markdown(["method", "weights", "noise", *map(str, steps)], lines) if lines else ""
-
-
-def _published(suite: str, noises: Sequence[Noise]) -> str:
-    lines = []
-    for each in PUBLISHED:
-        if each.suite == suite and any(noise in each.psnr for noise in noises):
-            cells = [each.psnr.get(noise, "–") for noise in noises]
-            lines.append([each.method, f"[{each.source}]", *cells, each.note])
-    return markdown(["method", "source", *map(describe_noise, noises), "note"], lines) if lines else ""
-
-
-def _compared(found: Sequence[Comparison]) -> str:
-    lines = [
-        [
-            c.method if c.weights is None else f"{c.method} ({c.weights})",
-            describe_noise(c.noise),
-            f"{c.measured:.2f}",
-            f"{c.published.method} {c.figure} [{c.published.source}]",
-            difference(c),
-            "; ".join(c.differences) or "none known",
-        ]
-        for c in found
-    ]
-    return (
-        markdown(["ours", "noise", "measured", "published", "difference", "the protocols differ"], lines)
-        if lines
-        else ""
-    )
-
-
-def difference(comparison: Comparison) -> str:
-    """Measured less published: "+0.21", "≈ −2.4" where a digit is illegible, "–" where too many are."""
-    value = comparison.difference
-    if value is None:
-        return "–"
-    text = f"{abs(value):.{1 if comparison.rough else 2}f}"
-    return f"{'≈ ' if comparison.rough else ''}{'−' if value < 0 else '+'}{text}"

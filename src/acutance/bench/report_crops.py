@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.bench.case import Noise, describe_noise
-from acutance.bench.report import Name
+from acutance.bench.ranking import Name
 from acutance.bench.rows import Row
 from acutance.errors import ImageError
 from acutance.images import read_image

@@ -7,30 +7,39 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from acutance.bench import report_plots as plots
-from acutance.bench.case import Noise, Suite, describe_noise
-from acutance.bench.published import CASES, PUBLISHED, Comparison
-from acutance.bench.report import (
-    Name,
-    Ranking,
-    border_means,
-    compared,
-    difference,
-    display_names,
-    distinct,
-    grouped,
-    mean_curve,
-    overall,
-    ranking,
-    read_suites,
-)  # fmt: skip
+from acutance.bench.case import Noise, describe_noise
+from acutance.bench.cuts import HOW_CUTS, Cut
+from acutance.bench.published import PUBLISHED, Comparison
+from acutance.bench.ranking import Name, Ranking, display_names, grouped, of_set, overall, ranking
+from acutance.bench.report import distinct, mean_curve, read_suites
 from acutance.bench.report_crops import CROP, Strip, strips
+from acutance.bench.report_published import (
+    UNKNOWN,
+    CutTable,
+    compared,
+    cuts_table,
+    difference,
+    in_the_published_cut,
+    published_cut_table,
+    rankings_in,
+)
+from acutance.bench.report_tables import (
+    BorderLine,
+    ClassTable,
+    PictureTable,
+    SharpLine,
+    border_lines,
+    class_tables,
+    picture_table,
+    sharp_lines,
+)
 from acutance.bench.rows import Row
 from acutance.bench.suites import SUITES
 from acutance.bench.timing import FILE as TIMES_FILE
@@ -53,50 +62,12 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class BorderLine:
-    """A method's mean PSNR in dB of (the outer 20 pixels, the rest) at each level; None where there is none."""
-
-    title: str
-    cells: tuple[tuple[float, float] | None, ...]
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """Mean PSNR in dB by class of picture at one level: the classes, and (title, means) of every method."""
-
-    noise: str
-    classes: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[float | None, ...]], ...]
-
-
-@dataclass(frozen=True)
 class BesideLine:
     """One of our methods beside one published row: comparisons by level, and how the protocols differ."""
 
     first: Comparison
     cells: tuple[Comparison | None, ...]
     differences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SharpLine:
-    """Where nobody knows the truth: mean sparsity of the gradients before and after; lower is sharper."""
-
-    title: str
-    noise: str
-    before: float
-    after: float
-    lower: int
-    cases: int
-
-
-@dataclass(frozen=True)
-class PictureTable:
-    """PSNR of every picture at one noise level: (picture, kernel, blurred, values in the order of the titles)."""
-
-    noise: str
-    titles: tuple[str, ...]
-    lines: tuple[tuple[str, str, float, tuple[float | None, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -108,6 +79,9 @@ class SuiteView:
     truth: bool
     lead: str
     rankings: tuple[Ranking, ...]
+    usual_cuts: Mapping[Noise, Cut]
+    cuts: CutTable
+    published_cut: CutTable
     titles: Mapping[Name, str]
     classes: tuple[ClassTable, ...]
     plots: tuple[Plot, ...]
@@ -175,6 +149,8 @@ def page(folder: Path) -> str:
         count=len(everything),
         revisions=distinct(row.revision for row in everything),
         crop=CROP,
+        how_cuts=HOW_CUTS,
+        unknown=UNKNOWN,
     )
 
 
@@ -206,7 +182,7 @@ def suite_view(
     shown, left_out = strips(pictures / name, rows, order)
     truth = any(math.isfinite(row.psnr) for row in rows)
     beside = compared(name, rows)
-    border_at, border = _border(noises, methods, titles, order)
+    border_at, border = border_lines(noises, methods, titles, order)
     levels = [noise for noise in noises if any(c.noise == noise for c in beside)]
     return SuiteView(
         name=name,
@@ -214,8 +190,11 @@ def suite_view(
         truth=truth,
         lead=_lead(rankings, titles),
         rankings=tuple(rankings),
+        usual_cuts={n: Cut.WHOLE if suite is None else suite.cut(n) for n in noises},
+        cuts=cuts_table(rows),
+        published_cut=published_cut_table(name, rows),
         titles=titles,
-        classes=() if suite is None else tuple(_classes(suite, rows, noises, order, titles)),
+        classes=() if suite is None else tuple(class_tables(suite, rows, noises, order, titles)),
         plots=tuple(_plots(rows, rankings, order, titles, looks, runs)),
         strips=tuple(shown),
         strips_left_out=left_out,
@@ -224,11 +203,11 @@ def suite_view(
         published=any(each.suite == name for each in PUBLISHED),
         border=tuple(border),
         border_at=tuple(border_at),
-        sharpness=tuple(_sharpness(noises, methods, titles, order)),
-        pictures=tuple(_picture_table(rows, place.noise, order, titles) for place in rankings) if truth else (),
+        sharpness=tuple(sharp_lines(noises, methods, titles, order)),
+        pictures=tuple(picture_table(rows, place.noise, order, titles) for place in rankings) if truth else (),
         means=tuple(_costs(methods[n], titles[n]) for n in order),
         protocol="" if suite is None else suite.protocol,
-        warnings=tuple(_warnings(name, rows, rankings, titles)),
+        warnings=tuple(_warnings(rows, rankings, titles)),
         facts=(
             ("revision", distinct(row.revision for row in rows)),
             ("hardware", distinct(row.hardware for row in rows)),
@@ -245,12 +224,15 @@ def _lead(rankings: Sequence[Ranking], titles: Mapping[Name, str]) -> str:
         ranked = [s for s in place.standings if s.rank is not None]
         if len(ranked) < 2:
             continue
+        if place.part and not all(each.part for each in rankings):
+            continue
         ahead = ranked[0].psnr - ranked[1].psnr
         names = titles[ranked[0].name]
         if ahead < CLOSE:
             names = f"{names} level with {titles[ranked[1].name]}"
         where = f"{'' if place.noise is None else 'at '}{_level(place.noise)}"
         where += f" ({ahead:.2f}\u00a0dB ahead)" if ahead >= CLOSE else ""
+        where += of_set(place.cases, place.size)
         if answers and answers[-1][0] == names:
             answers[-1][1].append(where)
         else:
@@ -279,6 +261,9 @@ def _plots(
 ) -> list[Plot]:
     labels = _plot_labels(order, titles)
     found = []
+    whole = [place for place in rankings if not place.part]
+    rankings = whole or rankings  # means over a part and over the whole do not belong into one plot
+    part = "" if whole else f" Means over a part of the set, {_listed([_part(place) for place in rankings])}."
     ranked = {place.noise: {s.name: s.psnr for s in place.standings if s.rank is not None} for place in rankings}
     lines = [
         plots.Line(labels[n], looks[n], {noise: means[n] for noise, means in ranked.items() if n in means})
@@ -287,14 +272,16 @@ def _plots(
     lines = [line for line in lines if line.psnr]
     if lines and len(rankings) > 1:
         blurred = {place.noise: place.blurred for place in rankings}
-        apart = " Pictures as captured stand apart: they are others, scored another way." if None in blurred else ""
+        apart = " Pictures as captured stand apart: they are others, scored in another cut." if None in blurred else ""
         found.append(
             Plot(
                 plots.against_noise(lines, blurred),
                 "PSNR against noise",
-                f"Means over the cases of the ranking; methods without a rank at a level are left out there.{apart}",
+                "Means over the cases of the ranking, in its cut; methods without a rank at a level are left out "
+                f"there.{apart}{part}",
             )
         )
+    found += _published_plot(rows, order, labels, looks)
     noise = _main_level(ranked)
     means = ranked.get(noise, {})
     seconds, what, caption = _seconds_of(rows, noise, list(means), runs)
@@ -310,6 +297,37 @@ def _plots(
         caption = "Means over the rows that have a curve; one that ended early keeps its last value."
         found.append(Plot(plots.against_steps(curves, noise=noise), "PSNR after each step", caption))
     return found
+
+
+def _part(place: Ranking) -> str:
+    """How many cases of a level there are: "1 % (4 of 32 cases)"."""
+    return f"{_level(place.noise)}{of_set(place.cases, place.size)}"
+
+
+def _published_plot(
+    rows: Sequence[Row], order: Sequence[Name], labels: Mapping[Name, str], looks: Mapping[Name, plots.Look]
+) -> list[Plot]:
+    """Ours and the published in the published cut, where both are known on the whole set; else nothing."""
+    figures = in_the_published_cut(rows[0].suite)
+    levels = {noise for each in figures for noise in each.psnr}
+    places = [p for p in rankings_in(Cut.PUBLISHED, rows) if p.noise in levels and not p.part]
+    means: dict[Name, dict[Noise, float]] = {}
+    for place in places:
+        for s in place.standings:
+            if s.rank is not None:
+                means.setdefault(s.name, {})[place.noise] = s.psnr
+    if len(places) < 2:
+        return []
+    lines = [plots.Line(labels[n], looks[n], means[n]) for n in order if n in means]
+    shown = {place.noise for place in places}
+    for i, each in enumerate(figures):
+        style = plots.Look(plots.SOFT, plots.MARKERS[i % len(plots.MARKERS)], (0, (1, 2)))
+        psnr = {noise: float(figure) for noise, figure in each.psnr.items() if noise in shown}
+        lines.append(plots.Line(f"{each.method} (published)", style, psnr))
+    sources = distinct(each.source for each in figures)
+    caption = f"Means over the whole set, all in the {Cut.PUBLISHED}; dotted and grey: published [{sources}]."
+    svg = plots.against_noise(lines, {}, name="published", what=f"mean PSNR in the {Cut.PUBLISHED}, dB")
+    return [Plot(svg, "Measured and published in the same cut", caption)]
 
 
 def _main_level(ranked: Mapping[Noise, Mapping[Name, float]]) -> Noise:
@@ -353,64 +371,6 @@ def _plot_labels(order: Sequence[Name], titles: Mapping[Name, str]) -> dict[Name
     return {n: _printable(b if bare.count(b) == 1 else titles[n]) for n, b in zip(order, bare, strict=True)}
 
 
-def _classes(
-    suite: Suite, rows: Sequence[Row], noises: Sequence[Noise], order: Sequence[Name], titles: Mapping[Name, str]
-) -> Iterator[ClassTable]:
-    if suite.classes is None:
-        return
-    classes = sorted({suite.classes(row.picture) for row in rows})
-    for noise in noises:
-        values: dict[tuple[Name, str], list[float]] = {}
-        for row in rows:
-            if row.noise == noise and math.isfinite(row.psnr):
-                values.setdefault(((row.method, row.weights), suite.classes(row.picture)), []).append(row.psnr)
-        lines = [(titles[n], tuple(fmean(values[n, c]) if (n, c) in values else None for c in classes)) for n in order]
-        yield ClassTable(describe_noise(noise), tuple(classes), tuple(lines))
-
-
-def _border(
-    noises: Sequence[Noise], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str], order: Sequence[Name]
-) -> tuple[list[Noise], list[BorderLine]]:
-    """The levels at which border and interior were scored, and the methods that were."""
-    levels = [noise for noise in noises if any(border_means(methods[name], noise) for name in order)]
-    lines = [BorderLine(titles[name], tuple(border_means(methods[name], n) for n in levels)) for name in order]
-    return levels, [line for line in lines if any(line.cells)]
-
-
-def _sharpness(
-    noises: Sequence[Noise], methods: Mapping[Name, Sequence[Row]], titles: Mapping[Name, str], order: Sequence[Name]
-) -> list[SharpLine]:
-    found = []
-    for noise in noises:
-        for name in order:
-            pairs = [
-                (before, after)
-                for row in methods[name]
-                if row.noise == noise
-                for before, after in [(row.sparsity_blurred, row.sparsity)]
-                if before is not None and after is not None and math.isfinite(before) and math.isfinite(after)
-            ]
-            if pairs:
-                before, after = fmean(p[0] for p in pairs), fmean(p[1] for p in pairs)
-                lower = sum(p[1] < p[0] for p in pairs)
-                found.append(SharpLine(titles[name], describe_noise(noise), before, after, lower, len(pairs)))
-    return found
-
-
-def _picture_table(
-    rows: Sequence[Row], noise: Noise, order: Sequence[Name], titles: Mapping[Name, str]
-) -> PictureTable:
-    here = [row for row in rows if row.noise == noise]
-    names = [n for n in order if any((r.method, r.weights) == n for r in here)]
-    values = {(r.picture, r.kernel, (r.method, r.weights)): r.psnr for r in here}
-    blurred = {(r.picture, r.kernel): r.psnr_blurred for r in here}
-    lines = tuple(
-        (picture, kernel, before, tuple(values.get((picture, kernel, n)) for n in names))
-        for (picture, kernel), before in blurred.items()
-    )
-    return PictureTable(describe_noise(noise), tuple(titles[n] for n in names), lines)
-
-
 def _costs(rows: Sequence[Row], title: str) -> tuple[str, str, float, float | None, str]:
     """Title, weights, median seconds, peak of memory in MB, steps of a method."""
     peaks = [r.peak_mb for r in rows if r.peak_mb is not None]
@@ -419,7 +379,7 @@ def _costs(rows: Sequence[Row], title: str) -> tuple[str, str, float, float | No
     return title, rows[0].weights or "–", median(r.seconds for r in rows), max(peaks, default=None), shown
 
 
-def _warnings(name: str, rows: Sequence[Row], rankings: Sequence[Ranking], titles: Mapping[Name, str]) -> list[str]:
+def _warnings(rows: Sequence[Row], rankings: Sequence[Ranking], titles: Mapping[Name, str]) -> list[str]:
     found = []
     revisions = list(dict.fromkeys(row.revision for row in rows))
     machines = list(dict.fromkeys(row.hardware for row in rows))
@@ -436,18 +396,17 @@ def _warnings(name: str, rows: Sequence[Row], rankings: Sequence[Ranking], title
     short: dict[int, list[str]] = {}
     for place in rankings:
         level = describe_noise(place.noise)
-        whole = CASES.get(name)
         if not any(s.cases for s in place.standings):
             continue
         if not place.whole:
             found.append(f"{level}: no method has every case; ranked on the {place.cases} that all of them have.")
-        elif whole is not None and place.cases < whole:
+        elif place.part:
             short.setdefault(place.cases, []).append(level)
         for s in place.standings:
             if s.failed:
                 found.append(f"{level}: {titles[s.name]} gave no finite picture in {s.failed} of {s.cases + s.failed}.")
     for count, levels in short.items():
-        found.append(f"{count} of the {CASES[name]} cases of the set: {_listed(levels)}.")
+        found.append(f"{count} of the {rankings[0].size} cases of the set: {_listed(levels)}.")
     diverged = [row for row in rows if row.outcome == "DIVERGED"]
     if diverged:
         found.append(f"{len(diverged)} runs diverged: {distinct(row.method for row in diverged)}.")

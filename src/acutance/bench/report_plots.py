@@ -95,8 +95,14 @@ def look(index: int) -> Look:
     return Look(colour, marker, LINES[index // len(COLOURS) % len(LINES)])
 
 
-def against_noise(lines: Sequence[Line], blurred: Mapping[Noise, float]) -> str:
-    """PSNR against noise level; "as captured" stands apart, as its pictures and its scoring are others."""
+def against_noise(
+    lines: Sequence[Line], blurred: Mapping[Noise, float], *, name: str = "noise", what: str = "mean PSNR, dB"
+) -> str:
+    """PSNR against noise level; "as captured" stands apart, as its pictures and its cut are others.
+
+    Args:
+        name: of the plot within its page. what: along the vertical axis.
+    """
     levels = sorted({n for each in lines for n in each.psnr if n is not None})
     captured = any(None in each.psnr for each in lines)
     apart = (levels[0] - 0.85 * max(0.01, levels[0])) * 100 - 0.75 if levels else 0.0
@@ -126,7 +132,7 @@ def against_noise(lines: Sequence[Line], blurred: Mapping[Noise, float]) -> str:
         words = [*(["captured"] if captured else []), *(f"{100 * n:g}" for n in levels)]
         axes.set_xticks(ticks, words)
         axes.set_xlabel("noise, % of the range")
-        axes.set_ylabel("mean PSNR, dB")
+        axes.set_ylabel(what)
         axes.grid(axis="x", visible=False)
         right = ticks[-1] if ticks else 1.0
         span = max(right - ticks[0], 1.0) if ticks else 1.0
@@ -135,7 +141,7 @@ def against_noise(lines: Sequence[Line], blurred: Mapping[Noise, float]) -> str:
         if captured and levels:
             axes.axvline((apart + 100 * levels[0]) / 2, color=RULE, linewidth=1)
         _label_ends(axes, ends)
-        return finish("noise")
+        return finish(name)
 
 
 def against_seconds(points: Sequence[Point], *, noise: Noise, what: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from acutance.bench.cuts import Cut
 from acutance.bench.lines import append_lines, read_lines
 
 Key = tuple[str, str, str, str, float | None, str | None]
@@ -31,6 +32,8 @@ class Row:
         psnr_border, psnr_interior: of the outer 20 pixels and of the rest, where the whole picture is scored.
         sparsity, sparsity_blurred: where nobody knows the truth, see `acutance.bench.score.sparsity`; lower is sharper.
         kernel_similarity: of an estimated kernel, see `acutance.metrics.kernel_similarity`.
+        psnr_whole, psnr_margin, psnr_published: PSNR in the three cuts, see `acutance.bench.cuts`, where the suite
+            records them. With added noise `psnr` is the first, as captured the second.
     """
 
     suite: str
@@ -54,11 +57,18 @@ class Row:
     sparsity: float | None = None
     sparsity_blurred: float | None = None
     kernel_similarity: float | None = None
+    psnr_whole: float | None = None
+    psnr_margin: float | None = None
+    psnr_published: float | None = None
 
     @property
     def key(self) -> Key:
         """What makes two rows the same measurement."""
         return (self.suite, self.method, self.picture, self.kernel, self.noise, self.weights)
+
+    def recorded(self, cut: Cut) -> float | None:
+        """PSNR in dB in a cut; None where it was not recorded, as in rows of earlier versions."""
+        return {Cut.WHOLE: self.psnr_whole, Cut.MARGIN: self.psnr_margin, Cut.PUBLISHED: self.psnr_published}[cut]
 
 
 FIELDS = {f.name for f in fields(Row)}

@@ -29,14 +29,18 @@ def standard_normal(name: str, shape: Sequence[int]) -> Tensor:
 
 
 def synthetic_content(
-    suite: str, picture: str, kernel_name: str, noise: float, sharp: Tensor, kernel: Tensor
+    suite: str, picture: str, kernel_name: str, noise: float, sharp: Tensor, kernel: Tensor, *, cuts: bool = False
 ) -> Content:
-    """Blur `sharp` (1, C, H', W') in [0, 1] with `kernel` (1, 1, h, w), add noise, clip, round; see the module."""
+    """Blur `sharp` (1, C, H', W') in [0, 1] with `kernel` (1, 1, h, w), add noise, clip, round; see the module.
+
+    With `cuts` every cut is recorded, see `acutance.bench.cuts`.
+    """
     blur = Blur(kernel.double())
     clean = blur.forward(sharp.double())
     noisy = clean + noise * standard_normal(f"{suite}/{picture}/{kernel_name}/{100 * noise:g}", clean.shape[1:])
     observed = (noisy.clamp(0, 1) * 255).round() / 255
-    return Content(observed.float(), kernel.float(), blur.crop(sharp).float(), sigma=noise)
+    radius = (kernel.shape[-2] // 2, kernel.shape[-1] // 2) if cuts else None
+    return Content(observed.float(), kernel.float(), blur.crop(sharp).float(), sigma=noise, radius=radius)
 
 
 def synthetic_levels(suite: str, noises: Sequence[Noise]) -> list[float]:

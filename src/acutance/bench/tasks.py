@@ -112,7 +112,7 @@ def _as_captured(name: str, noises: Sequence[Noise]) -> None:
         raise ConfigError(f"{name} has pictures as they are, to which no noise is added; leave out --noise")
 
 
-def _noise(pictures: str, summary: str) -> Suite:
+def _noise(pictures: str, summary: str, size: int) -> Suite:
     name = f"{pictures}-noise"
     return Suite(
         name=name,
@@ -120,15 +120,18 @@ def _noise(pictures: str, summary: str) -> Suite:
         protocol="White noise of 15, 25 and 50 of 255, neither clipped nor rounded; whole picture.",
         noises=LEVELS,
         cases=partial(noisy_cases, name=name, pictures=pictures),
+        size=size,
     )
 
 
-def _paired(name: str, within: str, spoilt: str, summary: str, protocol: str, scoring: Scoring = WHOLE) -> Suite:
+def _paired(
+    name: str, within: str, spoilt: str, summary: str, size: int, protocol: str, scoring: Scoring = WHOLE
+) -> Suite:
     found = partial(paired_cases, name=name, within=within, spoilt=spoilt, scoring=scoring)
-    return Suite(name=name, summary=summary, protocol=protocol, noises=(None,), cases=found)
+    return Suite(name=name, summary=summary, protocol=protocol, noises=(None,), cases=found, size=size)
 
 
-def _sensing(name: str, pictures: str, summary: str) -> Suite:
+def _sensing(name: str, pictures: str, summary: str, size: int) -> Suite:
     return Suite(
         name=name,
         summary=summary,
@@ -136,19 +139,20 @@ def _sensing(name: str, pictures: str, summary: str) -> Suite:
         "row of the pictures as they are has no meaning here.",
         noises=(None,),
         cases=partial(sensed_cases, name=name, pictures=pictures),
+        size=size,
     )
 
 
-BSD68_NOISE = _noise("bsd68", "68 grey photographs with white noise, no blur")
-KODAK24_NOISE = _noise("kodak24", "24 colour photographs with white noise, no blur")
+BSD68_NOISE = _noise("bsd68", "68 grey photographs with white noise, no blur", 68)
+KODAK24_NOISE = _noise("kodak24", "24 colour photographs with white noise, no blur", 24)
 REAL_NOISE = _paired(
-    "real-noise", "real_noise", "noisy", "16 photographs with the noise of cameras, 512 x 512",
+    "real-noise", "real_noise", "noisy", "16 photographs with the noise of cameras, 512 x 512", 16,
     "Camera files and the means of many exposures; colour, whole picture; no level is known.",
 )  # fmt: skip
-RAIN = _paired("rain", "rain", "rainy", "15 photographs with heavy synthetic rain", "Colour, whole picture.")
+RAIN = _paired("rain", "rain", "rainy", "15 photographs with heavy synthetic rain", 15, "Colour, whole picture.")
 RAIN_LUMA = _paired(
-    "rain-luma", "rain", "rainy", "the same, scored on luma alone, as is usual",
+    "rain-luma", "rain", "rainy", "the same, scored on luma alone, as is usual", 15,
     "On Y of YCbCr as in digital video, which spans 219 of 255 (that alone makes 1.3 dB); whole picture.", LUMA,
 )  # fmt: skip
-SET11 = _sensing("set11", "set11", "11 grey pictures to be measured compressively")
-BSD68_SENSING = _sensing("bsd68-sensing", "bsd68", "68 grey photographs to be measured compressively")
+SET11 = _sensing("set11", "set11", "11 grey pictures to be measured compressively", 11)
+BSD68_SENSING = _sensing("bsd68-sensing", "bsd68", "68 grey photographs to be measured compressively", 68)

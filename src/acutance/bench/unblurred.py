@@ -50,4 +50,5 @@ SHARP = Suite(
     protocol="Sharp pictures as they are, no kernel; PSNR of the result against the picture itself, at most 100 dB.",
     noises=(None,),
     cases=cases,
+    size=sum(count for *_, count in SOURCES),
 )

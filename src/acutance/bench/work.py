@@ -6,7 +6,7 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,11 +18,22 @@ from torch import Tensor
 
 from acutance.bench.case import Case, Content
 from acutance.bench.contender import Contender
+from acutance.bench.cuts import Cut, cut_scores
 from acutance.bench.gallery import keep
 from acutance.bench.machine import hardware, revision, watch_memory
 from acutance.bench.rows import Row
 from acutance.bench.runner import Runner
-from acutance.bench.score import BLIND, PERFECT, WHOLE, aligned, border_and_interior, score, sparsity
+from acutance.bench.score import (
+    BLIND,
+    PERFECT,
+    WHOLE,
+    Score,
+    Scoring,
+    aligned,
+    border_and_interior,
+    score,
+    sparsity,
+)
 from acutance.errors import ConfigError
 from acutance.metrics import kernel_similarity, psnr
 
@@ -113,12 +124,13 @@ def measure(
     if out is not None and case.shown:
         keep(out, case, content, contender.label, attempt.pixels)
     quality, parts, sparse = None, None, None
+    cuts: Mapping[str, float | None] = {}
     if content.truth is None:
         sparse = sparsity(attempt.pixels.clamp(0, 1)), sparsity(content.observed)
     else:
-        lost = attempt.kernel is not None and content.scoring == WHOLE and attempt.kernel.shape[-1] > 1
-        large = min(content.truth.shape[-2:]) > 4 * BLIND.border
-        quality = score(attempt.pixels, content.truth, BLIND if lost and large else content.scoring)
+        scoring = _scoring(content, content.truth, attempt.kernel)
+        quality = score(attempt.pixels, content.truth, scoring)
+        cuts = _cuts(content, attempt.pixels, quality, scoring)
         parts = border_and_interior(attempt.pixels, content.truth) if content.scoring == WHOLE else None
     return Row(
         suite=case.suite,
@@ -142,6 +154,7 @@ def measure(
         sparsity=None if sparse is None else round(sparse[0], 5),
         sparsity_blurred=None if sparse is None else round(sparse[1], 5),
         kernel_similarity=_likeness(attempt.kernel, content.kernel),
+        **cuts,
     )
 
 
@@ -202,6 +215,22 @@ def _likeness(found: Tensor | None, true: Tensor | None) -> float | None:
     if found is None or true is None:
         return None
     return round(float(kernel_similarity(found.cpu(), true.cpu())), 5)
+
+
+def _scoring(content: Content, truth: Tensor, found: Tensor | None) -> Scoring:
+    """That of the case; what a method makes that found the kernel itself may lie anywhere."""
+    lost = found is not None and content.scoring == WHOLE and found.shape[-1] > 1
+    return BLIND if lost and min(truth.shape[-2:]) > 4 * BLIND.border else content.scoring
+
+
+def _cuts(content: Content, restored: Tensor, quality: Score, scoring: Scoring) -> Mapping[str, float | None]:
+    """The fields of a row that hold its cuts, where they are to be recorded and leave a pixel."""
+    if content.truth is None or content.radius is None:
+        return {}
+    found = cut_scores(restored, content.truth, content.radius, quality, scoring)
+    fields = {"psnr_whole": Cut.WHOLE, "psnr_margin": Cut.MARGIN, "psnr_published": Cut.PUBLISHED}
+    values = {field: found.get(cut, math.nan) for field, cut in fields.items()}
+    return {field: round(value, 4) if math.isfinite(value) else None for field, value in values.items()}
 
 
 def _psnr(content: Content, estimate: Tensor) -> float:

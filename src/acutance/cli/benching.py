@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
-from acutance.bench.case import Suite
+from acutance.bench.case import Suite, describe_noise
+from acutance.bench.cuts import HOW_CUTS
+from acutance.bench.published_run import PUBLISHED_SUITES, measure_published
 from acutance.bench.report import put_into, read_suites, report, table
 from acutance.bench.report_html import write_page
+from acutance.bench.report_published import cuts_table, published_cut_table
 from acutance.bench.rows import Row
 from acutance.bench.run import run
 from acutance.bench.suites import SUITES
@@ -19,6 +22,9 @@ from acutance.cli.measuring import split_methods
 from acutance.errors import DataError
 from acutance.images import write_atomically
 from acutance.restore import DEFAULT
+
+COMPARED = "acute,epll,levin,fd,wiener"
+"""Methods that `acutance bench published` measures on every case, unless others are asked for."""
 
 app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True)
 
@@ -71,6 +77,58 @@ for _suite in SUITES.values():
     app.command(_suite.name)(_suite_command(_suite))
 
 
+@app.command("published")
+def published_command(
+    methods: Annotated[str, typer.Option(help="a,b:SETTING=VALUE,c: measured on every case.")] = COMPARED,
+    parts: Annotated[str | None, typer.Option(help="Slow methods, measured on the first cases of each level.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many cases of each level for --parts.")] = 8,
+    suites: Annotated[str, typer.Option(help="Some of these.")] = ",".join(PUBLISHED_SUITES),
+    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    output: Annotated[Path, typer.Option("--out", help="Folder for the rows; the same command goes on.")] = Path(
+        "out/published"
+    ),
+    into: Annotated[
+        Path | None, typer.Option(help="Put the tables between the lines <!-- bench SUITE cut --> of this page.")
+    ] = None,
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Measure where figures are published, at their levels and in their cut; what has new weights is measured anew."""
+    names = [name.strip() for name in suites.split(",")]
+    asked = [(split_methods(methods), None)] + ([(split_methods(parts), limit)] if parts else [])
+    with progress_bar() as bar:
+        task = bar.add_task("published", total=0)
+        planned = 0
+
+        def on_plan(count: int) -> None:
+            nonlocal planned
+            planned += count
+            bar.update(task, total=planned)
+
+        def on_case(row: Row, fresh: bool) -> None:
+            if fresh:
+                bar.update(task, advance=1, description=escape(f"{row.suite} {row.method} {describe_noise(row.noise)}"))
+
+        try:
+            for chosen, most in asked:
+                measure_published(
+                    chosen, data=data, suites=names, limit=most, out=output, device=device, on_plan=on_plan,
+                    on_case=on_case,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            bar.stop()
+            say("stopped; rows are kept; the same command goes on")
+            raise typer.Exit(130) from None
+    found = read_suites(output)
+    for name in names:
+        out.print(f"## {name}\n\n{cuts_table(found[name]).markdown()}\n", markup=False)
+        out.print(f"{published_cut_table(name, found[name]).markdown()}\n", markup=False)
+    out.print(HOW_CUTS, markup=False)
+    if into is not None:
+        everything = [row for rows in found.values() for row in rows]
+        write_atomically(into, put_into(_page(into), everything, cuts_only=True).encode(), overwrite=True)
+    say(f"rows: {escape(output)}")
+
+
 @app.command("report")
 def report_command(
     folder: Annotated[Path, typer.Argument(help="Folder with the rows of suites.")],
@@ -83,9 +141,12 @@ def report_command(
     out.print(report(folder), markup=False)
     if into is not None:
         rows = [row for found in read_suites(folder).values() for row in found]
-        try:
-            before = into.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"--into {into}: it cannot be read ({type(error).__name__}); give a page of text") from None
-        write_atomically(into, put_into(before, rows).encode(), overwrite=True)
+        write_atomically(into, put_into(_page(into), rows).encode(), overwrite=True)
     say(f"page: {escape(write_page(folder, html))}")
+
+
+def _page(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--into {file}: it cannot be read ({type(error).__name__}); give a page of text") from None
