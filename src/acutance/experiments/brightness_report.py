@@ -1,0 +1,112 @@
+"""The brightness experiment as tables and as a file of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from acutance.experiments.brightness import SAFE, SHARP, TONES, Measured, safe_gain
+from acutance.experiments.output import write_numbers
+
+FILE = "brightness.json"
+
+
+def brightness_tables(found: Sequence[Measured]) -> str:
+    """Markdown: brightness by source, by tone, PSNR by form of the output, the safe gain."""
+    groups = by_source(found)
+    lines = [
+        "| source | pictures | gap R, G, B | shift R, G, B | largest shift | correlation | clipping | bfloat16 |",
+        "| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for source, group in groups.items():
+        means = _rgb(group, lambda m: m.gap), _rgb(group, lambda m: m.shift)
+        gap, shift = (", ".join(f"{v:+.2f}" for v in colours) for colours in means)
+        largest = max(abs(v) for m in group for v in m.shift)
+        clipping, rounding = _mean(group, lambda m: m.clipping), _mean(group, lambda m: m.rounding)
+        lines.append(
+            f"| {source} | {len(group)} | {gap} | {shift} | {largest:.3f} | {_correlation(group)} | {clipping:+.3f} | "
+            f"{rounding:+.3f} |"
+        )
+    lines += ["", _tone_head(), f"| --- |{' ---: |' * TONES}"]
+    lines += [_tone_row(source, group) for source, group in groups.items()]
+    names = list(found[0].after)
+    lines += [
+        "",
+        f"| PSNR gained, dB (harmed) | before | {' | '.join(names)} |",
+        f"| --- |{' ---: |' * (1 + len(names))}",
+    ]
+    for source, group in groups.items():
+        before = _mean(group, lambda m: m.before)
+        cells = [_gained(group, name) for name in names]
+        lines.append(f"| {source} | {before:.2f} | {' | '.join(cells)} |")
+    gain = safe_gain(found)
+    lines += [
+        "",
+        f"Gain that harms at most {SAFE:.0%} of the synthetic pairs: {'none' if gain is None else f'{gain:.2f}'}.",
+    ]
+    lines.append("Gap: sharp less blurred, shift: restored less blurred, both in grey levels of 1/255.")
+    return "\n".join(lines)
+
+
+def by_source(found: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """The pictures of each source, in the order in which they came."""
+    groups: dict[str, list[Measured]] = {}
+    for m in found:
+        groups.setdefault(m.source, []).append(m)
+    return groups
+
+
+def write_json(folder: Path, found: Sequence[Measured], weights: str | None) -> Path:
+    """Write FOLDER/brightness.json, which is replaced.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    values = {
+        "experiment": "brightness",
+        "weights": weights,
+        "safe_gain": safe_gain(found),
+        "pictures": [asdict(m) for m in found],
+    }
+    return write_numbers(folder / FILE, values)
+
+
+def _mean(group: Sequence[Measured], value: Callable[[Measured], float]) -> float:
+    return sum(value(m) for m in group) / len(group)
+
+
+def _rgb(group: Sequence[Measured], which: Callable[[Measured], tuple[float, float, float]]) -> list[float]:
+    return [sum(values) / len(group) for values in zip(*map(which, group), strict=True)]
+
+
+def _correlation(group: Sequence[Measured]) -> str:
+    """Of gap and shift over the pictures."""
+    pairs = torch.tensor([[sum(m.gap) / 3, sum(m.shift) / 3] for m in group], dtype=torch.float64)
+    if len(group) < 3 or bool((pairs.std(0) < 1e-6).any()):
+        return "-"
+    return f"{float(torch.corrcoef(pairs.T)[0, 1]):.2f}"
+
+
+def _tone_head() -> str:
+    parts = [f"luma {i / TONES:.2f} to {(i + 1) / TONES:.2f}" for i in range(TONES)]
+    return f"| gap / shift | {' | '.join(parts)} |"
+
+
+def _tone_row(source: str, group: Sequence[Measured]) -> str:
+    cells = []
+    for i in range(TONES):
+        share = sum(m.tones[i][0] for m in group)
+        gap, shift = (sum(m.tones[i][0] * m.tones[i][k] for m in group) / max(share, 1e-9) for k in (1, 2))
+        cells.append(f"{gap:+.2f} / {shift:+.2f}" if share else "-")
+    return f"| {source} | {' | '.join(cells)} |"
+
+
+def _gained(group: Sequence[Measured], name: str) -> str:
+    """Of sharp pictures what is left, since all that is done to them is harm."""
+    if group[0].source == SHARP:
+        return f"{_mean(group, lambda m: m.after[name]):.2f} left"
+    harmed = sum(m.after[name] < m.before for m in group)
+    return f"{_mean(group, lambda m: m.after[name] - m.before):+.2f} ({harmed})"
