@@ -62,7 +62,7 @@ def pair(generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def measured(source: str, limit: float, before: float = 25.0) -> Measured:
-    return Measured(source, "", (0.0,) * 3, (0.0,) * 3, 0.0, 0.0, ((1.0, 0.0, 0.0),) * 4, limit, before, {})
+    return Measured(source, "", (0.0,) * 3, (0.0,) * 3, (0.0,) * 3, 0.0, 0.0, ((1.0, 0.0, 0.0),) * 4, limit, before, {})
 
 
 def test_numbers_of_one_picture_by_hand(generator: torch.Generator) -> None:
@@ -72,6 +72,7 @@ def test_numbers_of_one_picture_by_hand(generator: torch.Generator) -> None:
     assert m.gap == pytest.approx((255 * (s - y).mean((0, 2, 3))).tolist(), abs=1e-3)
     assert m.shift == pytest.approx((255 * (z - y).mean((0, 2, 3))).tolist(), abs=1e-3)
     assert max(abs(v) for v in m.shift) > 0.05
+    assert max(abs(v) for v in m.kept) < 0.05, "in a file of 8 bits the mean is kept"
     assert m.clipping == pytest.approx(255 * float((z.clamp(0, 1) - z).mean()), abs=1e-3)
     assert m.rounding == 0
     assert sum(share for share, _, _ in m.tones) == pytest.approx(1)

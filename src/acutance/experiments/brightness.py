@@ -68,6 +68,7 @@ class Measured:
     Args:
         source, name: see `Case`.
         gap, shift: g and m, red, green, blue.
+        kept: shift that is left in a file of 8 bits where the mean is kept, red, green, blue.
         clipping: what clipping to the range adds to the mean. rounding: what bfloat16 adds; both over all colours.
         tones: for each part of the range its share of the pixels, its gap and its shift.
         limit: see the module; 0 for a sharp picture.
@@ -78,6 +79,7 @@ class Measured:
     name: str
     gap: tuple[float, float, float]
     shift: tuple[float, float, float]
+    kept: tuple[float, float, float]
     clipping: float
     rounding: float
     tones: tuple[tuple[float, float, float], ...]
@@ -166,6 +168,7 @@ def measure(case: Case, golf: Golf, *, rounding: bool) -> Measured:
         name=case.name,
         gap=_levels(d),
         shift=_levels(r),
+        kept=_levels((255 * (y + r0).clamp(0, 1)).round() / 255 - y),
         clipping=255 * float((z.clamp(0, 1) - z).mean()),
         rounding=255 * float((low - z).mean()),
         tones=tuple(_tones(y, d, r)),

@@ -14,41 +14,48 @@ from acutance.experiments.output import write_numbers
 FILE = "brightness.json"
 
 
+NOTE = (
+    "Gap: sharp less blurred, shift: restored less blurred, in grey levels of 1/255. Largest: of all pictures and "
+    "colours; with the mean kept: of all pictures, in a file of 8 bits, mean of the colours."
+)
+
+
 def brightness_tables(found: Sequence[Measured]) -> str:
     """Markdown: brightness by source, by tone, PSNR by form of the output, the safe gain."""
-    groups = by_source(found)
-    lines = [
-        "| source | pictures | gap R, G, B | shift R, G, B | largest shift | correlation | clipping | bfloat16 |",
-        "| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |",
-    ]
+    groups, gain = by_source(found), safe_gain(found)
+    said = "none" if gain is None else f"{gain:.2f}"
+    last = f"Gain that harms at most {SAFE:.0%} of the synthetic pairs: {said}."
+    return "\n".join([*_means(groups), "", *_tones(groups), "", *_scores(groups), "", last, NOTE])
+
+
+def _means(groups: dict[str, list[Measured]]) -> list[str]:
+    head = ["source", "pictures", "gap R G B", "shift R G B", "largest", "largest, mean kept", "correlation"]
+    head += ["clipping", "bfloat16"]
+    lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * (len(head) - 1)]
     for source, group in groups.items():
         means = _rgb(group, lambda m: m.gap), _rgb(group, lambda m: m.shift)
-        gap, shift = (", ".join(f"{v:+.2f}" for v in colours) for colours in means)
+        gap, shift = (" ".join(f"{v:+.2f}" for v in colours) for colours in means)
         largest = max(abs(v) for m in group for v in m.shift)
+        kept = max(abs(sum(m.kept) / 3) for m in group)
         clipping, rounding = _mean(group, lambda m: m.clipping), _mean(group, lambda m: m.rounding)
-        lines.append(
-            f"| {source} | {len(group)} | {gap} | {shift} | {largest:.3f} | {_correlation(group)} | {clipping:+.3f} | "
-            f"{rounding:+.3f} |"
-        )
-    lines += ["", _tone_head(), f"| --- |{' ---: |' * TONES}"]
-    lines += [_tone_row(source, group) for source, group in groups.items()]
-    names = list(found[0].after)
-    lines += [
-        "",
-        f"| PSNR gained, dB (harmed) | before | {' | '.join(names)} |",
-        f"| --- |{' ---: |' * (1 + len(names))}",
-    ]
+        cells = [source, str(len(group)), gap, shift, f"{largest:.3f}", f"{kept:.3f}", _correlation(group)]
+        lines.append(f"| {' | '.join([*cells, f'{clipping:+.3f}', f'{rounding:+.3f}'])} |")
+    return lines
+
+
+def _tones(groups: dict[str, list[Measured]]) -> list[str]:
+    parts = [f"luma {i / TONES:.2f} to {(i + 1) / TONES:.2f}" for i in range(TONES)]
+    lines = [f"| gap / shift | {' | '.join(parts)} |", f"| --- |{' ---: |' * TONES}"]
+    return lines + [_tone_row(source, group) for source, group in groups.items()]
+
+
+def _scores(groups: dict[str, list[Measured]]) -> list[str]:
+    names = list(next(iter(groups.values()))[0].after)
+    lines = [f"| PSNR gained, dB (harmed) | before | {' | '.join(names)} |", f"| --- |{' ---: |' * (1 + len(names))}"]
     for source, group in groups.items():
-        before = _mean(group, lambda m: m.before)
-        cells = [_gained(group, name) for name in names]
-        lines.append(f"| {source} | {before:.2f} | {' | '.join(cells)} |")
-    gain = safe_gain(found)
-    lines += [
-        "",
-        f"Gain that harms at most {SAFE:.0%} of the synthetic pairs: {'none' if gain is None else f'{gain:.2f}'}.",
-    ]
-    lines.append("Gap: sharp less blurred, shift: restored less blurred, both in grey levels of 1/255.")
-    return "\n".join(lines)
+        cells = [f"{_mean(group, lambda m: m.before):.2f}", *(_gained(group, name) for name in names)]
+        lines.append(f"| {source} | {' | '.join(cells)} |")
+    return lines
 
 
 def by_source(found: Sequence[Measured]) -> dict[str, list[Measured]]:
@@ -88,11 +95,6 @@ def _correlation(group: Sequence[Measured]) -> str:
     if len(group) < 3 or bool((pairs.std(0) < 1e-6).any()):
         return "-"
     return f"{float(torch.corrcoef(pairs.T)[0, 1]):.2f}"
-
-
-def _tone_head() -> str:
-    parts = [f"luma {i / TONES:.2f} to {(i + 1) / TONES:.2f}" for i in range(TONES)]
-    return f"| gap / shift | {' | '.join(parts)} |"
 
 
 def _tone_row(source: str, group: Sequence[Measured]) -> str:
