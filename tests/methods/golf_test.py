@@ -63,10 +63,44 @@ def test_a_batch_is_its_pictures() -> None:
     torch.testing.assert_close(golf.run(Problem(y)).x, alone)
 
 
+@pytest.mark.parametrize("gain", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("keep_mean", [False, True])
+def test_a_gain_shortens_each_stroke(gain: float, keep_mean: bool) -> None:
+    golf = lively(GolfConfig(drive=4, putt=3, putts=2, keep_mean=keep_mean, gain=gain))
+    y = x = scene(30, 26)
+    for network in (golf.drives[0], golf.putt, golf.putt):
+        x = x + gain * (network(x) - x)
+    found = golf.run(Problem(y)).x
+    torch.testing.assert_close(found, x)
+    drift = float((found - y).mean((2, 3)).abs().max())
+    assert (drift < 1e-12) == keep_mean
+
+
+def test_weights_of_the_paper_fit_with_and_without_the_mean_kept() -> None:
+    """Both switches are rules without weights: a state dict fits either way, and says nothing of them."""
+    free = Golf(GolfConfig(drive=4, putt=3))
+    held = build(weights=free.state_dict(), drive=4, putt=3, keep_mean=True, gain=0.5, precision="float64")
+    assert held.state_dict().keys() == free.state_dict().keys()
+    assert held.config.keep_mean
+    assert not GolfConfig().keep_mean
+
+
+def test_training_and_use_are_the_same_function() -> None:
+    """With gradients the plain way is taken, without them bands."""
+    golf = lively(GolfConfig(drive=4, putt=3, putts=2, keep_mean=True))
+    y = scene(90, 26)
+    steps = golf.solver().steps
+    with torch.enable_grad():
+        state = steps[0].init(Problem(y))
+        for step in steps:
+            state = step(Problem(y), state)
+    torch.testing.assert_close(golf.run(Problem(y)).x, state.x)
+
+
 def test_doors() -> None:
     with pytest.raises(ConfigError, match="takes 3"):
         Golf(GolfConfig(drive=2, putt=2)).run(Problem(torch.rand(1, 1, 9, 9)))
-    for wrong in ({"drive": 0}, {"putts": -1}, {"drives": 0}, {"drives": 9}):
+    for wrong in ({"drive": 0}, {"putts": -1}, {"drives": 0}, {"drives": 9}, {"gain": 0.0}, {"gain": 1.5}):
         with pytest.raises(ConfigError):
             GolfConfig(**wrong)
     with pytest.raises(WeightsError, match="do not fit golf"):

@@ -11,9 +11,9 @@ from acutance.networks import blocks
 from acutance.networks.blocks import EPSILON, BasicBlocks, Block, Moments
 
 
-def random(features: int = 4, channels: int = 3) -> BasicBlocks:
+def random(features: int = 4, channels: int = 3, *, keep_mean: bool = False) -> BasicBlocks:
     g = torch.Generator().manual_seed(7)
-    net = BasicBlocks(features, channels).double().requires_grad_(False)
+    net = BasicBlocks(features, channels, keep_mean=keep_mean).double().requires_grad_(False)
     for p in net.parameters():
         p.data = torch.randn(p.shape, generator=g, dtype=torch.float64) * (0.2 if p.ndim == 1 else p[0].numel() ** -0.5)
         p.data += float(p.ndim == 1)
@@ -95,11 +95,12 @@ def test_moments_do_not_depend_on_what_was_in_memory(
 
 @pytest.mark.parametrize("size", [(37, 11), (1, 40), (64, 3)], ids=str)
 @pytest.mark.parametrize("band", [1, 150, 1 << 20])
+@pytest.mark.parametrize("keep_mean", [False, True])
 def test_bands_are_the_whole(
-    size: tuple[int, int], band: int, monkeypatch: pytest.MonkeyPatch, generator: torch.Generator
+    size: tuple[int, int], band: int, keep_mean: bool, monkeypatch: pytest.MonkeyPatch, generator: torch.Generator
 ) -> None:
     monkeypatch.setattr(blocks, "BAND", band)
-    net, x = random(), torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
+    net, x = random(keep_mean=keep_mean), torch.rand(2, 3, *size, generator=generator, dtype=torch.float64)
     before = x.clone()
     with torch.enable_grad():
         whole = net(x)
@@ -107,6 +108,21 @@ def test_bands_are_the_whole(
         torch.testing.assert_close(net(x), whole, rtol=0, atol=1e-11)
     assert torch.equal(x, before)
     assert float((whole - x).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("grad", [False, True], ids=["bands", "training"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+def test_the_mean_is_kept_for_each_colour(grad: bool, precision: torch.dtype, generator: torch.Generator) -> None:
+    """The rest of the residual is that of the paper's network."""
+    x = torch.rand(2, 3, 33, 20, generator=generator) * torch.tensor([0.2, 0.5, 1.0])[:, None, None]
+    free, held = (random(keep_mean=keep).float() for keep in (False, True))
+    with torch.set_grad_enabled(grad), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision != torch.float32):
+        drifting, kept = free(x).float(), held(x)
+    assert float((drifting - x).mean((2, 3)).abs().min()) > 1e-3, "without the rule it drifts"
+    assert kept.dtype is torch.float32
+    assert float((kept - x).mean((2, 3)).abs().max()) < 1e-6
+    r = drifting - x
+    torch.testing.assert_close(kept, x + r - r.mean((2, 3), keepdim=True), rtol=0, atol=1e-5)
 
 
 def test_low_precision_stays_close(generator: torch.Generator) -> None:
@@ -117,7 +133,8 @@ def test_low_precision_stays_close(generator: torch.Generator) -> None:
     assert float((low - expected).square().mean().sqrt()) < 0.03 * float((expected - x).square().mean().sqrt())
 
 
-def test_gradients(generator: torch.Generator) -> None:
-    net = random(2).requires_grad_(True)
+@pytest.mark.parametrize("keep_mean", [False, True])
+def test_gradients(keep_mean: bool, generator: torch.Generator) -> None:
+    net = random(2, keep_mean=keep_mean).requires_grad_(True)
     x = torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(net, (x,), fast_mode=True)

@@ -85,6 +85,27 @@ def test_the_shares_of_curves() -> None:
     assert 1 <= float(curves.contrast.min()) < float(curves.contrast.max()) <= 1.3 + 1e-6
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_share_of_encoded_averages(share: float) -> None:
+    curves = Camera(encoded=share).tone(400, source())
+    assert float(curves.none.float().mean()) == pytest.approx(share, abs=0.08)
+    e = torch.rand(400, 3, 2, 2, generator=source(2))
+    same = (curves.decode(e) - e).abs().flatten(1).amax(1) < 1e-6
+    assert torch.equal(same, curves.none)
+    torch.testing.assert_close(curves.encode(curves.decode(e)), e, rtol=0, atol=1e-5)
+
+
+def test_the_share_of_encoded_averages_changes_no_other_draw() -> None:
+    before, mixed = Camera().tone(40, source()), Camera(encoded=0.5).tone(40, source())
+    assert 0 < int(mixed.none.sum()) < 40
+    for name in ("gamma", "srgb", "contrast"):
+        assert torch.equal(getattr(mixed, name)[~mixed.none], getattr(before, name)[~mixed.none])
+    generators = source(), source()
+    for camera, generator in zip((Camera(), Camera(encoded=0.5)), generators, strict=True):
+        camera.tone(40, generator)
+    assert torch.equal(torch.rand(1, generator=generators[0]), torch.rand(1, generator=generators[1]))
+
+
 def test_lamps_are_brighter_than_white_and_skies_are_not() -> None:
     light = torch.full((1, 3, 128, 128), 0.2)
     light[..., 20:23, 20:23] = 1  # a lamp

@@ -250,6 +250,31 @@ def test_light_is_summed_not_its_code() -> None:
     assert float((linear - wanted).abs().mean()) < 1e-3, "0.05 is beyond the straight part of the curve"
 
 
+def test_encoded_averages_keep_the_mean_and_light_does_not() -> None:
+    """Every pixel sees as much of the stripes, so only the tone curve can change the mean."""
+    m = SHAKE.margin()
+    x = torch.full((6, 3, 48 + 2 * m, 48 + 2 * m), 0.1)
+    x[..., ::4] = 0.9
+    x[..., 1::4] = 0.9
+    movement = SHAKE.draw(6, (48, 48), source())
+    light = SHAKE.expose(x, movement, source())
+    coded = replace(SHAKE, camera=replace(NO_EFFECTS, encoded=1.0)).expose(x, movement, source())
+    gap = [(e.sharp - e.problem.observed).mean((1, 2, 3)) for e in (light, coded)]
+    torch.testing.assert_close(coded.sharp, light.sharp, rtol=0, atol=1e-5)
+    assert float(gap[0].mean()) < -0.02, "light averaged is brighter than its sharp picture once encoded"
+    assert float(gap[1].abs().max()) < 0.01
+
+
+def test_encoded_frames_are_clipped_one_by_one() -> None:
+    camera = replace(NO_EFFECTS, lights=1.0, gain=(8.0, 8.0), encoded=1.0)
+    lamps = replace(SHAKE, extent=(8.0, 10.0), camera=camera)
+    m = lamps.margin()
+    x = torch.full((4, 3, 12 + 2 * m, 12 + 2 * m), 0.1)
+    x[..., 5 + m, 5 + m] = 1
+    same = replace(lamps, clipped=1.0)
+    torch.testing.assert_close(lamps(x, source()).problem.observed, same(x, source()).problem.observed)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_the_share_of_clipped_frames(share: float) -> None:
     lamps = replace(SHAKE, extent=(8.0, 10.0), camera=replace(NO_EFFECTS, lights=1.0, gain=(8.0, 8.0)))

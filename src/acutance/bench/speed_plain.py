@@ -54,16 +54,18 @@ def plain_network(stack: ConvStack) -> nn.Sequential:
 
 def plain_golf(model: Golf) -> Advance:
     """y -> x(n): the drives, then the putts."""
-    drives = [PlainBlocks(_blocks(drive)) for drive in model.drives]
-    putts = [PlainBlocks(_blocks(model.putt))] * model.config.putts
+    gain = model.config.gain
+    drives = [PlainBlocks(_blocks(drive), gain) for drive in model.drives]
+    putts = [PlainBlocks(_blocks(model.putt), gain)] * model.config.putts
     return nn.Sequential(*drives, *putts).float().eval()
 
 
 class PlainBlocks(nn.Module):
-    """`acutance.networks.blocks.BasicBlocks` of torch's layers."""
+    """`acutance.networks.blocks.BasicBlocks` of torch's layers, its residual times a gain."""
 
-    def __init__(self, ours: BasicBlocks) -> None:
+    def __init__(self, ours: BasicBlocks, gain: float = 1.0) -> None:
         super().__init__()
+        self.keep_mean, self.gain = ours.keep_mean, gain
         self.head, self.tail = ours.head, ours.tail
         self.blocks = nn.ModuleList(PlainBlock(block) for block in ours.blocks if isinstance(block, Block))
 
@@ -72,8 +74,10 @@ class PlainBlocks(nn.Module):
         z = self.head(x)
         for block in self.blocks:
             z = block(z)
-        added: Tensor = x + self.tail(z)
-        return added
+        r: Tensor = self.tail(z)
+        if self.keep_mean:
+            r = r - r.mean((2, 3), keepdim=True)
+        return x + self.gain * r
 
 
 class PlainBlock(nn.Module):

@@ -23,6 +23,7 @@ app.command("dgunet-size")(experimenting_golf.dgunet)
 app.command("forgetting")(experimenting_golf.forget)
 app.command("balance")(experimenting_golf.weigh)
 app.command("convergence")(experimenting_golf.converge)
+app.command("brightness")(experimenting_golf.brighten)
 
 
 @app.callback()

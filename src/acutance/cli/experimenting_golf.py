@@ -1,7 +1,8 @@
-"""`acutance experiment golf-size`, `forgetting`, `balance` and `convergence` of Golf's paper, `dgunet-size`: thin."""
+"""`acutance experiment golf-size`, `forgetting`, `balance`, `convergence`, `brightness`, `dgunet-size`: thin."""
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from acutance.errors import ConfigError
 from acutance.experiments import (
     balance,
     balance_report,
+    brightness,
+    brightness_report,
     convergence,
     convergence_report,
     dgunet_size,
@@ -21,6 +24,8 @@ from acutance.experiments import (
     golf_size_report,
 )
 from acutance.experiments.output import prepare_folder, require_matplotlib
+from acutance.methods.golf import Golf
+from acutance.synth import DynamicBlur
 from acutance.train.perceptual import TORCHVISION
 
 Output = Annotated[Path, typer.Option("--out", help="Folder for the plot and the JSON.")]
@@ -120,6 +125,42 @@ def converge(
         )
     out.print(convergence_report.convergence_table(found), markup=False)
     written(convergence_report.write_json(output, found), *convergence_report.write_plots(output, found))
+
+
+def brighten(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of sharp photographs; held-out ones are blurred in two ways.")
+    ] = None,
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of real pairs [SCENE/]blurred/NAME.png and [SCENE/]sharp/NAME.png."),
+    ] = None,
+    sharp: Annotated[Path | None, typer.Option(help="Folder of sharp pictures, restored as they are.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights file, or a run's folder or checkpoint; default: the shipped ones.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Of each source, at most.")] = 20,
+    side: Annotated[int, typer.Option("--window", min=64, help="Side of crops of photographs, pixels.")] = 256,
+    rounding: Annotated[bool, typer.Option(help="Whether bfloat16 is measured as well; takes twice as long.")] = True,
+    output: Output = Path("out/experiments/brightness"),
+) -> None:
+    """Measure how Golf changes the brightness, and the gain of its residual that does no harm."""
+    if data is None and not pairs and sharp is None:
+        raise ConfigError("nothing to measure; give --data, --pairs or --sharp")
+    restorer, _ = convergence.load_golf(weights, 0)
+    assert isinstance(restorer.method, Golf)
+    prepare_folder(output)
+    blur = DynamicBlur(extent=(1.5, 40.0), memory=(0.4, 16.0), still=0.0)
+    cases = [] if data is None else [brightness.from_photographs(data, blur, count=pictures, side=side)]
+    cases += [brightness.from_pairs(folder, pictures) for folder in pairs or []]
+    cases += [] if sharp is None else [brightness.from_folder(sharp, pictures)]
+    with progress_bar() as bar:
+        task = bar.add_task("brightness", total=None)
+        found = brightness.run(
+            chain.from_iterable(cases), restorer.method, rounding=rounding, on_picture=lambda: bar.advance(task)
+        )
+    out.print(brightness_report.brightness_tables(found), markup=False)
+    written(brightness_report.write_json(output, found, restorer.weights))
 
 
 def written(*files: Path) -> None:

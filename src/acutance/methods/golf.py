@@ -4,6 +4,13 @@ r"""Golf: blind deblurring with one long drive and a few short putts (Luo et al.
     x(t+1) = G(x(t)),       G(x) = x + r(x):        the same small network again and again; r is the negative gradient
                                                     of a learned prior, x(t+1) = x(t) - grad P(x(t))
 
+With a gain g a stroke is x(t+1) = x(t) + g (N(x(t)) - x(t)). It improves the mean square error if and only if
+
+    0 < g < 2 <r, s - x> / |r|^2,        r = N(x) - x,  s the sharp picture,
+
+so a low quantile of the right side over pairs that the network has not seen is a safe gain
+(`acutance experiment brightness` prints it). `keep_mean` holds the brightness of each colour.
+
 Nothing is known of the blur. Two networks, because one that is iterated on its own estimates meets a different task in
 every step and forgets the others (section 3.3). F is trained first, alone; then G, over the mean of its iterates, with
 F frozen. `drives=2` splits the first task once more, F1 -> F2 -> G, as the paper proposes for severe blur.
@@ -16,6 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from acutance.errors import ConfigError
@@ -34,12 +42,17 @@ class GolfConfig:
         drive, putt: features of F and of G.
         drives: networks of the size of F, one after the other.
         putts: how often G is applied; 0: F alone.
+        keep_mean: whether the mean of each colour stays what it is (`acutance.networks.blocks`). The paper's form lets
+            it drift, by a grey level for golf-1; new weights are trained with it.
+        gain: what a stroke's residual is multiplied with, above 0, at most 1. Train with 1.
     """
 
     drive: int = 32
     putt: int = 16
     drives: int = 1
     putts: int = 3
+    keep_mean: bool = False
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.drive <= 1024 or not 1 <= self.putt <= 1024:
@@ -48,14 +61,17 @@ class GolfConfig:
             raise ConfigError(
                 f"drives={self.drives}, putts={self.putts}: at least one drive, at most 8; at most 1000 putts"
             )
+        if not 0 < self.gain <= 1:
+            raise ConfigError(f"gain={self.gain}: give a number above 0, at most 1")
 
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """x -> N(x). Args: network: N. frame: how it is evaluated."""
+    """x -> x + gain (N(x) - x). Args: network: N. frame: how it is evaluated. gain: in (0, 1]."""
 
     network: BasicBlocks
     frame: Frame
+    gain: float = 1.0
 
     def init(self, problem: Problem) -> State:
         """The picture as it is.
@@ -69,7 +85,8 @@ class Stroke:
 
     def __call__(self, problem: Problem, state: State) -> State:
         """One stroke."""
-        return State(self.frame(self.network, state.x, halo=0))
+        after = self.frame(self.network, state.x, halo=0)
+        return State(after if self.gain == 1 else torch.lerp(state.x, after, self.gain))
 
 
 class Golf(Learned[State]):
@@ -88,13 +105,15 @@ class Golf(Learned[State]):
         super().__init__()
         self.config = config = config or GolfConfig()
         self.frame = replace(frame or Frame(), tile=None)
-        self.drives = nn.ModuleList(BasicBlocks(config.drive) for _ in range(config.drives))
-        self.putt = BasicBlocks(config.putt)
+        keep = config.keep_mean
+        self.drives = nn.ModuleList(BasicBlocks(config.drive, keep_mean=keep) for _ in range(config.drives))
+        self.putt = BasicBlocks(config.putt, keep_mean=keep)
 
     def solver(self) -> Solver[State]:
         """The drives, then the putts."""
-        drives = [Stroke(network, self.frame) for network in self.drives if isinstance(network, BasicBlocks)]
-        return Solver([*drives, *[Stroke(self.putt, self.frame)] * self.config.putts])
+        networks = [network for network in self.drives if isinstance(network, BasicBlocks)]
+        networks += [self.putt] * self.config.putts
+        return Solver([Stroke(network, self.frame, self.config.gain) for network in networks])
 
 
 build = builder("golf", GolfConfig, Golf)

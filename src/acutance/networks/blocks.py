@@ -4,7 +4,11 @@
 
     block(z) = shortcut(z) + conv5( relu( norm( conv7( relu( norm(z) ) ) ) ) )
 
-without biases. The shortcut is the identity, or norm(conv1(z)) where the number of features changes. norm subtracts the
+without biases. With `keep_mean` the residual r = conv7(...) loses its mean over the picture, colour by colour:
+
+    x -> x + r - mean(r),        so that  mean(output) = mean(x)  for each colour
+
+The shortcut is the identity, or norm(conv1(z)) where the number of features changes. norm subtracts the
 mean of a feature over the whole picture, divides by its standard deviation, and applies a learned gain and offset: so
 no piece of a picture can be taken through the network alone. A picture is taken through it layer by layer instead, each
 layer band by band, two maps of all features in memory: as exact as the whole at once, for any size, and what lies
@@ -110,10 +114,12 @@ class BasicBlocks(nn.Module):
     Args:
         features: f; 16 and 32 are the paper's G and F, of 120,188 and 466,348 weights.
         channels: C.
+        keep_mean: whether the output has the mean of the input, for each colour. The paper's network has no such rule.
     """
 
-    def __init__(self, features: int, channels: int = 3) -> None:
+    def __init__(self, features: int, channels: int = 3, *, keep_mean: bool = False) -> None:
         super().__init__()
+        self.keep_mean = keep_mean
         self.head, self.tail = conv(channels, features, 7), conv(channels, channels, 7)
         sizes = [(features, features)] * 6 + [(features, channels), (channels, channels)]
         self.blocks = nn.ModuleList(Block(a, b) for a, b in sizes)
@@ -125,13 +131,17 @@ class BasicBlocks(nn.Module):
             z = self.head(x)
             for block in self.blocks:
                 z = block(z)
-            return torch.add(x, self.tail(z))
+            r = self.tail(z)
+            return torch.add(x, r - Moments.of(r).mean if self.keep_mean else r)
         z, moments = banded(self.head, x)
         for block in self.blocks:
             assert isinstance(block, Block)
             z, moments = block.in_bands(z, moments)
-        out, _ = banded(self.tail, z, onto=x.clone())
-        return out
+        if not self.keep_mean:
+            out, _ = banded(self.tail, z, onto=x.clone())
+            return out
+        r, moments = banded(self.tail, z)
+        return torch.add(x, r - moments.mean)
 
 
 def banded(

@@ -67,6 +67,8 @@ class Tone:
 
         T(x) = S( x^(1/g) ),    S(e) = e^c / (e^c + (1 - e)^c),    S^-1 is S with 1/c
 
+    g = c = 1 is no curve: then encoded values are averaged as they are.
+
     Args:
         gamma: g, (B,). srgb: (B,) bool, where the sRGB curve takes the place of the power. contrast: c >= 1, (B,).
     """
@@ -74,6 +76,11 @@ class Tone:
     gamma: Tensor
     srgb: Tensor
     contrast: Tensor
+
+    @property
+    def none(self) -> Tensor:
+        """(B,) bool, where there is no curve."""
+        return ~self.srgb & (self.gamma == 1) & (self.contrast == 1)
 
     def decode(self, encoded: Tensor) -> Tensor:
         """T^-1: encoded values (B, 3, H, W) in [0, 1] to linear light in [0, 1]."""
@@ -107,6 +114,8 @@ class Camera:
         srgb: share with the sRGB curve; the others have a power of `gamma`.
         gamma: exponent of the power.
         contrast: exponent of the S-curve, from 1 (none).
+        encoded: share of pictures whose encoded values are averaged instead of light, as in the linear version of
+            GoPro (Nah et al. 2017). Their mean stays; one of light is brighter than its sharp picture once encoded.
         lights: share of pictures whose clipped places are light sources, brighter than white.
         gain: by how much small ones are; those that fill squares of `AREA` pixels, such as skies, stay white.
         defocus: share of pictures that the lens softens, by a disc or a Gaussian of at most `LENS` pixels of reach.
@@ -125,6 +134,7 @@ class Camera:
     srgb: float = 0.5
     gamma: Range = (1.8, 2.4)
     contrast: Range = (1.0, 1.25)
+    encoded: float = 0.0
     lights: float = 0.3
     gain: Range = (1.5, 8.0)
     defocus: float = 0.1
@@ -146,7 +156,9 @@ class Camera:
     def tone(self, n: int, generator: torch.Generator) -> Tone:
         """Draw n tone curves."""
         draw = Draw(n, generator)
-        return Tone(draw.log_uniform(self.gamma), draw.pick(self.srgb), draw.log_uniform(self.contrast))
+        gamma, kind, contrast = draw.log_uniform(self.gamma), draw.uniform(), draw.log_uniform(self.contrast)
+        none = 1024 * kind % 1 < self.encoded  # no further draw: all else is the same with any share
+        return Tone(gamma.masked_fill(none, 1), (kind < self.srgb) & ~none, contrast.masked_fill(none, 1))
 
     @torch.no_grad()
     def scene(self, sharp: Tensor, tone: Tone, generator: torch.Generator) -> Tensor:

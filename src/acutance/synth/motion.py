@@ -193,7 +193,7 @@ class DynamicBlur:
         sharp = torch.where(grey[:, None, None, None], luma(sharp), sharp)
         tone = self.camera.tone(b, generator)
         light = self.camera.scene(sharp, tone, generator)
-        white = torch.where(draw.pick(self.clipped), 1.0, math.inf)
+        white = torch.where(draw.pick(self.clipped) | tone.none, 1.0, math.inf)  # encoded frames are clipped ones
         order = movement.frames.argsort(descending=True, stable=True)  # so that those still exposed come first
         objects = cut_out(light, movement, order, Draw(b, generator))
         total, middle = exposed(
