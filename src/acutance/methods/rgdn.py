@@ -37,6 +37,11 @@ Part = Literal["unit", "prior"]
 STEP_LENGTH, SMOOTHING, KNEE = 1.2, 0.08, 0.03
 """Of the classical step that an untrained network starts as: tried out on training photographs, with a margin to the
 limit of stability (a step length of 2), without which training blows up."""
+
+SHARE = 0.5
+"""Part of a denoiser's residual that R is trained to be. With H = 1.2 the step is stable where R removes all of x: the
+length of both, 1.7, stays below 2. All of the residual, 2.2, diverges behind small kernels."""
+
 Network = Callable[[Tensor], Tensor]
 
 
@@ -46,7 +51,7 @@ class RgdnConfig:
 
     Args:
         form: "paper" or "released", see the module.
-        part: "unit", or "prior" alone, as a denoiser: x(t+1) = x(t) - R(x(t)). R is trained so first.
+        part: "unit", or "prior" alone, as a denoiser, see `Denoise`. R is trained so first.
         features: width of the three networks, at least 6.
         steps: most steps of a run.
         threshold: the run ends when the fitting error changes by less than this fraction of its first value;
@@ -119,7 +124,7 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Denoise:
-    """The prior alone: x(t+1) = x(t) - R(x(t)), or x(t+1) = 0.8 x(t) + R(x(t)) of the released form.
+    """The prior alone: x(t+1) = x(t) - R(x(t)) / SHARE; of the released form R has the sign and the blend of its own.
 
     Args:
         prior: R. form: see `Unit`. frame: how the network is evaluated.
@@ -136,7 +141,8 @@ class Denoise:
     def __call__(self, problem: Problem, state: State) -> State:
         """x(t) -> x(t+1)."""
         r = self.frame(self.prior, state.x, halo=HALO)
-        return State(state.x - r if self.form == "paper" else 0.8 * state.x + r)
+        residual = r if self.form == "paper" else 0.2 * state.x - r
+        return State(state.x - residual / SHARE)
 
 
 class Rgdn(Learned[State]):

@@ -208,7 +208,7 @@ def train(
         raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
     degrade = synthesis(config)
     largest = max(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases)
-    photographs = Photographs.load(data, device=device, least=max(LEAST, largest))
+    photographs = Photographs.load(data, device=device, least=max(LEAST, largest)).with_graphics(config.graphics)
     examined = examination(spec.needs, config.validation, config.degradation.boundary)
     largest = config.validation.crop + 2 * max(
         degrade.margin(span) for degrade in examined for span in config.validation.spans

@@ -99,7 +99,7 @@ def validate(
             generator = torch.Generator().manual_seed(seed)
             span = config.spans[i % len(config.spans)]
             # one photograph each: a crop from a set that holds only this one
-            one = _only(photographs, i % len(photographs.names))
+            one = photographs.only(i % len(photographs.names))
             level = (i // len(config.spans)) % len(examined)
             degrade = examined[level]
             sharp = one.crops(1, config.crop + 2 * degrade.margin(span), generator)
@@ -146,10 +146,6 @@ def _summary(config: ValidationConfig, crops: Sequence[Crop], blurred: float, *,
         levels=by(lambda c: c.level) if levels == len(config.levels) else (), spans=by(lambda c: c.span),
         border=mean([c.border[best] for c in crops]), interior=mean([c.interior[best] for c in crops]),
     )  # fmt: skip
-
-
-def _only(p: Photographs, i: int) -> Photographs:
-    return Photographs(p.flat, p.sizes[i : i + 1], p.offsets[i : i + 1], p.names[i : i + 1], p.digest)
 
 
 def _to(problem: Problem, device: torch.device) -> Problem:
