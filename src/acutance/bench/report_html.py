@@ -17,7 +17,16 @@ from acutance.bench import report_plots as plots
 from acutance.bench.case import Noise, describe_noise
 from acutance.bench.cuts import HOW_CUTS, Cut
 from acutance.bench.published import PUBLISHED, Comparison
-from acutance.bench.ranking import Name, Ranking, display_names, grouped, of_set, overall, ranking
+from acutance.bench.ranking import (
+    Name,
+    Ranking,
+    display_names,
+    grouped,
+    of_set,
+    overall,
+    ranking,
+    set_size,
+)
 from acutance.bench.report import distinct, mean_curve, read_suites
 from acutance.bench.report_crops import CROP, Strip, strips
 from acutance.bench.report_published import (
@@ -290,9 +299,10 @@ def _plots(
         found.append(Plot(plots.against_seconds(points, noise=noise, what=what), "PSNR against time", caption))
     curves = []
     for n in order:
-        curve = mean_curve([r for r in rows if (r.method, r.weights) == n and r.noise == noise])
+        here = [r for r in rows if (r.method, r.weights) == n and r.noise == noise and r.curve]
+        curve = mean_curve(here)
         if len(curve) > 1 and all(map(math.isfinite, curve)):
-            curves.append((labels[n], looks[n], curve))
+            curves.append((labels[n] + of_set(len(here), set_size(here, noise)), looks[n], curve))
     if curves:
         caption = "Means over the rows that have a curve; one that ended early keeps its last value."
         found.append(Plot(plots.against_steps(curves, noise=noise), "PSNR after each step", caption))
