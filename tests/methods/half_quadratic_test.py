@@ -106,6 +106,18 @@ def test_the_prior_is_told_level_and_turn() -> None:
     assert prior.asked[0][1].tolist() == pytest.approx([0.16, 0.48])
 
 
+@pytest.mark.parametrize(("ceiling", "first"), [(None, 0.16), (0.1, 0.1), (0.5, 0.16), (1e-3, 0.02)])
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+def test_the_first_level_has_a_ceiling(ceiling: float | None, first: float, scale: float) -> None:
+    """A fraction of the largest value of the picture, but never below the level of the last step."""
+    problem, prior = noisy(1, 1, 9, 10), Shrinks()
+    y = scale * problem.observed / problem.observed.abs().max()
+    problem = Problem(y, problem.blur, torch.tensor(0.02 * scale, dtype=torch.float64))
+    states(problem, replace(PLAIN, steps=3, first=8.0, last=1.0, ceiling=ceiling), prior)
+    expected = [first, (first * 0.02) ** 0.5, 0.02]
+    assert [float(level) for _, level, _ in prior.asked] == pytest.approx([scale * s for s in expected])
+
+
 def test_a_picture_without_noise_has_a_little() -> None:
     problem, prior = noisy(1, 1, 9, 10), Shrinks()
     states(Problem(problem.observed, problem.blur, torch.tensor(0.0)), replace(PLAIN, steps=1), prior)
@@ -144,7 +156,9 @@ def test_pictures_and_channels_are_on_their_own(boundary: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"rounds": -1}, {"first": 0.0}, {"last": -1.0}, {"weight": 0.0}], ids=str
+    "wrong",
+    [{"steps": 0}, {"rounds": -1}, {"first": 0.0}, {"last": -1.0}, {"weight": 0.0}, {"ceiling": 0.0}],
+    ids=str,
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="must be at least 1"):

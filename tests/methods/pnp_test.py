@@ -19,7 +19,7 @@ from acutance.problem import Observer, Outcome, Problem, Result, direct_result
 scene = partial(problems.scene, cells=problems.COARSE)
 noisy = partial(problems.noisy, cells=problems.COARSE)
 
-PLAIN = PnpConfig(steps=3, first=8.0, last=0.5, weight=2.0, rounds=200)
+PLAIN = PnpConfig(steps=3, first=8.0, last=0.5, weight=2.0, rounds=200, ceiling=None, closing=0.0)
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,38 @@ def test_a_denoiser_that_halves_ends_at_the_ridge_solution() -> None:
     """z = x / 2 and (A'A + 1) x = A'y + z: (A'A + 1/2) x = A'y."""
     problem = noisy(1, 1, 9, 10, boundary="circular", kernel=(3, 3))
     assert problem.blur is not None
-    config = PnpConfig(steps=150, first=1.0, last=1.0, weight=1.0)
+    config = PnpConfig(steps=150, first=1.0, last=1.0, weight=1.0, closing=0.0)
     x = [state.x for state in Pnp(config, Denoiser(Halves())).solver().iterate(problem)][-1]
     basis = torch.eye(90, dtype=torch.float64)
     a = problem.blur.forward(basis.reshape(-1, 1, 9, 10)).flatten(1).T
     expected = torch.linalg.solve(a.T @ a + 0.5 * basis, a.T @ problem.observed.flatten())
     torch.testing.assert_close(x.flatten(), expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("closing", [0.5, 2.0])
+@pytest.mark.parametrize("boundary", ["circular", "valid"])
+def test_it_closes_with_the_denoiser(boundary: Any, closing: float) -> None:
+    """The x that the data want, once more denoised at `closing` sigma; earlier steps stay what they were."""
+    problem, halves = noisy(2, 1, 9, 10, boundary=boundary, kernel=(3, 4)), Halves()
+    sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
+    problem = replace(problem, sigma=sigma)
+    plain = list(Pnp(PLAIN, Denoiser(halves)).solver().iterate(problem))
+    halves.asked.clear()
+    closed = list(Pnp(replace(PLAIN, closing=closing), Denoiser(halves)).solver().iterate(problem))
+    assert len(closed) == len(plain) == PLAIN.steps
+    for a, b in zip(closed[:-1], plain[:-1], strict=True):
+        assert torch.equal(a.x, b.x)
+    torch.testing.assert_close(closed[-1].x, plain[-1].x / 2, rtol=1e-12, atol=0)
+    assert len(halves.asked) == PLAIN.steps + 1
+    told = halves.asked[-1]
+    assert torch.equal(told.observed, plain[-1].picture), "it sees the whole torus"
+    assert told.sigma is not None
+    torch.testing.assert_close(told.sigma, closing * sigma)
+
+
+def test_a_negative_closing_level_is_refused() -> None:
+    with pytest.raises(ConfigError, match="closing=-1"):
+        build(closing=-1.0)
 
 
 def test_settings_of_the_denoiser_are_handed_on() -> None:

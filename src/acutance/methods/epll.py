@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.frame import TILE, Precision, resolve_precision
+from acutance.frame import TILE, Precision
 from acutance.methods.half_quadratic import HalfQuadraticState, Schedule, half_quadratic_steps
 from acutance.methods.spec import MethodSpec, Needs, StateDict, configure
 from acutance.priors.mixture import PatchMixture
@@ -50,12 +50,10 @@ class Patches:
 
     mixture: PatchMixture
     stride: int
-    dtype: torch.dtype
 
     def prox(self, x: Tensor, sigma: Tensor, turn: int) -> Tensor:
         """See `acutance.priors.base.HasProx`."""
-        dtype = self.dtype if x.dtype is torch.float32 else None
-        return self.mixture.to(x).prox(x, sigma, turn, stride=self.stride, dtype=dtype)
+        return self.mixture.to(x).prox(x, sigma, turn, stride=self.stride)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +62,10 @@ class Epll:
 
     config: EpllConfig
     mixture: PatchMixture
-    dtype: torch.dtype = torch.float32
 
     def solver(self) -> Solver[HalfQuadraticState]:
         """One step for each weight of the tie."""
-        return Solver(half_quadratic_steps(Patches(self.mixture, self.config.stride, self.dtype), self.config))
+        return Solver(half_quadratic_steps(Patches(self.mixture, self.config.stride), self.config))
 
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
@@ -87,8 +84,7 @@ def build(
 
     Args:
         weights: of the mixture; None: one that has seen no photograph.
-        device: where the mixture lives. precision: in which the best component is looked for.
-        tile: of networks, which this method has none of.
+        device: where the mixture lives. precision, tile: of networks, which this method has none of.
         settings: fields of `EpllConfig`.
 
     Raises:
@@ -99,8 +95,7 @@ def build(
     mixture = PatchMixture.untrained() if weights is None else PatchMixture.of(weights)
     if config.stride > mixture.side:
         raise ConfigError(f"stride={config.stride}: patches of {mixture.side} pixels want a stride of at most that")
-    dtype = resolve_precision(precision, torch.device(device))
-    return Epll(config, mixture.to(torch.empty(0, device=device)), dtype)
+    return Epll(config, mixture.to(torch.empty(0, device=device)))
 
 
 SPEC = MethodSpec(

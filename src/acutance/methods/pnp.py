@@ -2,13 +2,17 @@ r"""Plug and play: half-quadratic splitting with a denoiser as the prior (Venkat
 
     z <- denoiser(x, s),      x <- argmin_x  1/2 ||A x - y||^2 + c/2 (sigma / s)^2 ||x - z||^2
 
-with s falling from step to step, see `acutance.methods.half_quadratic`. The denoiser is any method of the catalogue
-that restores without a blur: `bm3d`, and the learned ones.
+with s falling from step to step, see `acutance.methods.half_quadratic`. x is the answer to the data and has some noise
+left, so the run closes with
+
+    x <- denoiser(x, closing sigma)
+
+The denoiser is any method of the catalogue that restores without a blur: `bm3d`, and the learned ones.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,7 +20,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
-from acutance.methods.half_quadratic import HalfQuadraticState, Schedule, half_quadratic_steps
+from acutance.methods.half_quadratic import HalfQuadratic, HalfQuadraticState, Schedule, half_quadratic_steps
 from acutance.methods.inner import build_shipped, split
 from acutance.methods.spec import MethodSpec, Needs, catalogue, configure, find
 from acutance.problem import Method, Observer, Problem, Result
@@ -29,13 +33,21 @@ class PnpConfig(Schedule):
 
     Args:
         denoiser: name of a method that needs no blur.
+        closing: level of the denoiser behind the last step, in sigma; 0: the run ends with x as the data want it.
     """
 
     steps: int = 12
     first: float = 28.0
     last: float = 1.0
     weight: float = 0.5
+    ceiling: float | None = 49 / 255
     denoiser: str = "bm3d"
+    closing: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.closing < 0:
+            raise ConfigError(f"closing={self.closing}: give 0 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +62,25 @@ class Denoiser:
 
 
 @dataclass(frozen=True, eq=False)
+class Closing:
+    """The last step: x once more denoised, at `level` sigma."""
+
+    step: HalfQuadratic
+    denoiser: Denoiser
+    level: float
+
+    def init(self, problem: Problem) -> HalfQuadraticState:
+        """As the step that it closes."""
+        return self.step.init(problem)
+
+    def __call__(self, problem: Problem, state: HalfQuadraticState) -> HalfQuadraticState:
+        """z, x, and z of it."""
+        state = self.step(problem, state)
+        picture = self.denoiser.prox(state.picture, self.level * state.sigma, self.step.turn + 1)
+        return replace(state, x=state.torus.crop(picture))
+
+
+@dataclass(frozen=True, eq=False)
 class Pnp:
     """Plug and play as a method."""
 
@@ -57,8 +88,11 @@ class Pnp:
     denoiser: Denoiser
 
     def solver(self) -> Solver[HalfQuadraticState]:
-        """One step for each level of the denoiser."""
-        return Solver(half_quadratic_steps(self.denoiser, self.config))
+        """One step for each level of the denoiser; the last closes with it."""
+        steps = half_quadratic_steps(self.denoiser, self.config)
+        if self.config.closing == 0:
+            return Solver(steps)
+        return Solver([*steps[:-1], Closing(steps[-1], self.denoiser, self.config.closing)])
 
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""

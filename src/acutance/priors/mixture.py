@@ -5,6 +5,10 @@ r"""A Gaussian mixture over patches of pixels, and what it makes of noisy ones (
 A patch with white noise of variance v is denoised by the component that explains it best and its Wiener filter:
 
     k* = argmax_k  log w_k + log N(z; 0, C_k + v I),      z -> V diag( l / (l + v) ) V' z   of k*
+
+The density wants the Mahalanobis distance z' Q_k z, Q_k = (C_k + v I)^-1, of every patch to every component. It is
+linear in the d (d + 1) / 2 products z_i z_j, so one matrix product of all patches with all components has it: exactly,
+with half the multiplications of a product with the axes of each component.
 """
 
 from __future__ import annotations
@@ -20,8 +24,11 @@ from torch import Tensor
 from acutance.errors import WeightsError
 from acutance.tensors import cosine_matrix
 
-STRIP, CHUNK = 1 << 16, 1 << 12
-"""Patches that are cut out at a time, and those that are multiplied at a time: they stay in the processor's cache."""
+STRIP = 1 << 16
+"""Patches that are cut out at a time."""
+
+CHUNK = 1 << 9
+"""Patches whose products z_i z_j are made at a time, on a processor: they stay in its cache. A GPU takes `STRIP`."""
 
 FLOOR = (0.25 / 255) ** 2
 """Least variance along an axis: photographs of 8 bits know no less."""
@@ -87,23 +94,21 @@ class PatchMixture:
         """s, pixels."""
         return math.isqrt(self.values.shape[1])
 
-    def prox(self, x: Tensor, sigma: Tensor, turn: int, *, stride: int = 1, dtype: torch.dtype | None = None) -> Tensor:
+    def prox(self, x: Tensor, sigma: Tensor, turn: int, *, stride: int = 1) -> Tensor:
         """The mean of what is made of the patches around each pixel; the picture is a torus.
 
         Args:
             x: (B, C, H, W), channels on their own. sigma: (B,). turn: which of stride^2 grids of patches is taken.
-            stride: of the grid in both directions. dtype: see `denoised`.
+            stride: of the grid in both directions.
         """
         if stride > 1:  # grids in an order in which neighbours come late
             order = [(i, (i + j) % stride) for j in range(stride) for i in range(stride)]
             shift = order[turn % len(order)]
             x = torch.roll(x, shift, (-2, -1))
-        out = torch.stack(
-            [self._denoised(picture, float(level), stride, dtype) for picture, level in zip(x, sigma, strict=True)]
-        )
+        out = torch.stack([self._denoised(picture, float(s), stride) for picture, s in zip(x, sigma, strict=True)])
         return torch.roll(out, (-shift[0], -shift[1]), (-2, -1)) if stride > 1 else out
 
-    def _denoised(self, x: Tensor, sigma: float, stride: int, dtype: torch.dtype | None) -> Tensor:
+    def _denoised(self, x: Tensor, sigma: float, stride: int) -> Tensor:
         """Of one picture (C, H, W)."""
         s, (channels, height, width) = self.side, x.shape
         if not math.isfinite(float(x.sum())):
@@ -118,7 +123,7 @@ class PatchMixture:
             patches = F.unfold(part[:, None], s, stride=stride)  # (C, d, n)
             z = patches.transpose(1, 2).reshape(-1, s * s)
             mean = z.mean(1, keepdim=True)
-            z = self.denoised(z - mean, sigma**2, dtype=dtype) + mean
+            z = self.denoised(z - mean, sigma**2) + mean
             z = z.reshape(channels, -1, s * s).transpose(1, 2)
             total[:, top : top + strip + s - stride] += F.fold(z, part.shape[1:], s, stride=stride)[:, 0]
         return _folded_back(total, height, width) / self._count(rows, cols, height, width, stride, x)
@@ -129,41 +134,52 @@ class PatchMixture:
         size = (rows + s - stride, cols + s - stride)
         return _folded_back(F.fold(ones, size, s, stride=stride)[0], height, width)
 
-    def denoised(self, z: Tensor, variance: float, *, dtype: torch.dtype | None = None) -> Tensor:
+    def denoised(self, z: Tensor, variance: float) -> Tensor:
         """V diag(l / (l + v)) V' z of the component that explains it best, for patches (n, d) without their means.
 
         Args:
-            z: patches. variance: v. dtype: in which the best is looked for; None: that of z.
+            z: patches. variance: v.
         """
-        best = self.log_joint(z, variance, dtype=dtype).argmax(1)
-        out = torch.empty_like(z)
-        gain = self.values / (self.values + variance)
+        best = self.log_joint(z, variance).argmax(1)
         order = best.argsort()
         counts = torch.bincount(best, minlength=len(self.values)).tolist()
-        for k, mine in enumerate(torch.split(order, counts)):
-            if len(mine):
-                axes = self.vectors[k]
-                out[mine] = ((z[mine] @ axes) * gain[k]) @ axes.T
+        gain = self.values / (self.values + variance)
+        found = [
+            (mine @ (self.vectors[k] * gain[k])) @ self.vectors[k].T
+            for k, mine in enumerate(torch.split(z[order], counts))
+            if len(mine)
+        ]
+        out = torch.empty_like(z)
+        out[order] = torch.cat(found)
         return out
 
-    def log_joint(self, z: Tensor, variance: float = 0.0, *, dtype: torch.dtype | None = None) -> Tensor:
+    def log_joint(self, z: Tensor, variance: float = 0.0) -> Tensor:
         """log w_k N(z_n; 0, C_k + variance I) for patches z (n, d) without their means: (n, K).
 
         The mean has been taken out, so one axis of d holds nothing; it is left out of the density.
 
         Args:
-            z: patches. variance: v. dtype: of the products with the axes; bfloat16 has the logarithms to some percent,
-                which is enough to tell which component is best (another one is chosen for 1.6 % of patches).
+            z: patches. variance: v.
         """
         spread = self.values[:, :-1] + variance  # (K, d - 1)
         constant = self.log_weights - 0.5 * (spread.log() + math.log(2 * math.pi)).sum(1)
-        axes = (self.vectors[:, :, :-1] * spread.rsqrt()[:, None, :]).to(dtype or z.dtype)  # (K, d, d - 1)
-        out = z.new_empty(len(self.log_weights), len(z))
-        chunks: tuple[Tensor, ...] = torch.split(z.to(axes.dtype), CHUNK)
-        for i, chunk in enumerate(chunks):
-            for k, whiten in enumerate(axes):
-                out[k, i * CHUNK : i * CHUNK + len(chunk)] = (chunk @ whiten).to(z.dtype).square_().sum(1)
-        return constant - 0.5 * out.T
+        axes = self.vectors[:, :, :-1] * spread.rsqrt()[:, None, :]
+        i, j = torch.triu_indices(z.shape[1], z.shape[1], device=z.device)
+        forms = (axes @ axes.mT)[:, i, j] * torch.where(i == j, -0.5, -1.0)  # -1/2 Q_k, (K, d (d + 1) / 2)
+        out = z.new_empty(len(z), len(forms))
+        at_once = CHUNK if z.device.type == "cpu" else STRIP
+        for rows, chunk in zip(out.split(at_once), z.split(at_once), strict=True):
+            torch.addmm(constant, _products(chunk).T, forms.T, out=rows)
+        return out
+
+
+def _products(z: Tensor) -> Tensor:
+    """z_i z_j of patches (n, d), i <= j, in the order of `torch.triu_indices`: (d (d + 1) / 2, n)."""
+    columns, d = z.T.contiguous(), z.shape[1]
+    out = z.new_empty(d * (d + 1) // 2, len(z))
+    for i, part in enumerate(out.split(list(range(d, 0, -1)))):
+        torch.mul(columns[i], columns[i:], out=part)
+    return out
 
 
 def principal_axes(covariance: Tensor) -> tuple[Tensor, Tensor]:
