@@ -31,6 +31,7 @@ class Content:
         sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
         scoring: border and alignment.
         info: of the file that was observed, where it is one: a Restorer heeds that it is lossy.
+        sigma_linear: the same as `sigma` after decoding to linear light; None: nobody knows.
     """
 
     observed: Tensor
@@ -39,6 +40,7 @@ class Content:
     sigma: float | None = None
     scoring: Scoring = WHOLE
     info: ImageInfo | None = None
+    sigma_linear: float | None = None
 
     @property
     def given(self) -> Image | Tensor:
