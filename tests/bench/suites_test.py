@@ -16,7 +16,7 @@ from acutance.bench.run import run
 from acutance.bench.score import score
 from acutance.bench.suites import SUITES, find_suite
 from acutance.bench.synthetic import standard_normal, synthetic_content
-from acutance.errors import ConfigError, DataError, KernelError
+from acutance.errors import ConfigError, DataError, KernelError, MissingExtra
 from acutance.methods.golf import Golf, GolfConfig
 from acutance.operators import Blur
 from acutance.restore import Restorer
@@ -227,7 +227,7 @@ def test_the_folder_is_found(data: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         bench_folder(data / "nowhere")
 
 
-@pytest.mark.parametrize("suite", SUITES.values(), ids=list(SUITES))
+@pytest.mark.parametrize("suite", [s for s in SUITES.values() if s.name != "text"], ids=lambda s: s.name)
 def test_an_empty_folder_is_told_what_is_missing(suite: Suite, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="missing"):
         suite.cases(tmp_path, suite.noises)
@@ -250,6 +250,60 @@ def test_impossible_levels(data: Path) -> None:
         cases(data, "set12", None)
     with pytest.raises(ConfigError, match=r"0\.01 for 1 %"):
         cases(data, "levin32", 2.0)
+
+
+def test_text_is_rendered_and_needs_no_files(tmp_path: Path) -> None:
+    found = [c for c in find_suite("text").cases(tmp_path, [0.01, 0.05]) if c.noise == 0.05]
+    assert len(found) == 10
+    assert {c.kernel_name for c in found} == {"9", "17", "25", "33", "41"}
+    for case in found[:5]:
+        content = case.load()
+        assert content.kernel is not None
+        span = int(case.kernel_name)
+        assert content.kernel.shape[-2:] == (span, span)
+        seen = content.kernel[0, 0] > 1e-4
+        assert max(int(seen.any(0).sum()), int(seen.any(1).sum())) >= 0.7 * span
+        assert content.truth is not None
+        assert content.truth.shape == (1, 3, 320, 480)
+        assert torch.equal(content.observed, case.load().observed)
+        dark = float(content.truth.median()) < 0.5
+        assert dark == ("-dark-" in case.picture)
+
+
+def test_text_is_not_drawn_in_other_fonts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("acutance.bench.text.font_files", lambda *, packaged: ())
+    with pytest.raises(MissingExtra, match="text"):
+        find_suite("text").cases(tmp_path, [0.01])
+
+
+def test_light_is_blurred_before_it_is_encoded(data: Path) -> None:
+    content = contents(data, "kodak24-linear", 0.01)[0]
+    assert content.kernel is not None
+    assert content.truth is not None
+    assert content.sigma_linear is not None
+    assert content.sigma_linear == pytest.approx(0.01, rel=0.05)
+    assert content.info is not None
+    assert content.info.format == "JPEG"
+    quiet = contents(data, "kodak24-linear", 1e-6)[0]
+    sharp = contents(data, "kodak24", 1e-6)[0].observed
+    assert float((quiet.observed - sharp).abs().mean()) > 0.002, "blur of light is not blur of encoded values"
+    files = 255 * quiet.observed
+    torch.testing.assert_close(files, files.round(), rtol=0, atol=1e-3)
+
+
+def test_methods_can_solve_in_linear_light(data: Path, tmp_path: Path) -> None:
+    methods = ["wiener", "wiener:linear=true", "wiener:linear=false"]
+    encoded, linear, again = run("kodak24-linear", methods, data=data, noises=[0.001], limit=1, out=tmp_path)
+    assert (encoded.method, linear.method, again.method) == ("wiener", "wiener:linear=true", "wiener")
+    assert linear.psnr != encoded.psnr == again.psnr
+    content = contents(data, "kodak24-linear", 0.001)[0]
+    restorer = Restorer.load("wiener", device="cpu")
+    direct = restorer(content.given, content.kernel, sigma=content.sigma_linear, linear=True)
+    assert content.truth is not None
+    assert score(direct.image.pixels, content.truth).psnr == pytest.approx(linear.psnr, abs=1e-3)
+    for text in ("wiener:linear=2", "skimage-wiener:linear=true"):
+        with pytest.raises(ConfigError, match="linear"):
+            run("kodak24-linear", [text], data=data, limit=1, out=tmp_path)
 
 
 def test_an_unknown_suite() -> None:

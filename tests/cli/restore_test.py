@@ -232,6 +232,15 @@ def test_a_method_with_settings_and_an_estimated_noise_level(folder: Path) -> No
     assert "estimated" not in said
 
 
+@pytest.mark.parametrize(("setting", "option"), [("linear=true", "--linear"), ("sigma=0.01", "--sigma")])
+def test_what_has_an_option_is_no_setting(folder: Path, setting: str, option: str) -> None:
+    given = ("--kernel", folder / "psf.npy", "--method", f"wiener:{setting}", "-o", folder / "a.png")
+    result = runner.invoke(app, ["restore", *map(str, (folder / "one.png", *given))])
+    assert result.exit_code != 0
+    assert f"give the option {option}" in str(result.exception) + result.output
+    assert not (folder / "a.png").exists()
+
+
 def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
     rng = np.random.default_rng(0)
     PillowImage.fromarray(rng.integers(0, 255, (1300, 1300, 3), dtype=np.uint8)).save(folder / "large.png")

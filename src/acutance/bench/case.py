@@ -34,6 +34,7 @@ class Content:
         radius: (rows, columns) by which `truth` is smaller than the sharp picture of the set on every side, where all
             cuts are to be recorded, see `acutance.bench.cuts`; None: only `scoring` is.
         info: of the file that was observed, where it is one: a Restorer heeds that it is lossy.
+        sigma_linear: the same as `sigma` after decoding to linear light; None: nobody knows.
     """
 
     observed: Tensor
@@ -43,6 +44,7 @@ class Content:
     scoring: Scoring = WHOLE
     radius: tuple[int, int] | None = None
     info: ImageInfo | None = None
+    sigma_linear: float | None = None
 
     @property
     def given(self) -> Image | Tensor:

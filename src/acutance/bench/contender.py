@@ -26,6 +26,7 @@ class Contender:
     Args:
         name: of the catalogue or of `PEERS`. settings: keyword arguments of `Restorer.load`, or of the peer.
         sigma: which noise level it is told; None: the true one if it needs one, else none.
+        linear: whether it solves in linear light.
 
     Example:
         >>> Contender.parse("rgdm:threshold=0,steps=50").label
@@ -39,12 +40,14 @@ class Contender:
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
     sigma: Told | None = None
+    linear: bool = False
 
     @staticmethod
     def parse(text: str) -> Contender:
         """From ``NAME`` or ``NAME:SETTING=VALUE,SETTING=VALUE``.
 
-        ``weights=FILE`` is a setting like others; ``sigma=estimated``, ``sigma=0.02`` say what the method is told.
+        ``weights=FILE`` is a setting like others; ``sigma=estimated``, ``sigma=0.02`` say what the method is told;
+        ``linear=true`` decodes the picture before and encodes it after.
 
         Raises:
             UnknownMethod: no such name. ConfigError: a setting without a value; a noise level that is none, or told
@@ -65,12 +68,17 @@ class Contender:
                 told = None
             elif not (needs.sigma or needs.heeds_sigma):
                 raise ConfigError(f"{known} is told no noise level; leave out sigma in {text!r}")
-        return Contender(known, settings, told)
+        linear = settings.pop("linear", False)
+        if not isinstance(linear, bool):
+            raise ConfigError(f"linear={_text(linear)} in {text!r}: write linear=true or linear=false")
+        if linear and known in PEERS:
+            raise ConfigError(f"{known} does not solve in linear light; leave out linear in {text!r}")
+        return Contender(known, settings, told, linear)
 
     @property
     def label(self) -> str:
         """Name and settings in alphabetical order; without the weights, whose version a row has anyway."""
-        told = {} if self.sigma is None else {"sigma": self.sigma}
+        told = ({} if self.sigma is None else {"sigma": self.sigma}) | ({"linear": True} if self.linear else {})
         shown = [f"{key}={_text(value)}" for key, value in sorted((self.settings | told).items()) if key != "weights"]
         return f"{self.name}:{','.join(shown)}" if shown else self.name
 
@@ -90,7 +98,7 @@ class Contender:
         """The method, ready to run."""
         if self.name in PEERS:
             return load_peer(self.name, self.settings)
-        return MethodRunner(Restorer.load(self.name, **{"device": device, **self.settings}))
+        return MethodRunner(Restorer.load(self.name, **{"device": device, **self.settings}), self.linear)
 
 
 def _needs(name: str) -> tuple[str, Needs]:

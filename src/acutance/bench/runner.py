@@ -67,9 +67,10 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MethodRunner:
-    """A method of the catalogue, behind its Restorer."""
+    """A method of the catalogue, behind its Restorer. linear: it solves in linear light."""
 
     restorer: Restorer
+    linear: bool = False
 
     @property
     def needs(self) -> Needs:
@@ -96,9 +97,9 @@ class MethodRunner:
     ) -> Attempt:
         """See `Runner`."""
         if on_pixels is None:
-            done = self.restorer(observed, kernel, sigma=sigma)
+            done = self.restorer(observed, kernel, sigma=sigma, linear=self.linear)
             return _attempt(done)
-        prepared = self.restorer.prepare(observed, kernel, sigma=sigma)
+        prepared = self.restorer.prepare(observed, kernel, sigma=sigma, linear=self.linear)
         away = 0.0
 
         def watch(progress: Progress) -> None:
@@ -107,7 +108,7 @@ class MethodRunner:
             on_pixels(prepared.finish(progress.state.x).cpu())
             away += time.perf_counter() - begun
 
-        done = self.restorer(observed, kernel, sigma=sigma, on_step=watch)
+        done = self.restorer(observed, kernel, sigma=sigma, linear=self.linear, on_step=watch)
         return _attempt(done, away)
 
 

@@ -9,15 +9,17 @@ from acutance.bench.dynamic import GOPRO_SCENE, REDS
 from acutance.bench.lai import LAI
 from acutance.bench.levin import LEVIN32
 from acutance.bench.levin_kernels import LEVIN32_KERNELS
+from acutance.bench.light import KODAK24_LINEAR
 from acutance.bench.pictures import BSD68, KODAK24, SET12
 from acutance.bench.real import KOHLER, LAI_REAL
 from acutance.bench.tasks import BSD68_NOISE, BSD68_SENSING, KODAK24_NOISE, RAIN, RAIN_LUMA, REAL_NOISE, SET11
+from acutance.bench.text import TEXT
 from acutance.bench.unblurred import SHARP
 from acutance.errors import ConfigError
 
 _ALL = (
-    LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, LAI, LAI_REAL, KOHLER, REDS, GOPRO_SCENE, SHARP,
-    BSD68_NOISE, KODAK24_NOISE, REAL_NOISE, RAIN, RAIN_LUMA, SET11, BSD68_SENSING,
+    LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, KODAK24_LINEAR, TEXT, LAI, LAI_REAL, KOHLER, REDS, GOPRO_SCENE,
+    SHARP, BSD68_NOISE, KODAK24_NOISE, REAL_NOISE, RAIN, RAIN_LUMA, SET11, BSD68_SENSING,
 )  # fmt: skip
 
 SUITES = MappingProxyType({suite.name: suite for suite in _ALL})

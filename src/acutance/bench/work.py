@@ -111,7 +111,7 @@ def measure(
     """Restore one case, score it, keep its pictures if it is shown; only restoring counts as time."""
     needs = runner.needs
     kernel = content.kernel if needs.kernel else None
-    sigma = contender.tell(content.sigma, needs)
+    sigma = contender.tell(content.sigma_linear if contender.linear else content.sigma, needs)
     points: list[float] = []
 
     def watch(pixels: Tensor) -> None:

@@ -141,7 +141,7 @@ def restore(
     )
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
     chosen = Contender.parse(method or _default(task, psf, weights))
-    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys()
+    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
     if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)
         raise ConfigError(f"--method {method}: give the option --{name}, not a setting of that name")

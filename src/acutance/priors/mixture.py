@@ -168,7 +168,9 @@ class PatchMixture:
         forms = (axes @ axes.mT)[:, i, j] * torch.where(i == j, -0.5, -1.0)  # -1/2 Q_k, (K, d (d + 1) / 2)
         out = z.new_empty(len(z), len(forms))
         at_once = CHUNK if z.device.type == "cpu" else STRIP
-        for rows, chunk in zip(out.split(at_once), z.split(at_once), strict=True):
+        strips: tuple[Tensor, ...] = torch.split(out, at_once)
+        chunks: tuple[Tensor, ...] = torch.split(z, at_once)
+        for rows, chunk in zip(strips, chunks, strict=True):
             torch.addmm(constant, _products(chunk).T, forms.T, out=rows)
         return out
 
@@ -177,7 +179,8 @@ def _products(z: Tensor) -> Tensor:
     """z_i z_j of patches (n, d), i <= j, in the order of `torch.triu_indices`: (d (d + 1) / 2, n)."""
     columns, d = z.T.contiguous(), z.shape[1]
     out = z.new_empty(d * (d + 1) // 2, len(z))
-    for i, part in enumerate(out.split(list(range(d, 0, -1)))):
+    parts: tuple[Tensor, ...] = torch.split(out, list(range(d, 0, -1)))
+    for i, part in enumerate(parts):
         torch.mul(columns[i], columns[i:], out=part)
     return out
 

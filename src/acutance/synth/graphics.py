@@ -20,8 +20,16 @@ SHARP_SHARE = 0.25
 Kind = Callable[[Sheet], None]
 
 
-def page(seed: int, number: int, photographs: Sequence[Picture] = (), *, size: tuple[int, int] = SIZE,
-         kind: str | None = None, packaged: bool = False) -> Picture:  # fmt: skip
+def page(
+    seed: int,
+    number: int,
+    photographs: Sequence[Picture] = (),
+    *,
+    size: tuple[int, int] = SIZE,
+    kind: str | None = None,
+    packaged: bool = False,
+    dark: bool | None = None,
+) -> Picture:
     """Page `number` of a seed.
 
     Args:
@@ -29,6 +37,7 @@ def page(seed: int, number: int, photographs: Sequence[Picture] = (), *, size: t
         photographs: (H, W, 3) uint8 each, to be pasted in; none: gradients stand for them.
         size: height and width, pixels.
         kind: of `KINDS`; None: drawn.
+        dark: the theme; None: drawn.
         packaged: only fonts that matplotlib and Pillow bring, so that it is the same page on every machine.
 
     Returns:
@@ -37,7 +46,7 @@ def page(seed: int, number: int, photographs: Sequence[Picture] = (), *, size: t
     rng = random.Random(f"{seed}/{number}")
     scale = 1 if rng.random() < SHARP_SHARE else 2
     drawn = rng.choices(tuple(KINDS), tuple(WEIGHTS.values()))[0]
-    sheet = Sheet(rng, size, photographs, scale=scale, packaged=packaged)
+    sheet = Sheet(rng, size, photographs, scale=scale, packaged=packaged, dark=dark)
     KINDS[kind or drawn](sheet)
     return sheet.finish()
 

@@ -35,9 +35,10 @@ class Theme:
     dark: bool
 
     @staticmethod
-    def draw(rng: random.Random) -> Theme:
-        """A light or a dark one, mostly of good contrast."""
-        dark = rng.random() < DARK
+    def draw(rng: random.Random, dark: bool | None = None) -> Theme:
+        """A light or a dark one, mostly of good contrast; None: either."""
+        drawn = rng.random() < DARK
+        dark = drawn if dark is None else dark
         hue = rng.random()
         tint = rng.choices((0.0, 0.06, 0.25), (5, 4, 1))[0]
         low = rng.choice((0.0, 0.04, 0.1, 0.16)) if dark else rng.choice((1.0, 1.0, 0.97, 0.92, 0.85))
@@ -70,7 +71,7 @@ class Sheet:
         rng: decides everything. size: height and width of the page, pixels.
         photographs: (H, W, 3) uint8 each, to be pasted in; none: gradients stand for them.
         scale: pixels of the canvas for one of the page; 1 leaves lines without antialiasing, as screens may have them.
-        packaged: fonts that are the same everywhere only.
+        packaged: fonts that are the same everywhere only. dark: the theme; None: drawn.
     """
 
     def __init__(
@@ -81,10 +82,11 @@ class Sheet:
         *,
         scale: int = 2,
         packaged: bool = False,
+        dark: bool | None = None,
     ) -> None:
         self.rng, self.scale, self.photographs = rng, scale, photographs
         self.height, self.width = size
-        self.theme = Theme.draw(rng)
+        self.theme = Theme.draw(rng, dark)
         files: tuple[Path | None, ...] = (None, *font_files(packaged=packaged))
         self.mono = rng.choice([f for f in files if f is not None and is_mono(f)] or [None])
         self.faces = [rng.choice(files) for _ in range(3)]

@@ -35,6 +35,7 @@ from acutance.train.adversary import Adversary
 from acutance.train.checkpoint import Clock
 from acutance.train.config import LossConfig, TrainConfig
 from acutance.train.loss import recursive
+from acutance.train.meter import Meter, core_seconds, device_name
 from acutance.train.optimiser import optimiser_for
 from acutance.train.perceptual import Perceptual
 from acutance.train.pool import Pool, Work
@@ -243,7 +244,7 @@ def train(
     wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
     if adversary is not None:
         adversary.set_up(fabric)
-    meter = _Meter(device)
+    meter = Meter(device)
     folder.mkdir(parents=True, exist_ok=True)
     log = _open_log(folder / "log.jsonl", clock.iteration) if fabric.is_global_zero else None
     losses: list[float] = []
@@ -267,7 +268,7 @@ def train(
             "model": config.model,
             "config": asdict(config),
             "data": photographs.digest,
-            "device": _device_name(device),
+            "device": device_name(device),
         }
 
     with log or nullcontext():
@@ -358,7 +359,7 @@ def train(
             begun += last_saved - now  # validation and saving are not training time
             core_begun = core_seconds(device) - (core - core_before)
     return Run(
-        folder, clock, scores, photographs.digest, _device_name(device), meter.images_per_second(), meter.share(),
+        folder, clock, scores, photographs.digest, device_name(device), meter.images_per_second(), meter.share(),
         core_minutes=(clock.core - clock.inherited) / 60, leader=fabric.is_global_zero, processes=fabric.world_size,
     )  # fmt: skip
 
@@ -411,11 +412,6 @@ def _fabric(accelerator: str, devices: int, nodes: int) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def core_seconds(device: torch.device) -> float:
-    """Seconds of processor cores so far; where the work is done elsewhere, seconds."""
-    return time.process_time() if device.type == "cpu" else time.monotonic()
 
 
 def _trunk(config: TrainConfig, ema: dict[str, Tensor], clock: Clock, scores: tuple[Score, ...]) -> Trunk:
@@ -486,45 +482,3 @@ def _update_ema(ema: dict[str, Tensor], method: nn.Module, decay: float, iterati
             ema[key].lerp_(value, 1 - decay)
         else:
             ema[key].copy_(value)
-
-
-class _Meter:
-    """Pictures per second, and the share of the time that goes into making the data (measured with synchronisation)."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.images, self.spent, self.begun = device, 0, 0.0, time.monotonic()
-
-    def data(self) -> _Span:
-        return _Span(self)
-
-    def images_per_second(self) -> float:
-        return self.images / max(1e-9, time.monotonic() - self.begun)
-
-    def share(self) -> float:
-        return self.spent / max(1e-9, time.monotonic() - self.begun)
-
-
-class _Span:
-    def __init__(self, meter: _Meter) -> None:
-        self.meter = meter
-
-    def __enter__(self) -> None:
-        self._sync()
-        self.begun = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._sync()
-        self.meter.spent += time.monotonic() - self.begun
-
-    def _sync(self) -> None:
-        if self.meter.device.type == "cuda":
-            torch.cuda.synchronize(self.meter.device)
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return f"{line.split(':', 1)[1].strip()}, {torch.get_num_threads()} threads"
-    return "CPU"
