@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from acutance.cli.app import app
 from acutance.errors import ConfigError, DataError
-from acutance.experiments import brightness
 from acutance.experiments.brightness import (
     AS_IS,
     ENCODED,
+    GAINS,
     IN_LIGHT,
     KEPT,
     LIGHT,
@@ -61,8 +61,10 @@ def pair(generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return y, y + 0.05 * torch.rand(1, 3, 70, 80, generator=generator)
 
 
-def measured(source: str, limit: float, before: float = 25.0) -> Measured:
-    return Measured(source, "", (0.0,) * 3, (0.0,) * 3, (0.0,) * 3, 0.0, 0.0, ((1.0, 0.0, 0.0),) * 4, limit, before, {})
+def measured(source: str, gained: dict[float, float]) -> Measured:
+    """A picture of 25 dB that gains so many decibels by gain."""
+    after = {KEPT if gain == 1 else gain_name(gain): 25 + gained.get(gain, -1.0) for gain in (1.0, *GAINS)}
+    return Measured(source, "", (0.0,) * 3, (0.0,) * 3, (0.0,) * 3, 0.0, 0.0, ((1.0, 0.0, 0.0),) * 4, 0.0, 25.0, after)
 
 
 def test_numbers_of_one_picture_by_hand(generator: torch.Generator) -> None:
@@ -103,7 +105,7 @@ def test_what_each_form_holds(generator: torch.Generator) -> None:
     assert float(light.abs().max()) < 1e-5
     ramp = forms(y, y + torch.linspace(-0.1, 0.1, 80))[LOCALLY] - y
     assert float(ramp[..., 33:-33].abs().max()) < 1e-5, "a slow change of brightness is taken out"
-    torch.testing.assert_close(held[gain_name(0.5)] - y, 0.5 * (held[KEPT] - y))
+    torch.testing.assert_close(held[gain_name(0.5)] - y, 0.5 * (held[KEPT] - y))  # nothing is clipped here
 
 
 def test_only_light_averaged_is_brighter(photographs: Path) -> None:
@@ -116,13 +118,18 @@ def test_only_light_averaged_is_brighter(photographs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "expected"), [((0.5, 0.8, 3.0), 0.5), ((1.5, 2.0), 1.0), ((-0.1, 2.0), None), ((), None)]
+    ("light", "coded", "expected"),
+    [
+        ({1.0: 0.5, 0.5: 0.4}, {1.0: 0.1, 0.5: 0.3}, 0.5),  # the worse kind decides
+        ({1.0: 0.5, 0.5: 0.4}, {1.0: 0.4, 0.5: 0.3}, 1.0),
+        ({0.25: 0.1}, {0.25: -0.1}, None),  # none gains on both
+    ],
 )
-def test_the_safe_gain(limits: tuple[float, ...], expected: float | None) -> None:
-    """Real pairs, sharp pictures and pairs at rest have no say."""
-    others = [measured("reds", 0.01), measured(SHARP, 0.0), measured(LIGHT, 0.0, before=brightness.HIGHEST)]
-    found = [measured((LIGHT, ENCODED)[i % 2], limit) for i, limit in enumerate(limits)]
-    assert safe_gain(others + found) == (None if expected is None else pytest.approx(expected))
+def test_the_safe_gain(light: dict[float, float], coded: dict[float, float], expected: float | None) -> None:
+    """Real pairs and sharp pictures have no say."""
+    others = [measured("reds", {0.75: 9.0}), measured(SHARP, {0.75: 9.0})]
+    assert safe_gain([*others, measured(LIGHT, light), measured(ENCODED, coded)]) == expected
+    assert safe_gain([*others, measured(LIGHT, light)]) is None
 
 
 def test_doors(tmp_path: Path) -> None:
@@ -154,4 +161,4 @@ def test_the_command(photographs: Path, tmp_path: Path) -> None:
     values = json.loads((tmp_path / "out" / "brightness.json").read_text())
     assert [p["source"] for p in values["pictures"]] == [LIGHT, ENCODED, SHARP]
     assert values["pictures"][2]["gap"] == [0, 0, 0]
-    assert "Gain that harms at most 5%" in result.output
+    assert "Gain with which the worse kind" in result.output

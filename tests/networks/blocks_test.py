@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acutance.networks import blocks
-from acutance.networks.blocks import EPSILON, BasicBlocks, Block, Moments
+from acutance.networks.blocks import EPSILON, BasicBlocks, Block, Moments, drift
 
 
 def random(features: int = 4, channels: int = 3, *, keep_mean: bool = False) -> BasicBlocks:
@@ -113,16 +113,45 @@ def test_bands_are_the_whole(
 @pytest.mark.parametrize("grad", [False, True], ids=["bands", "training"])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
 def test_the_mean_is_kept_for_each_colour(grad: bool, precision: torch.dtype, generator: torch.Generator) -> None:
-    """The rest of the residual is that of the paper's network."""
+    """As a file shows it, clipped; but for an offset the output is that of the paper's network."""
     x = torch.rand(2, 3, 33, 20, generator=generator) * torch.tensor([0.2, 0.5, 1.0])[:, None, None]
     free, held = (random(keep_mean=keep).float() for keep in (False, True))
+    for net in (free, held):
+        net.tail.weight.data.mul_(0.3)
     with torch.set_grad_enabled(grad), torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision != torch.float32):
         drifting, kept = free(x).float(), held(x)
-    assert float((drifting - x).mean((2, 3)).abs().min()) > 1e-3, "without the rule it drifts"
     assert kept.dtype is torch.float32
-    assert float((kept - x).mean((2, 3)).abs().max()) < 1e-6
-    r = drifting - x
-    torch.testing.assert_close(kept, x + r - r.mean((2, 3), keepdim=True), rtol=0, atol=1e-5)
+    assert float((kept - x).abs().max()) > 0.1
+    assert float((drifting.clamp(0, 1) - x).mean((2, 3)).abs().min()) > 1e-3, "without the rule it drifts"
+    assert bool(((kept < 0) | (kept > 1)).any()), "some of it is clipped"
+    assert float((kept.clamp(0, 1) - x).mean((2, 3)).abs().max()) < 1e-5
+    offset = drifting - kept
+    torch.testing.assert_close(offset, offset.mean((2, 3), keepdim=True).expand_as(offset), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_where_all_is_clipped_the_offset_is_that_of_plain_means(level: float) -> None:
+    before = torch.full((1, 3, 5, 5), level)
+    after = before + (0.2 if level else -0.2)
+    torch.testing.assert_close(drift(before, after), (after - before).mean((2, 3), keepdim=True))
+
+
+def test_what_is_clipped_counts_as_clipped(generator: torch.Generator) -> None:
+    """Half of a picture is black and falls far below: the other half must not be brightened for it."""
+    x = torch.zeros(1, 1, 10, 10, dtype=torch.float64)
+    x[..., 5:] = 0.5
+    after = torch.where(x > 0, x + 0.01, x - 0.4)
+    torch.testing.assert_close(drift(x, after), torch.full((1, 1, 1, 1), 0.01, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_gain_is_a_part_of_the_residual(grad: bool, generator: torch.Generator) -> None:
+    x = torch.rand(1, 3, 20, 17, generator=generator, dtype=torch.float64)
+    net = random()
+    whole = net(x) - x
+    net.gain = 0.25
+    with torch.set_grad_enabled(grad):
+        torch.testing.assert_close(net(x), x + 0.25 * whole)
 
 
 def test_low_precision_stays_close(generator: torch.Generator) -> None:

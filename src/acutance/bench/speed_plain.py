@@ -54,18 +54,17 @@ def plain_network(stack: ConvStack) -> nn.Sequential:
 
 def plain_golf(model: Golf) -> Advance:
     """y -> x(n): the drives, then the putts."""
-    gain = model.config.gain
-    drives = [PlainBlocks(_blocks(drive), gain) for drive in model.drives]
-    putts = [PlainBlocks(_blocks(model.putt), gain)] * model.config.putts
+    drives = [PlainBlocks(_blocks(drive)) for drive in model.drives]
+    putts = [PlainBlocks(_blocks(model.putt))] * model.config.putts
     return nn.Sequential(*drives, *putts).float().eval()
 
 
 class PlainBlocks(nn.Module):
-    """`acutance.networks.blocks.BasicBlocks` of torch's layers, its residual times a gain."""
+    """`acutance.networks.blocks.BasicBlocks` of torch's layers."""
 
-    def __init__(self, ours: BasicBlocks, gain: float = 1.0) -> None:
+    def __init__(self, ours: BasicBlocks) -> None:
         super().__init__()
-        self.keep_mean, self.gain = ours.keep_mean, gain
+        self.added = ours.added
         self.head, self.tail = ours.head, ours.tail
         self.blocks = nn.ModuleList(PlainBlock(block) for block in ours.blocks if isinstance(block, Block))
 
@@ -74,10 +73,7 @@ class PlainBlocks(nn.Module):
         z = self.head(x)
         for block in self.blocks:
             z = block(z)
-        r: Tensor = self.tail(z)
-        if self.keep_mean:
-            r = r - r.mean((2, 3), keepdim=True)
-        return x + self.gain * r
+        return self.added(x, self.tail(z))
 
 
 class PlainBlock(nn.Module):

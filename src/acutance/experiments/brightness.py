@@ -29,6 +29,7 @@ from acutance.images import read_image
 from acutance.images.colour import srgb_to_linear
 from acutance.methods.golf import Golf
 from acutance.metrics import psnr
+from acutance.networks.blocks import drift
 from acutance.problem import Problem
 from acutance.synth import DynamicBlur
 from acutance.synth.degradation import luma
@@ -46,9 +47,6 @@ LOCAL = 65
 
 AS_IS, KEPT, LOCALLY, IN_LIGHT = "as it is", "mean kept", "local mean kept", "mean of the light kept"
 GAINS = (0.75, 0.5, 0.25)
-
-SAFE = 0.05
-"""Share of the pairs that the safe gain may harm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +166,7 @@ def measure(case: Case, golf: Golf, *, rounding: bool) -> Measured:
         name=case.name,
         gap=_levels(d),
         shift=_levels(r),
-        kept=_levels((255 * (y + r0).clamp(0, 1)).round() / 255 - y),
+        kept=_levels((255 * (z - drift(y, z)).clamp(0, 1)).round() / 255 - y),
         clipping=255 * float((z.clamp(0, 1) - z).mean()),
         rounding=255 * float((low - z).mean()),
         tones=tuple(_tones(y, d, r)),
@@ -196,14 +194,16 @@ def forms(y: Tensor, z: Tensor) -> dict[str, Tensor]:
     r = z - y
     r0 = r - r.mean((2, 3), keepdim=True)
     half = LOCAL // 2
-    around = F.avg_pool2d(r, LOCAL, stride=1, padding=half, count_include_pad=False)
+    around = r
+    for size, edge in (((LOCAL, 1), (half, 0)), ((1, LOCAL), (0, half))):  # rows and columns apart: 30 times less work
+        around = F.avg_pool2d(around, size, stride=1, padding=edge, count_include_pad=False)
     wanted = srgb_to_linear(y.clamp(0, 1)).mean((2, 3), keepdim=True)
     offset, step = torch.zeros_like(wanted), 1e-3
     for _ in range(3):
         now, more = (srgb_to_linear((y + r0 + offset + h).clamp(0, 1)).mean((2, 3), keepdim=True) for h in (0, step))
         offset = offset + (wanted - now) * step / (more - now).clamp_min(1e-9)
-    held = {AS_IS: z, KEPT: y + r0, LOCALLY: z - around, IN_LIGHT: y + r0 + offset}
-    return {**held, **{gain_name(gain): y + gain * r0 for gain in GAINS}}
+    held = {AS_IS: z, KEPT: z - drift(y, z), LOCALLY: z - around, IN_LIGHT: y + r0 + offset}
+    return {**held, **{gain_name(gain): w - drift(y, w) for gain in GAINS for w in [y + gain * r]}}
 
 
 def gain_name(gain: float) -> str:
@@ -211,16 +211,18 @@ def gain_name(gain: float) -> str:
     return f"{KEPT}, gain {gain:g}"
 
 
-def safe_gain(found: Sequence[Measured], share: float = SAFE) -> float | None:
-    """The largest gain that harms at most that share of the synthetic pairs; None: no gain above 0 does.
-
-    Pairs that nothing moves in have no gap to close, and are left out.
-    """
-    limits = [m.limit for m in found if m.source in (LIGHT, ENCODED) and m.before < HIGHEST]
-    if not limits:
+def safe_gain(found: Sequence[Measured]) -> float | None:
+    """The gain whose worse kind of synthetic pairs gains most, in mean PSNR; None: none gains on both, or no pairs."""
+    kinds = [[m for m in found if m.source == source] for source in (LIGHT, ENCODED)]
+    if not all(kinds):
         return None
-    bound = float(torch.tensor(limits, dtype=torch.float64).quantile(share, interpolation="lower"))
-    return min(1.0, bound) if bound > 0 else None
+
+    def worse(name: str) -> float:
+        return min(sum(m.after[name] - m.before for m in kind) / len(kind) for kind in kinds)
+
+    gains = {1.0: KEPT, **{gain: gain_name(gain) for gain in GAINS}}
+    best = max(gains, key=lambda gain: worse(gains[gain]))
+    return best if worse(gains[best]) > 0 else None
 
 
 def _score(estimate: Tensor, sharp: Tensor) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from acutance.experiments.brightness import SAFE, SHARP, TONES, Measured, safe_gain
+from acutance.experiments.brightness import SHARP, TONES, Measured, safe_gain
 from acutance.experiments.output import write_numbers
 
 FILE = "brightness.json"
@@ -23,8 +23,8 @@ NOTE = (
 def brightness_tables(found: Sequence[Measured]) -> str:
     """Markdown: brightness by source, by tone, PSNR by form of the output, the safe gain."""
     groups, gain = by_source(found), safe_gain(found)
-    said = "none" if gain is None else f"{gain:.2f}"
-    last = f"Gain that harms at most {SAFE:.0%} of the synthetic pairs: {said}."
+    said = "none" if gain is None else f"{gain:g}"
+    last = f"Gain with which the worse kind of synthetic pairs gains most: {said}."
     return "\n".join([*_means(groups), "", *_tones(groups), "", *_scores(groups), "", last, NOTE])
 
 

@@ -4,12 +4,12 @@ r"""Golf: blind deblurring with one long drive and a few short putts (Luo et al.
     x(t+1) = G(x(t)),       G(x) = x + r(x):        the same small network again and again; r is the negative gradient
                                                     of a learned prior, x(t+1) = x(t) - grad P(x(t))
 
-With a gain g a stroke is x(t+1) = x(t) + g (N(x(t)) - x(t)). It improves the mean square error if and only if
+With a gain g a stroke is x(t+1) = x(t) + g r(x(t)). It improves the mean square error if and only if
 
-    0 < g < 2 <r, s - x> / |r|^2,        r = N(x) - x,  s the sharp picture,
+    0 < g < 2 <r, s - x> / |r|^2,        s the sharp picture,
 
-so a low quantile of the right side over pairs that the network has not seen is a safe gain
-(`acutance experiment brightness` prints it). `keep_mean` holds the brightness of each colour.
+so a network that meets blur of another kind than it was trained on does less harm with a gain below 1
+(`acutance experiment brightness`). `keep_mean` holds the brightness of each colour.
 
 Nothing is known of the blur. Two networks, because one that is iterated on its own estimates meets a different task in
 every step and forgets the others (section 3.3). F is trained first, alone; then G, over the mean of its iterates, with
@@ -22,8 +22,8 @@ Both networks normalise features by moments over the whole picture, and see to i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
-import torch
 from torch import nn
 
 from acutance.errors import ConfigError
@@ -67,11 +67,10 @@ class GolfConfig:
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """x -> x + gain (N(x) - x). Args: network: N. frame: how it is evaluated. gain: in (0, 1]."""
+    """x -> N(x). Args: network: N. frame: how it is evaluated."""
 
     network: BasicBlocks
     frame: Frame
-    gain: float = 1.0
 
     def init(self, problem: Problem) -> State:
         """The picture as it is.
@@ -85,8 +84,7 @@ class Stroke:
 
     def __call__(self, problem: Problem, state: State) -> State:
         """One stroke."""
-        after = self.frame(self.network, state.x, halo=0)
-        return State(after if self.gain == 1 else torch.lerp(state.x, after, self.gain))
+        return State(self.frame(self.network, state.x, halo=0))
 
 
 class Golf(Learned[State]):
@@ -105,15 +103,14 @@ class Golf(Learned[State]):
         super().__init__()
         self.config = config = config or GolfConfig()
         self.frame = replace(frame or Frame(), tile=None)
-        keep = config.keep_mean
-        self.drives = nn.ModuleList(BasicBlocks(config.drive, keep_mean=keep) for _ in range(config.drives))
-        self.putt = BasicBlocks(config.putt, keep_mean=keep)
+        blocks = partial(BasicBlocks, keep_mean=config.keep_mean, gain=config.gain)
+        self.drives = nn.ModuleList(blocks(config.drive) for _ in range(config.drives))
+        self.putt = blocks(config.putt)
 
     def solver(self) -> Solver[State]:
         """The drives, then the putts."""
-        networks = [network for network in self.drives if isinstance(network, BasicBlocks)]
-        networks += [self.putt] * self.config.putts
-        return Solver([Stroke(network, self.frame, self.config.gain) for network in networks])
+        drives = [Stroke(network, self.frame) for network in self.drives if isinstance(network, BasicBlocks)]
+        return Solver([*drives, *[Stroke(self.putt, self.frame)] * self.config.putts])
 
 
 build = builder("golf", GolfConfig, Golf)

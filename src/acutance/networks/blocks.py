@@ -4,9 +4,9 @@
 
     block(z) = shortcut(z) + conv5( relu( norm( conv7( relu( norm(z) ) ) ) ) )
 
-without biases. With `keep_mean` the residual r = conv7(...) loses its mean over the picture, colour by colour:
+without biases. With a gain g the residual r = conv7(...) counts less, and with `keep_mean` each colour keeps its mean:
 
-    x -> x + r - mean(r),        so that  mean(output) = mean(x)  for each colour
+    x -> x + g r - c,        c so that  mean(clip(x + g r - c)) = mean(clip(x))  for each colour,  clip to [0, 1]
 
 The shortcut is the identity, or norm(conv1(z)) where the number of features changes. norm subtracts the
 mean of a feature over the whole picture, divides by its standard deviation, and applies a learned gain and offset: so
@@ -29,6 +29,9 @@ EPSILON = 1e-5
 
 BAND = 1 << 16
 """Pixels of a band, about."""
+
+NEWTON, LEAST_INSIDE = 6, 0.05
+"""Steps for the offset that keeps a mean; the share of unclipped pixels below which they become shorter."""
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -115,11 +118,12 @@ class BasicBlocks(nn.Module):
         features: f; 16 and 32 are the paper's G and F, of 120,188 and 466,348 weights.
         channels: C.
         keep_mean: whether the output has the mean of the input, for each colour. The paper's network has no such rule.
+        gain: g, in (0, 1]; 1 is the paper's network.
     """
 
-    def __init__(self, features: int, channels: int = 3, *, keep_mean: bool = False) -> None:
+    def __init__(self, features: int, channels: int = 3, *, keep_mean: bool = False, gain: float = 1.0) -> None:
         super().__init__()
-        self.keep_mean = keep_mean
+        self.keep_mean, self.gain = keep_mean, gain
         self.head, self.tail = conv(channels, features, 7), conv(channels, channels, 7)
         sizes = [(features, features)] * 6 + [(features, channels), (channels, channels)]
         self.blocks = nn.ModuleList(Block(a, b) for a, b in sizes)
@@ -131,17 +135,42 @@ class BasicBlocks(nn.Module):
             z = self.head(x)
             for block in self.blocks:
                 z = block(z)
-            r = self.tail(z)
-            return torch.add(x, r - Moments.of(r).mean if self.keep_mean else r)
+            return self.added(x, self.tail(z))
         z, moments = banded(self.head, x)
         for block in self.blocks:
             assert isinstance(block, Block)
             z, moments = block.in_bands(z, moments)
-        if not self.keep_mean:
+        if not self.keep_mean and self.gain == 1:
             out, _ = banded(self.tail, z, onto=x.clone())
             return out
-        r, moments = banded(self.tail, z)
-        return torch.add(x, r - moments.mean)
+        r, _ = banded(self.tail, z)
+        return self.added(x, r)
+
+    def added(self, x: Tensor, r: Tensor) -> Tensor:
+        """x + g r, less the offset that keeps the mean if that is wanted."""
+        out = torch.add(x, r) if self.gain == 1 else torch.add(x, r, alpha=self.gain)
+        return out - drift(x, out) if self.keep_mean else out
+
+
+def drift(before: Tensor, after: Tensor) -> Tensor:
+    """The offset c that `after` has to lose, (B, C, 1, 1): mean(clip(after - c)) = mean(clip(before)).
+
+    Newton's iteration on a piecewise linear function. Only the last step carries a gradient, that of the solution.
+    Where everything is clipped, c is the difference of the plain means.
+    """
+    wanted = before.clamp(0, 1).mean((2, 3), keepdim=True)
+
+    def step(c: Tensor) -> Tensor:
+        now = (after - c).clamp(0, 1)
+        inside = ((now > 0) & (now < 1)).to(now.dtype).mean((2, 3), keepdim=True).detach()
+        excess = now.mean((2, 3), keepdim=True) - wanted
+        return c + torch.where(inside > 0, excess / inside.clamp_min(LEAST_INSIDE), 0.0)
+
+    with torch.no_grad():
+        c = (after - before).mean((2, 3), keepdim=True)
+        for _ in range(NEWTON - 1):
+            c = step(c)
+    return step(c)
 
 
 def banded(
