@@ -10,7 +10,8 @@ from acute_problems import TINY, blur_of, masked, perturbed, same_weights, untra
 from problems import noisy
 from torch import Tensor
 
-from acutance.methods.acute import VIEWS, AcuteState, Descend, build
+from acutance.methods.acute import AcuteState, Descend, build
+from acutance.methods.views import VIEWS
 from acutance.operators import Blur
 from acutance.problem import Outcome, Problem, Progress
 
@@ -103,13 +104,14 @@ def test_with_all_views_it_does_not_matter_how_the_picture_is_held(view: tuple[b
     torch.testing.assert_close(back(model.run(seen_as(problem, view)).x, view), expected, rtol=1e-11, atol=1e-12)
 
 
-def test_views_are_reported_one_after_the_other() -> None:
+def test_views_are_reported_together() -> None:
     seen: list[Progress] = []
     problem = noisy(1, 1, 12, 12)
     y = problem.observed.clone().requires_grad_()
     result = perturbed(views=3).run(replace(problem, observed=y), on_step=seen.append)
-    assert [p.step for p in seen] == list(range(1, 10))
-    assert all(p.steps == 9 for p in seen)
+    assert [p.step for p in seen] == [1, 2, 3]
+    assert all(p.steps == 3 for p in seen)
+    assert torch.equal(seen[-1].state.x, result.x)
     assert not result.trace.requires_grad
     assert not result.x.requires_grad
     assert torch.is_grad_enabled()
