@@ -32,8 +32,8 @@ SURE = 5
 
 SHARE = 0.5
 """See the module. Measured with `acute` and four views on 36 crops of held-out photographs, kernels of 9 to 51 pixels,
-0.3 to 5 % noise, against five steps of one view: 0.23 dB more on the mean and 0.05 less at worst, in 6.0 steps; ten steps
-0.25 more and 0.44 less. 0.4 has a worst of 0.06, 0.6 a mean of 0.20."""
+0.3 to 5 % noise, against five steps of one view: 0.23 dB more on the mean and 0.05 less at worst, with 6.0 steps; ten
+steps 0.25 more and 0.44 less. A share of 0.4 has 0.25 and 0.06, one of 0.6 has 0.20 and 0.05."""
 
 S = TypeVar("S", bound=State)
 
