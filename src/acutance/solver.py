@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -46,6 +46,13 @@ class StopRule(Protocol):
             moves: root mean square change of the estimate inside the frame, (B,), for every step so far.
         """
         ...
+
+
+@runtime_checkable
+class Settled(Protocol):
+    """A state that knows which images its steps no longer help, (B,) bool."""
+
+    settled: Tensor
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,7 @@ class Solver(Generic[S]):
             x = new
             errors.append(torch.where(good, error, errors[-1]))
             now = torch.zeros_like(ended) if self.stop is None else self.stop.done(errors, moves)
+            now = now | state.settled if isinstance(state, Settled) else now
             for i in torch.nonzero(~ended).flatten().tolist():
                 if bad[i]:
                     outcomes[i] = Outcome.DIVERGED

@@ -21,7 +21,6 @@ Pictures of one channel go through the same network by an entrance and an exit o
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,10 +32,11 @@ from acutance.frame import Frame
 from acutance.linear import EPSILON, ROUNDS, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.fd import Fd, FdConfig
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
+from acutance.methods.views import Views
 from acutance.networks.unet import UNet, UNetConfig
 from acutance.operators import Blur, LinearOperator
 from acutance.operators.filters import ALONG, DOWN
-from acutance.problem import Observer, Problem, Progress, Result, State, worst
+from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver, Standstill
 from acutance.tensors import fast_length
 from acutance.views import VIEWS
@@ -82,7 +82,8 @@ class AcuteConfig:
         informed: whether the noise level, estimated or told, is used at all; else 1 % is assumed everywhere.
         units: networks: 1, shared by all steps, or 2, the first for the first step only.
         steps: most steps of a run.
-        views: how many of the eight ways to flip and turn the picture it is restored in; the mean of all is taken.
+        views: how many of the eight ways to flip and turn the picture it is restored in; the mean of all is taken, and
+            a picture takes no more steps than help, see `acutance.methods.views`.
         threshold: the run ends when a step changes the picture by less than this fraction of the range, root mean
             square; 0 uses all steps.
         seconds: no step is begun after so much time; None: no limit.
@@ -348,29 +349,13 @@ class Acute(Learned[AcuteState]):
         stop = Standstill(self.config.threshold) if self.config.threshold > 0 else None
         return Solver([first] + [last] * (self.config.steps - 1), stop=stop, seconds=self.config.seconds)
 
-    @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`; with several views, the mean of the estimates."""
-        solver, views, begun = self.solver(), self.config.views, time.monotonic()
-        if views == 1:
+        """See `acutance.problem.Method.run`; with several views see `acutance.methods.views`."""
+        solver = self.solver()
+        if self.config.views == 1:
             return solver.run(problem, on_step=on_step)
-        results = []
-        for i, view in enumerate(VIEWS[:views]):
-
-            def later(progress: Progress, i: int = i) -> None:
-                assert on_step is not None
-                on_step(replace(progress, step=i * progress.steps + progress.step, steps=views * progress.steps))
-
-            if self.config.seconds is not None:  # each view its share of what is left
-                left = self.config.seconds - (time.monotonic() - begun)
-                solver = replace(solver, seconds=max(0.0, left) / (views - i))
-            result = solver.run(view.problem(problem), on_step=None if on_step is None else later)
-            results.append(replace(result, x=view.back(result.x)))
-        x = torch.stack([r.x for r in results]).mean(0)
-        trace = torch.cat((results[0].trace[:-1], problem.fitting_error(x)[None]))
-        outcomes = tuple(worst(each) for each in zip(*(r.outcomes for r in results), strict=True))
-        steps = tuple(max(each) for each in zip(*(r.steps for r in results), strict=True))
-        return Result(x=x, outcomes=outcomes, steps=steps, trace=trace)
+        together = [Views(step, self.config.views) for step in solver.steps]
+        return Solver(together, stop=solver.stop, seconds=solver.seconds).run(problem, on_step=on_step)
 
 
 build = builder("acute", AcuteConfig, Acute)
