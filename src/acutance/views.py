@@ -18,7 +18,7 @@ class View:
 
     Example:
         >>> view = View(transposed=True, rows=True)
-        >>> x = torch.rand(1, 1, 3, 4)
+        >>> x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
         >>> bool((view.back(view(x)) == x).all())
         True
     """
