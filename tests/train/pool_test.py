@@ -25,7 +25,7 @@ def made(number: int, steps: int = 1) -> Work:
 
 
 def advance(work: Work, steps: int) -> None:
-    work.done += steps
+    work.done += min(steps, work.life)
 
 
 def drawn(config: PoolConfig, updates: int) -> tuple[Pool, list[Work], list[int]]:
@@ -60,6 +60,7 @@ def test_steps_without_gradient_are_those_of_training() -> None:
     torch.manual_seed(1)
     window = Unroll(Acute(AcuteConfig(widths="8,8", blocks="1,1")).eval(), LossConfig())
     one, other = made(3), made(3)
+    one.life = 5
     window.advance(one, 2)
     for _ in range(2):
         window(other)
@@ -68,6 +69,27 @@ def test_steps_without_gradient_are_those_of_training() -> None:
     assert one.state is not None
     assert other.state is not None
     torch.testing.assert_close(one.state.x, other.state.x)
+
+
+def test_a_batch_that_diverges_ends_its_life() -> None:
+    work = made(3)
+    work.life = 9
+    for done, loss, life in ((1, -6.0, 9), (2, -6.2, 9), (3, -5.8, 9), (4, -5.6, 4)):
+        work.done = done
+        work.judge(loss)
+        assert work.life == life
+
+
+def test_a_pool_that_fills_up_takes_no_batch_that_diverged() -> None:
+    def diverging(work: Work, steps: int) -> None:
+        for loss in [-6.0, -7.0, 3.0, 9.0][:steps]:
+            work.done += 1
+            work.judge(loss)
+
+    pool = Pool(PoolConfig(batches=10, life=(8, 9)), made, diverging, seed="1")
+    starts = [pool.draw(update).done for update in range(10)]
+    assert set(starts) <= {0, 1, 2}
+    assert len(set(starts)) > 1
 
 
 def test_an_update_is_its_number() -> None:

@@ -139,10 +139,11 @@ class Unroll(nn.Module):
 
     @torch.no_grad()
     def advance(self, work: Work, steps: int) -> None:
-        """Take steps without gradients."""
-        window, work.steps = work.steps, steps
-        if steps:
-            self(work)
+        """Take steps without gradients, until the batch diverges."""
+        window, end = work.steps, work.done + steps
+        work.steps = 1
+        while work.done < min(end, work.life):
+            work.judge(float(self(work)))
         work.steps = window
 
 
@@ -287,6 +288,7 @@ def train(
                 )
                 value = float(_mean_over_processes(fabric, loss.detach()))
                 finite = math.isfinite(value) and bool(torch.isfinite(norm))
+                work.judge(value)
                 if finite:
                     optimiser.step()
                     _update_ema(ema, method, config.optimiser.ema, clock.iteration)
