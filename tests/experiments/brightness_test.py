@@ -132,9 +132,23 @@ def test_the_safe_gain(light: dict[float, float], coded: dict[float, float], exp
     assert safe_gain([*others, measured(LIGHT, light)]) is None
 
 
+@pytest.mark.parametrize(("side", "expected"), [(20, (20, 20)), (40, (30, 40))])
+def test_sharp_pictures_are_cut_about_the_centre(side: int, expected: tuple[int, int], tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 255, (30, 44, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "a.png")  # grey pictures are left out
+    (case,) = from_folder(tmp_path, 3, side)
+    assert (case.name, tuple(case.sharp.shape[-2:])) == ("b", expected)
+    assert case.sharp is case.observed
+    top, left = (30 - expected[0]) // 2, (44 - expected[1]) // 2
+    cut = pixels[top : top + expected[0], left : left + expected[1]]
+    torch.testing.assert_close(case.sharp[0], torch.from_numpy(cut.copy()).permute(2, 0, 1) / 255)
+
+
 def test_doors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no picture"):
-        list(from_folder(tmp_path, 3))
+        list(from_folder(tmp_path, 3, 64))
     with pytest.raises(ConfigError, match="no picture"):
         run([], drifting())
     result = CliRunner().invoke(app, ["experiment", "brightness", "--out", str(tmp_path / "b")])

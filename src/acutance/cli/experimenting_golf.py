@@ -140,7 +140,9 @@ def brighten(
         Path | None, typer.Option(help="Weights file, or a run's folder or checkpoint; default: the shipped ones.")
     ] = None,
     pictures: Annotated[int, typer.Option(min=1, help="Of each source, at most.")] = 20,
-    side: Annotated[int, typer.Option("--window", min=64, help="Side of crops of photographs, pixels.")] = 256,
+    side: Annotated[
+        int, typer.Option("--window", min=64, help="Side of crops of photographs and sharp pictures.")
+    ] = 256,
     rounding: Annotated[bool, typer.Option(help="Whether bfloat16 is measured as well; takes twice as long.")] = True,
     output: Output = Path("out/experiments/brightness"),
 ) -> None:
@@ -153,7 +155,7 @@ def brighten(
     blur = DynamicBlur(extent=(1.5, 40.0), memory=(0.4, 16.0), still=0.0)
     cases = [] if data is None else [brightness.from_photographs(data, blur, count=pictures, side=side)]
     cases += [brightness.from_pairs(folder, pictures) for folder in pairs or []]
-    cases += [] if sharp is None else [brightness.from_folder(sharp, pictures)]
+    cases += [] if sharp is None else [brightness.from_folder(sharp, pictures, side)]
     with progress_bar() as bar:
         task = bar.add_task("brightness", total=None)
         found = brightness.run(

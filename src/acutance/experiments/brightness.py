@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.bench import dynamic
+from acutance.bench.real import centre_cut
 from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError, DataError
 from acutance.frame import Frame
@@ -117,8 +118,8 @@ def from_pairs(folder: Path, count: int) -> Iterator[Case]:
         yield Case(folder.name, pair.name, content.observed.float(), content.truth.float())
 
 
-def from_folder(folder: Path, count: int) -> Iterator[Case]:
-    """Sharp colour pictures as they are, the first by name.
+def from_folder(folder: Path, count: int, side: int) -> Iterator[Case]:
+    """Sharp colour pictures as they are, the first by name, cut to at most `side` pixels about the centre.
 
     Raises:
         DataError: there are none. ImageError: one cannot be read.
@@ -126,7 +127,8 @@ def from_folder(folder: Path, count: int) -> Iterator[Case]:
     files = sorted(file for ending in dynamic.ENDINGS for file in folder.glob(f"*{ending}"))
     if not files:
         raise DataError(f"no picture in {folder} (looked for {', '.join(dynamic.ENDINGS)})")
-    colour = (Case(SHARP, f.stem, p, p) for f in files if (p := read_image(f).pixels.float()).shape[1] == 3)
+    pixels = ((file.stem, centre_cut(read_image(file).pixels.float(), side)) for file in files)
+    colour = (Case(SHARP, name, picture, picture) for name, picture in pixels if picture.shape[1] == 3)
     yield from islice(colour, count)
 
 
