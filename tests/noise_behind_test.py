@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from acutance import noise_behind
 from acutance.noise import FLOOR, noise_level
 from acutance.noise_behind import MOST, level_behind, piece
 from acutance.operators import Blur
@@ -97,3 +98,84 @@ def test_a_batch_is_its_pictures(generator: torch.Generator) -> None:
         for i in range(2)
     ]
     assert problem.level().tolist() == pytest.approx(alone, rel=1e-5)
+
+
+def power_law(n: int, side: int, generator: torch.Generator) -> torch.Tensor:
+    """Pictures with an amplitude of 1 / |f| like photographs, and with the straight edges of a house and its sky."""
+    f = torch.fft.fftfreq(side)
+    radius = (f[:, None].square() + f.square()).sqrt().clamp_min(1 / side)
+    rough = torch.fft.ifft2(torch.fft.fft2(torch.randn(n, 1, side, side, generator=generator)) / radius).real
+    rough = rough / rough.std((-2, -1), keepdim=True)
+    house = torch.zeros(side, side)
+    house[side // 3 :, side // 4 : side // 2] = 1
+    return (0.5 + 0.12 * rough - 0.3 * house).clamp(0.05, 0.95)
+
+
+@pytest.mark.parametrize("level", [0.005, 0.01, 0.03])
+@pytest.mark.parametrize("span", [9, 17, 31])
+def test_busy_pictures_behind_camera_shake(level: float, span: int, generator: torch.Generator) -> None:
+    blur = Blur(kernels.spline(6, span, generator, size=span), "valid")
+    y = blur.forward(power_law(6, 200 + span - 1, generator))
+    noisy = noise.quantise(y + level * torch.randn(y.shape, generator=generator), 8)
+    for found in Problem(noisy, blur).level().tolist():
+        assert 0.85 * level < found < 1.2 * level
+
+
+def test_smoothed_noise_counts_as_a_whole(generator: torch.Generator) -> None:
+    blur = Blur(kernels.spline(4, 17, generator, size=17), "valid")
+    y = blur.forward(power_law(4, 216, generator))
+    white = Blur(kernels.gaussian(0.6, 5), "circular").forward(torch.randn(y.shape, generator=generator))
+    true = 0.02 * float(white.std())
+    for found in Problem(y + 0.02 * white, blur).level().tolist():
+        assert found == pytest.approx(true, rel=0.15)
+
+
+@pytest.mark.parametrize("kernel", [torch.ones(1, 1, 1, 1), kernels.gaussian(0.5, 3)], ids=["none", "mild"])
+def test_where_nothing_is_hidden_smooth_blocks_have_a_say(kernel: torch.Tensor, generator: torch.Generator) -> None:
+    y = power_law(1, 160, generator)
+    y[..., 40:120] = 0.5  # a wall
+    blur = Blur(kernel, "valid")
+    y = blur.forward(y)
+    noisy = y + 0.02 * torch.randn(y.shape, generator=generator)
+    assert float(Problem(noisy, blur).level()) == pytest.approx(0.02, rel=0.12)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_brighter_picture_has_as_much_more_noise(factor: float, generator: torch.Generator) -> None:
+    problem = behind(0.02, generator)
+    brighter = Problem(factor * problem.observed, problem.blur)
+    assert brighter.level().tolist() == pytest.approx([factor * a for a in problem.level().tolist()], rel=0.02)
+
+
+def cells_and_point(generator: torch.Generator) -> tuple[noise_behind.Cells, torch.Tensor]:
+    problem = behind(0.01, generator)
+    part = piece(problem.observed)
+    assert part is not None
+    assert problem.blur is not None
+    cells = noise_behind.measure(part, problem.blur.power(*part.shape[-2:], part))
+    return cells, torch.tensor([[-9.0, 0.5, -7.0, -2.0, 0.3], [-11.0, 12.0, -6.0, -3.0, -0.2]], dtype=torch.float64)
+
+
+def test_derivatives_are_those_of_autograd(generator: torch.Generator) -> None:
+    cells, x = cells_and_point(generator)
+    smooth = torch.tensor([-8.0, -9.5], dtype=torch.float64)
+    by_hand = noise_behind._rows(x, cells, smooth)[1]
+    by_autograd = torch.autograd.functional.jacobian(lambda z: noise_behind._rows(z, cells, smooth)[0].sum(0), x)
+    assert torch.allclose(by_hand, by_autograd.transpose(0, 1), rtol=1e-6, atol=1e-8)
+
+
+def test_cells_hold_every_frequency_once(generator: torch.Generator) -> None:
+    cells, _ = cells_and_point(generator)
+    f = torch.fft.fftfreq(SIDE)
+    radius = (f[:, None].square() + torch.fft.rfftfreq(SIDE).square()).sqrt()
+    assert cells.count.sum(1).tolist() == [float((radius >= noise_behind.RINGS[0]).sum())] * 2
+    filled = cells.count > 0
+    assert float(cells.through[filled].max()) < 1e-6
+
+
+@pytest.mark.parametrize("b", [0.0, 0.3, 4.0, 30.0])
+def test_the_variance_is_the_mean_of_the_spectrum(b: float) -> None:
+    f = (torch.arange(400, dtype=torch.float64) + 0.5) / 400 - 0.5
+    spectrum = torch.exp(-9 - b * (f[:, None].square() + f.square())) + FLOOR**2
+    x = torch.tensor([[-9.0, b, -7.0, -2.5, 0.0]], dtype=torch.float64)
+    assert float(noise_behind._log_variance(x)[0].exp()) == pytest.approx(float(spectrum.mean()), rel=1e-4)

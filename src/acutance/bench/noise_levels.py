@@ -1,7 +1,9 @@
 """How right the estimated noise level is: photographs with noise of known kinds and levels, and real noisy pairs.
 
 True is the root mean square of (noisy - clean) over the pixels inside the range, so that the noise which clipping, JPEG
-and rounding take away or add is counted.
+and rounding take away or add is counted. Of a suite it is the level that was added. "Behind the kernel" is the estimate
+of a method that knows the kernel (`acutance.noise_behind`), the others are those of the picture alone
+(`acutance.noise`).
 """
 
 from __future__ import annotations
@@ -14,14 +16,18 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from acutance.bench.suites import find_suite
 from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError, DataError, MissingExtra
 from acutance.images import read_image
 from acutance.noise import noise_level
 from acutance.operators import Blur
+from acutance.problem import Problem
+from acutance.saturation import heeding
 from acutance.synth import kernels, noise
 
 LEVELS = (0.005, 0.01, 0.02, 0.05)
+SUITE_LEVELS = (0.01, 0.03, 0.05)
 SIZE, SPAN = 384, 31
 """Sides of the blurred crops and of the kernels, pixels."""
 REAL = "real_noise"
@@ -74,12 +80,37 @@ def synthetic_levels(
     for n in range(limit):
         sharp = photographs.crops(1, SIZE + SPAN - 1, generator, candidates=1)
         draw = kernels.shake if n % 2 else kernels.spline
-        blurred = Blur(draw(1, SPAN, generator, size=SPAN)).forward(sharp).clamp(0, 1)
+        blur = Blur(draw(1, SPAN, generator, size=SPAN))
+        blurred = blur.forward(sharp).clamp(0, 1)
         for state, clean in (("blurred", blurred), ("sharp", sharp)):
             for kind, add in KINDS.items():
                 for level in levels:
                     noisy = noise.quantise(add(clean, torch.tensor([level]), generator), 8)
-                    yield _estimate(f"{state}: {kind}", level, noisy, clean, wavelets=wavelets)
+                    found = _estimate(f"{state}: {kind}", level, noisy, clean, wavelets=wavelets)
+                    yield found
+                    if state == "blurred":
+                        yield Estimate(f"behind the kernel: {kind}", level, found.true, _behind(noisy, blur))
+
+
+def suite_levels(folder: Path, names: Sequence[str], *, levels: Sequence[float] = SUITE_LEVELS) -> Iterator[Estimate]:
+    """Every case of the suites of those names with those levels of noise, kernel known and unknown.
+
+    Raises:
+        ConfigError: there is no suite of that name, or a case of it has no kernel. DataError: its files are missing.
+    """
+    for name in names:
+        for case in find_suite(name).cases(folder, tuple(levels)):
+            content = case.load()
+            if content.kernel is None or content.sigma is None:
+                raise ConfigError(f"{name} has no kernels or no known noise; give suites such as set12 and levin32")
+            known = _behind(content.observed, Blur(content.kernel))
+            yield Estimate(f"{name}, behind the kernel", case.noise, content.sigma, known)
+            yield Estimate(f"{name}, blurred", case.noise, content.sigma, float(noise_level(content.observed)))
+
+
+def _behind(noisy: Tensor, blur: Blur) -> float:
+    """The level of (1, C, H, W) as a method that knows the blur estimates it."""
+    return float(heeding(Problem(noisy, blur)).level())
 
 
 def real_levels(folder: Path, *, wavelets: bool = False) -> Iterator[Estimate]:
@@ -124,8 +155,8 @@ def noise_table(found: Sequence[Estimate]) -> str:
     for each in found:
         rows.setdefault((each.kind, each.nominal), []).append(each)
     compared = any(each.wavelets is not None for each in found)
-    heads = ["picture and noise", "level", "true", "ratio", "10-90 %", "cases"]
-    heads += ["wavelets: ratio", "10-90 %"] if compared else []
+    heads = ["picture and noise", "level", "true", "ratio", "5-95 %", "cases"]
+    heads += ["wavelets: ratio", "5-95 %"] if compared else []
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for (kind, nominal), cases in rows.items():
         true = sorted(100 * each.true for each in cases)
@@ -139,6 +170,6 @@ def noise_table(found: Sequence[Estimate]) -> str:
 
 
 def _ratios(values: Sequence[float]) -> list[str]:
-    """The median and the range without the outer tenths."""
-    low, middle, high = torch.tensor(values).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
+    """The median and the range without the outer twentieths."""
+    low, middle, high = torch.tensor(values).quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
     return [f"{middle:.2f}", f"{low:.2f}-{high:.2f}"]

@@ -18,7 +18,7 @@ from acutance.bench.curves_kinds import find_curves, find_pictures
 from acutance.bench.curves_plot import require_matplotlib, write_plot
 from acutance.bench.curves_points import FILE as CURVES_FILE
 from acutance.bench.curves_points import curve_table, describe
-from acutance.bench.noise_levels import noise_table, real_levels, synthetic_levels
+from acutance.bench.noise_levels import noise_table, real_levels, suite_levels, synthetic_levels
 from acutance.bench.operators import LARGEST, adjoint_errors, operators_table, worst
 from acutance.bench.real import REAL
 from acutance.bench.runs import read_run, runs_table
@@ -147,12 +147,15 @@ def operators() -> None:
 def noise(
     photographs: Annotated[Path | None, typer.Option(help="Folder of sharp photographs; some are held out.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    suites: Annotated[str, typer.Option(help="Suites of blurred pictures, e.g. set12,levin32.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Crops of the photographs.")] = 12,
     wavelets: Annotated[bool, typer.Option(help="Compare with scikit-image's estimate_sigma.")] = False,
 ) -> None:
-    """Measure the estimate of the noise level on photographs with known noise and on real noisy pairs."""
+    """Measure the estimate of the noise level on photographs with known noise, on suites or on real noisy pairs."""
     found = list(synthetic_levels(photographs, limit=limit, wavelets=wavelets)) if photographs is not None else []
-    if photographs is None or data is not None:
+    if suites:
+        found += suite_levels(bench_folder(data), suites.split(","))
+    elif photographs is None or data is not None:
         found += real_levels(bench_folder(data), wavelets=wavelets)
     out.print(noise_table(found), markup=False, soft_wrap=True)
 
