@@ -22,7 +22,7 @@ from acutance.train.adversary import Adversary
 from acutance.train.config import PoolConfig
 from acutance.views import VIEWS, View
 
-SPOILT = 0.5
+SPOILT = 1.5
 """Rise of the loss over its least, from which a batch counts as diverged: some two decibels. Trained on such batches,
 RGDN forgot its first steps: its moving average fell from 24.3 to 22.2 dB after one step within fifty updates."""
 
