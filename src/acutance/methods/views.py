@@ -24,7 +24,9 @@ from acutance.errors import ConfigError
 from acutance.operators import Blur
 from acutance.problem import Problem, State, Step
 
-VIEWS = tuple(product((False, True), repeat=3))
+View = tuple[bool, bool, bool]
+
+VIEWS: tuple[View, ...] = tuple((a, b, c) for a, b, c in product((False, True), repeat=3))
 """Whether a view is transposed, then flipped in its rows, then in its columns; the first is the picture as it is."""
 
 SURE = 5
@@ -86,7 +88,7 @@ class Views(Generic[S]):
         return x, torch.as_tensor(square / (self.count - 1)).sqrt()
 
 
-def seen(problem: Problem, view: tuple[bool, bool, bool]) -> Problem:
+def seen(problem: Problem, view: View) -> Problem:
     """The problem of the picture transposed first and flipped then.
 
     Raises:
@@ -103,7 +105,7 @@ def seen(problem: Problem, view: tuple[bool, bool, bool]) -> Problem:
     return replace(problem, observed=turned(problem.observed), blur=blur, mask=mask, saturated=saturated)
 
 
-def back(z: Tensor, view: tuple[bool, bool, bool]) -> Tensor:
+def back(z: Tensor, view: View) -> Tensor:
     """A picture of that view as it was."""
     z = _flipped(z, *view[1:])
     return z.mT if view[0] else z
