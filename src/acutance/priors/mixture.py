@@ -166,21 +166,17 @@ class PatchMixture:
         axes = self.vectors[:, :, :-1] * spread.rsqrt()[:, None, :]
         i, j = torch.triu_indices(z.shape[1], z.shape[1], device=z.device)
         forms = (axes @ axes.mT)[:, i, j] * torch.where(i == j, -0.5, -1.0)  # -1/2 Q_k, (K, d (d + 1) / 2)
-        out = z.new_empty(len(z), len(forms))
         at_once = CHUNK if z.device.type == "cpu" else STRIP
-        strips: tuple[Tensor, ...] = torch.split(out, at_once)
-        chunks: tuple[Tensor, ...] = torch.split(z, at_once)
-        for rows, chunk in zip(strips, chunks, strict=True):
-            torch.addmm(constant, _products(chunk).T, forms.T, out=rows)
-        return out
+        return torch.cat(
+            [torch.addmm(constant[:, None], forms, _products(chunk)) for chunk in torch.split(z, at_once)], 1
+        ).T
 
 
 def _products(z: Tensor) -> Tensor:
     """z_i z_j of patches (n, d), i <= j, in the order of `torch.triu_indices`: (d (d + 1) / 2, n)."""
     columns, d = z.T.contiguous(), z.shape[1]
     out = z.new_empty(d * (d + 1) // 2, len(z))
-    parts: tuple[Tensor, ...] = torch.split(out, list(range(d, 0, -1)))
-    for i, part in enumerate(parts):
+    for i, part in enumerate(torch.split(out, list(range(d, 0, -1)))):
         torch.mul(columns[i], columns[i:], out=part)
     return out
 
