@@ -16,6 +16,7 @@ from acutance.metrics import psnr
 from acutance.operators import Blur, Boundary
 from acutance.problem import Problem, State
 from acutance.synth import Degradation, DynamicBlur, Noisy, Rain, Synthesis, Untouched
+from acutance.synth.camera import Camera
 from acutance.train.config import ValidationConfig
 
 FRAME = 12
@@ -24,8 +25,8 @@ FRAME = 12
 STANDARD = Degradation(sigma=(0.003, 0.05))
 """What validation crops of a known blur go through, whatever a run trains on; only the boundary follows the run."""
 
-MOVING = DynamicBlur()
-"""The same where the blur is not known."""
+MOVING = DynamicBlur(camera=Camera(encoded=0.5))
+"""The same where the blur is not known; half of the pairs average light, half encoded values."""
 
 OTHERS: MappingProxyType[Task, Synthesis] = MappingProxyType(
     {"deblur": MOVING, "denoise": Noisy(), "derain": Rain(), "sense": Untouched()}
