@@ -195,11 +195,11 @@ def _fit(cells: Cells, smooth: Tensor | None) -> tuple[Tensor, Tensor]:
 
 def _ceiling(cells: Cells, *, fewest: int = 24) -> Tensor:
     """Log of the mean over the frequencies of the least power in their ring, of cells of `fewest` or more: (B,)."""
-    power = cells.power.unflatten(1, (-1, CLASSES))
-    count = cells.count.unflatten(1, (-1, CLASSES))
+    power = cells.power.reshape(len(cells.power), -1, CLASSES)
+    count = cells.count.reshape(len(cells.power), -1, CLASSES)
     least = torch.where(count >= fewest, power, torch.inf).amin(-1)
-    known = count.sum(-1) * least.isfinite()
-    whole = (known * torch.where(known > 0, least, 0.0).exp()).sum(1) / known.sum(1).clamp_min(1)
+    known = count.sum(-1) * torch.isfinite(least)
+    whole = (known * torch.where(known > 0, least, 0.0).exp()).sum(1) / known.sum(1).clamp_min(1.0)
     return whole.clamp_min(FLOOR**2).log()
 
 
