@@ -23,6 +23,9 @@ Behind kernels of a few pixels nothing is hidden, and the fit itself says how un
 noise is not white, smooth blocks have a say: with sigma_s, their level, huber(log sigma^2 - log sigma_s^2) / t^2 is
 added to what is minimised. They see texture as noise, hardly ever noise as texture, so t is smaller above sigma_s than
 below, and only below does the Huber function bend.
+
+Noise as coarse as b > `COARSE` lies at low frequencies, where the scene does: the fit sees the lesser part of it. There
+sigma is at least what the smooth blocks say, but for that not more than the power in the darkest cells of the rings.
 """
 
 from __future__ import annotations
@@ -55,6 +58,9 @@ HUBER, SMOOTH_HUBER = 0.5, 0.7
 UNSURE, COLOURED = 0.2, 2.0
 """Standard deviation of log sigma^2, and b, from which smooth blocks have a say. From b = 2 on the noise in the corner
 of the spectrum is a third of that in its middle."""
+
+COARSE = 16.0
+"""The b from which the answer is at least that of smooth blocks; noise after bilinear demosaicing has 11 to 19."""
 
 ABOVE, BELOW = 0.2, 0.4
 """The t of log sigma^2 above and below what smooth blocks say; measured on training photographs."""
@@ -101,12 +107,15 @@ def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None)
     """
     cells = measure(pixels, power, weight)
     fitted, uncertain = _fit(cells, None)
+    level = _log_variance(fitted)[0]
     asked = (uncertain > UNSURE) | (fitted[:, 1] > COLOURED)
     if bool(asked.any()):
         some = Cells(cells.power[asked], cells.count[asked], cells.through[asked], cells.frequency[asked])
-        smooth = noise_level(pixels[asked.to(pixels.device)]).cpu().double()
-        fitted[asked] = _fit(some, smooth.log().mul(2))[0]
-    return (_log_variance(fitted)[0] / 2).exp().clamp_min(FLOOR).to(pixels)
+        smooth = noise_level(pixels[asked.to(pixels.device)]).cpu().double().log().mul(2)
+        coarse = fitted[asked, 1] > COARSE
+        found = _log_variance(_fit(some, smooth)[0])[0]
+        level[asked] = torch.where(coarse, torch.maximum(found, torch.minimum(smooth, _ceiling(some))), found)
+    return (level / 2).exp().clamp_min(FLOOR).to(pixels)
 
 
 def measure(pixels: Tensor, power: Tensor, weight: Tensor | None = None) -> Cells:
@@ -182,6 +191,16 @@ def _fit(cells: Cells, smooth: Tensor | None) -> tuple[Tensor, Tensor]:
         if done:
             break
     return x, _uncertain(x, jacobian, weight * (bend / residual.abs().clamp_min(1e-9)).clamp_max(1))
+
+
+def _ceiling(cells: Cells, *, fewest: int = 24) -> Tensor:
+    """Log of the mean over the frequencies of the least power in their ring, of cells of `fewest` or more: (B,)."""
+    power = cells.power.reshape(len(cells.power), -1, CLASSES)
+    count = cells.count.reshape(len(cells.power), -1, CLASSES)
+    least = torch.where(count >= fewest, power, torch.inf).amin(-1)
+    known = count.sum(-1) * torch.isfinite(least)
+    whole = (known * torch.where(known > 0, least, 0.0).exp()).sum(1) / known.sum(1).clamp_min(1.0)
+    return whole.clamp_min(FLOOR**2).log()
 
 
 def _start(cells: Cells, smooth: Tensor | None) -> Tensor:
