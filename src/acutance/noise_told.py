@@ -1,6 +1,7 @@
 r"""Which noise level a denoiser is told where nobody knows it, and why.
 
-The estimate e of `acutance.noise` is the noise in the smoothest blocks of a picture. Two measures say what to think of it:
+The estimate e of `acutance.noise` is the noise in the smoothest blocks of a picture. How far it is right, two measures
+say:
 
     c    the coarseness of the noise, `acutance.noise.noise_coarseness`,
     z    the share of fine coefficients (u + v >= 9 of 64) of the 8 x 8 blocks of luma, cut as JPEG cuts them, that are
@@ -12,7 +13,8 @@ JPEG rounds noise away, most of all in smooth blocks, and e is too low:
     sigma = max(a e, min(b e, LEAST_CERTAIN))      c > COARSEST_WHITE and z > LEAST_ROUNDED,      a = 1.4, b = 2.8,
     sigma = e                                      otherwise.
 
-Weak noise is raised by up to b, as JPEG can have hidden most of it.
+Weak noise is raised by up to b, as JPEG can have hidden most of it. Noise that was smoothed until nothing fine was left
+has a large z without JPEG; it is raised as well.
 """
 
 from __future__ import annotations

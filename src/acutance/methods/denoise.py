@@ -1,4 +1,4 @@
-r"""The denoiser that suits the noise: BM3D where it is white, non-local means where a camera or JPEG has made it coarse.
+r"""The denoiser that suits the noise: BM3D for white noise, non-local means for the coarse noise of cameras and JPEG.
 
 y = x + n,      x = `bm3d`(y, sigma) or `nlm`(y, sigma),      sigma and the choice by `acutance.noise_told`
 
