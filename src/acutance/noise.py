@@ -48,6 +48,7 @@ MOST_BLOCKS = 16384  # of large pictures a subset
 SHARE, FEWEST = 0.02, 64  # of blocks that are taken as smooth; at least so many, but never more than an eighth
 HIGHEST_GUIDE = 6  # bands up to this one tell smooth blocks
 STEEPEST = 1.5  # rise of the spectrum per band that is believed at its low end; more is the picture's own
+COARSE, FINE = (2, 4), (8, 14)  # bands, first and last, whose noise `noise_coarseness` compares
 LOWEST_FINE = 8  # bands from this one on tell how noise depends on brightness
 CLASSES = 8  # of brightness
 NEAR = 1e-4  # of the ends of the range counts as clipped
@@ -86,6 +87,35 @@ def noise_level(pixels: Tensor) -> Tensor:
     return torch.stack([_level(picture) for picture in work]).to(pixels.dtype)
 
 
+@torch.no_grad()
+def noise_coarseness(pixels: Tensor) -> Tensor:
+    """Estimate how coarse the noise is: sqrt(mean N over the bands 2 ... 4 / mean N over 8 ... 14).
+
+    White noise has 1. Demosaicing, the noise reduction of cameras and JPEG take the fine noise away and leave the
+    coarse: 2 to 6. Texture in every block of a picture counts as coarse noise.
+
+    Args:
+        pixels: as for `noise_level`, of which `acutance.noise` says how N is measured.
+
+    Returns:
+        (B,), positive, of the type and on the device of `pixels`; 1 where nothing can be measured.
+    """
+    return torch.stack([_coarseness(picture) for picture in pixels.float()]).to(pixels.dtype)
+
+
+def _coarseness(picture: Tensor) -> Tensor:
+    """That of one picture (C, H, W), a scalar."""
+    if min(picture.shape[-2:]) < SIDE:
+        return picture.new_tensor(1.0)
+    blocks = _blocks(picture)
+    blocks = blocks[:, torch.isfinite(blocks).all(-1).all(0)]
+    if blocks.shape[1] == 0:
+        return picture.new_tensor(1.0)
+    noise, _ = _smoothest(_bands(_unclipped(blocks))[0])
+    low, high = (_power(noise, *bands).mean() for bands in (COARSE, FINE))
+    return (low / high.clamp_min(FLOOR**2 / 100)).sqrt() if bool(low > FLOOR**2 / 100) else torch.ones_like(low)
+
+
 def _level(picture: Tensor) -> Tensor:
     """The level of one picture (C, H, W), a scalar."""
     if min(picture.shape[-2:]) < SIDE:
@@ -96,8 +126,8 @@ def _level(picture: Tensor) -> Tensor:
         return picture.new_tensor(UNKNOWN)
     blocks = _unclipped(blocks)
     energy, brightness = _bands(blocks)  # (C, M, 15), (C, M)
-    power, smooth = _smoothest(energy)
-    variance = power / torch.stack(
+    noise, smooth = _smoothest(energy)
+    variance = _power(noise) / torch.stack(
         [_proportion(e, m, m[smooth].mean()) for e, m in zip(energy, brightness, strict=True)]
     )
     return variance.mean().sqrt().clamp_min(FLOOR)
@@ -139,10 +169,10 @@ def _bands(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
-    """v of each channel, (C,), and which blocks of (C, M, 15) it was measured in, indices."""
+    """N of each channel, (C, 15), and which blocks of (C, M, 15) it was measured in, indices."""
     count = energy.shape[1]
     wanted = max(math.ceil(SHARE * count), min(FEWEST, math.ceil(count / 8)))
-    size = torch.bincount(_band_of_coefficient(energy.device)).to(energy)  # n_r
+    size = _size_of_band(energy)
     band = torch.arange(size.numel(), device=energy.device)
     noise, chosen = torch.empty_like(energy[:, 0]), []
     for parity in (0, 1):
@@ -156,7 +186,21 @@ def _smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
     rise = (noise[:, 2] / noise[:, 4].clamp_min(tiny)).sqrt().clamp(1, STEEPEST)
     noise[:, 1] = rise * noise[:, 2]
     noise[:, 0] = rise * noise[:, 1]
-    return (noise * size).sum(1) / size.sum(), torch.cat(chosen)
+    return noise, torch.cat(chosen)
+
+
+def _power(noise: Tensor, *bands: int) -> Tensor:
+    """Mean of N, (C, 15), over the coefficients of all bands, or of those from the first to the last: (C,)."""
+    size = _size_of_band(noise)
+    if bands:
+        size[: bands[0]] = 0
+        size[bands[1] + 1 :] = 0
+    return (noise * size).sum(1) / size.sum()
+
+
+def _size_of_band(like: Tensor) -> Tensor:
+    """n_r."""
+    return torch.bincount(_band_of_coefficient(like.device)).to(like)
 
 
 def _proportion(energy: Tensor, brightness: Tensor, at: Tensor) -> Tensor:

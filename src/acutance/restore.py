@@ -31,7 +31,7 @@ DEFAULT = "acute"
 BLIND = "blind"
 """The same where it is not."""
 
-TASKS = MappingProxyType({"denoise": "bm3d", "derain": "dgunet-derain"})
+TASKS = MappingProxyType({"denoise": "denoise", "derain": "dgunet-derain"})
 """The same where a picture is not to be deblurred."""
 
 HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
@@ -236,7 +236,7 @@ class Restorer:
             if share > NOTABLE:
                 notes = (f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there",)
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
-        blur_matters = self.needs.kernel or self.needs.heeds_sigma
+        blur_matters = self.needs.task == "deblur" and (self.needs.kernel or self.needs.heeds_sigma)
         lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
         if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
             level = (replace(problem, blur=None) if lossy else problem).level()

@@ -84,7 +84,8 @@ def test_noise_is_removed_without_being_told_how(folder: Path) -> None:
         json.loads(call("denoise", photo, "--strength", s, "-o", folder / f"{s}.png", "--json").splitlines()[0])
         for s in (0.5, 1)
     )
-    assert half["method"] == all_["method"] == "bm3d"
+    assert half["method"] == all_["method"] == "denoise"
+    assert any(note.endswith((": bm3d", ": nlm")) for note in all_["notes"])
     original, middle, end = (read_image(folder / f).pixels for f in ("photo.png", "0.5.png", "1.png"))
     assert float((middle - (original + end) / 2).abs().max()) < 1.01 / 255
     other = call("denoise", photo, "--method", "dgunet-denoise", "-o", folder / "other.png", "--json")

@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "rgdn": {"features": 6, "steps": 4},
     "bm3d": {"radius": 5, "first": 8, "second": 8},
     "epll": {"steps": 3},
+    "nlm": {"radius": 4, "patch": 3},
     "pnp": {"steps": 2, "denoiser_radius": 5, "denoiser_first": 8, "denoiser_second": 8},
     "richardson-lucy": {"steps": 10},
     "tv": {"steps": 10},

@@ -12,7 +12,7 @@ from acutance.cli.restoring import restore
 
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")]
-Method = Annotated[str | None, typer.Option(help="Another one for it: bm3d, dgunet-denoise, dgunet-derain ...")]
+Method = Annotated[str | None, typer.Option(help="Another one for it: bm3d, nlm, dgunet-denoise, dgunet-derain ...")]
 Strength = Annotated[float | None, typer.Option(min=0, max=1, help="How far to go, 0 to 1; of stages, along them.")]
 Sigma = Annotated[str | None, typer.Option(help="Noise level where it is known: 1%, 2.55/255 or 0.01.")]
 Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")]

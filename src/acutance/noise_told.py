@@ -1,0 +1,92 @@
+r"""Which noise level a denoiser is told where nobody knows it, and why.
+
+The estimate e of `acutance.noise` is the noise in the smoothest blocks of a picture. How far it is right, two measures
+say:
+
+    c    the coarseness of the noise, `acutance.noise.noise_coarseness`,
+    z    the share of fine coefficients (u + v >= 9 of 64) of the 8 x 8 blocks of luma, cut as JPEG cuts them, that are
+         smaller than half a grey level.
+
+White noise is the same everywhere, and e is right. The noise of cameras is coarse, but without JPEG e is still right.
+JPEG rounds noise away, most of all in smooth blocks, and e is too low:
+
+    sigma = max(a e, min(b e, LEAST_CERTAIN))      c > COARSEST_WHITE and z > LEAST_ROUNDED,      a = 1.4, b = 2.8,
+    sigma = e                                      otherwise.
+
+Weak noise is raised by up to b, as JPEG can have hidden most of it. Noise that was smoothed until nothing fine was left
+has a large z without JPEG; it is raised as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from acutance.noise import noise_coarseness, noise_level
+from acutance.tensors import cosine_matrix
+
+COARSEST_WHITE = 1.6
+"""Crops of photographs with white noise have c = 0.8 to 1.5, with a camera's noise 2.2 to 6."""
+
+LEAST_ROUNDED = 0.5
+"""Files of cameras without JPEG have z = 0.05 to 0.6, with JPEG 0.3 to 0.9; 0.35 to 0.6 are equally good."""
+
+RAISED, RAISED_WEAK, LEAST_CERTAIN = 1.4, 2.8, 0.015
+"""a, b, and the level above which coarse noise is certain. Measured with non-local means on crops of training
+photographs with the noise of `acutance.synth.noisy`: as good as any among a = 1 to 2, b = 1.4 to 4 and 1 to 4 %."""
+
+SIDE, LOWEST_FINE, HALF = 8, 9, 0.5 / 255
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A noise level and where it comes from.
+
+    Args:
+        sigma: fraction of the range. coarse: whether the noise is that of a camera or of JPEG, not white.
+        reason: for people, a phrase.
+    """
+
+    sigma: float
+    coarse: bool
+    reason: str
+
+
+@torch.no_grad()
+def level_to_tell(picture: Tensor, sigma: float | None = None) -> Told:
+    """The level that a denoiser is told, by the formula of the module.
+
+    Args:
+        picture: (1, C, H, W), encoded as the file is. sigma: the level if it is known; it is told as it is.
+
+    >>> noisy = 0.5 + 0.02 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> level_to_tell(noisy).reason
+    'white noise, estimated as 2 %'
+    """
+    coarse = float(noise_coarseness(picture)) > COARSEST_WHITE
+    kind = "coarse noise, as cameras and JPEG leave it" if coarse else "white noise"
+    if sigma is not None:
+        return Told(sigma, coarse, f"{kind}, given as {100 * sigma:.2g} %")
+    estimate = float(noise_level(picture))
+    if not coarse or rounded_away(picture) <= LEAST_ROUNDED:
+        return Told(estimate, coarse, f"{kind}, estimated as {100 * estimate:.2g} %")
+    raised = max(RAISED * estimate, min(RAISED_WEAK * estimate, LEAST_CERTAIN))
+    told = f"{100 * estimate:.2g} % in smooth places, where compression hides noise, taken as {100 * raised:.2g} %"
+    return Told(raised, coarse, f"{kind}, {told}")
+
+
+def rounded_away(picture: Tensor) -> float:
+    """z of a picture (1, C, H, W) by the definition of the module, 0 to 1; 0 of one without a block."""
+    x = picture[0].float()
+    luma = torch.tensordot(x.new_tensor(LUMA), x, 1) if len(x) == 3 else x.mean(0)
+    if min(luma.shape) < SIDE:
+        return 0.0
+    blocks = luma.unfold(0, SIDE, SIDE).unfold(1, SIDE, SIDE)
+    cosines = cosine_matrix(SIDE).to(luma)
+    order = torch.arange(SIDE, device=luma.device)
+    fine = order[:, None] + order >= LOWEST_FINE
+    coefficients = (cosines @ blocks @ cosines.T)[..., fine]
+    return float((coefficients.abs() < HALF).float().mean())
