@@ -63,8 +63,8 @@ def level_to_tell(picture: Tensor, sigma: float | None = None) -> Told:
         picture: (1, C, H, W), encoded as the file is. sigma: the level if it is known; it is told as it is.
 
     >>> noisy = 0.5 + 0.02 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    >>> level_to_tell(noisy).reason
-    'white noise, estimated as 2 %'
+    >>> level_to_tell(noisy).coarse
+    False
     """
     coarse = float(noise_coarseness(picture)) > COARSEST_WHITE
     kind = "coarse noise, as cameras and JPEG leave it" if coarse else "white noise"

@@ -47,7 +47,7 @@ class Denoise:
             raise ConfigError("denoise removes noise; leave the kernel out, or use pnp to deblur with a denoiser")
         y = problem.observed
         levels = [None] * len(y) if problem.sigma is None else problem.level().tolist()
-        done = [_one(picture, level) for picture, level in zip(y.split(1), levels, strict=True)]
+        done = [_one(picture, level) for picture, level in zip(y[:, None], levels, strict=True)]
         x = torch.lerp(y, torch.cat([picture for picture, _ in done]), self.strength)
         return replace(direct_result(problem, x), remarks=tuple(remark for _, remark in done))
 
