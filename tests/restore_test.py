@@ -303,7 +303,9 @@ def test_a_few_hot_pixels_do_not_make_a_picture_bright() -> None:
 @pytest.mark.parametrize("name", [s.name for s in catalogue().values() if s.channels_apart])
 def test_a_large_picture_goes_channel_by_channel(name: str, kernels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = find(name)
-    settings = {"weights": None} if spec.weights is not None else {}
+    # A first tie so weak as that of `epll` leaves the unknown border to ten iterations in float32, which make 1e-3 of
+    # another order of sums; with first = 4 they converge.
+    settings = {"weights": None, "first": 4.0} if spec.weights is not None else {}
     restorer = Restorer(spec, spec.build(steps=3, **settings), CPU)
     kernel = KERNEL.expand(1, kernels, -1, -1)
     together = restorer(picture(3), kernel)

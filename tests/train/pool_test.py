@@ -14,8 +14,7 @@ from acutance.methods.acute import Acute, AcuteConfig
 from acutance.synth import Degradation
 from acutance.train.config import LossConfig, PoolConfig, TrainConfig
 from acutance.train.loop import Budget, Unroll, train
-from acutance.train.pool import Pool, Work, turn
-from acutance.views import VIEWS
+from acutance.train.pool import Pool, Work
 
 
 def made(number: int, steps: int = 1) -> Work:
@@ -74,7 +73,7 @@ def test_steps_without_gradient_are_those_of_training() -> None:
 def test_a_batch_that_diverges_ends_its_life() -> None:
     work = made(3)
     work.life = 9
-    for done, loss, life in ((1, -6.0, 9), (2, -6.2, 9), (3, -5.8, 9), (4, -5.6, 4)):
+    for done, loss, life in ((1, -6.0, 9), (2, -6.2, 9), (3, -4.8, 9), (4, -4.6, 4)):
         work.done = done
         work.judge(loss)
         assert work.life == life
@@ -95,24 +94,6 @@ def test_a_pool_that_fills_up_takes_no_batch_that_diverged() -> None:
 def test_an_update_is_its_number() -> None:
     first, second = (drawn(PoolConfig(batches=3, life=(2, 4)), 30)[1][-1] for _ in range(2))
     assert torch.equal(first.example.sharp, second.example.sharp)
-
-
-@pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_a_batch_in_another_view_is_the_same_problem(view: object) -> None:
-    """A step from a state that was turned has the loss of the step from the state as it was."""
-    torch.manual_seed(1)
-    method = Acute(AcuteConfig(widths="8,8", blocks="1,1", memory=0)).eval()
-    window = Unroll(method, LossConfig(gradient=0.0))
-    work = made(7)
-    with torch.no_grad():
-        window(work)
-        state = work.state
-        assert state is not None
-        turn(work, view)  # type: ignore[arg-type]
-        assert work.state is not None
-        assert torch.equal(view.back(work.state.x), state.x)  # type: ignore[attr-defined]
-        torch.testing.assert_close(work.example.problem.residual(work.state.x), work.state.residual)  # type: ignore[attr-defined]
-        assert work.example.sharp.shape[-2:] == work.state.x.shape[-2:]
 
 
 def test_a_run_trains_from_a_pool(config: TrainConfig, photographs: Path, tmp_path: Path) -> None:

@@ -91,4 +91,5 @@ KODAK24_LINEAR = Suite(
     ),
     noises=(0.01,),
     cases=cases,
+    size=24,
 )

@@ -80,4 +80,5 @@ TEXT = Suite(
     ),
     noises=(0.01, 0.03, 0.05),
     cases=cases,
+    size=10,
 )

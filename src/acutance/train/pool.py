@@ -1,9 +1,12 @@
 """Problems that are being solved, so that late steps are trained at the price of early ones.
 
 A pool holds batches of problems together with where their optimisers stand. Each update takes one of them, trains one
-window of steps from there, and puts it back; next time the batch goes on, seen in another of the eight views. Making a
-problem and its start is paid for once, and a batch that comes again has met many others in between. (Unrolling one
-batch for many windows in a row costs a decibel at equal minutes: it repeats the same pictures.)
+window of steps from there, and puts it back; next time the batch goes on. Making a problem and its start is paid for
+once, and a batch that comes again has met many others in between. (Unrolling one batch for many windows in a row costs
+a decibel at equal minutes: it repeats the same pictures.)
+
+A batch stays in the view that it began in. What a network remembers of a picture is not, flipped, what it remembers of
+the flipped picture: turned between two steps, the memory of `acute` would no longer fit.
 """
 
 from __future__ import annotations
@@ -11,16 +14,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
-
-from torch import Tensor
+from dataclasses import dataclass
 
 from acutance.problem import State
 from acutance.synth import Example
 from acutance.train.adversary import Adversary
 from acutance.train.config import PoolConfig
-from acutance.views import VIEWS, View
 
 SPOILT = 1.5
 """Rise of the loss over its least, from which a batch counts as diverged: some two decibels. Trained on such batches,
@@ -66,7 +65,7 @@ class Pool:
     Args:
         config: how many, and for how many steps each. make: a new batch, from the number of the update.
         advance: takes steps with a batch, without gradients.
-        seed: of the order and the views. Update n draws the same in every run with the same history.
+        seed: of the order. Update n draws the same in every run with the same history.
     """
 
     def __init__(
@@ -90,22 +89,8 @@ class Pool:
                     work = self.kept[place] = self.make(update)
                     work.life = self._life(host)
             return work
-        work = self.kept[place]
-        turn(work, host.choice(VIEWS))
-        return work
+        return self.kept[place]
 
     def _life(self, host: random.Random) -> int:
         low, high = (math.log(n) for n in self.config.life)
         return round(math.exp(host.uniform(low, high)))
-
-
-def turn(work: Work, view: View) -> None:
-    """See everything in another view, in place: pictures, kernels, masks, and the state."""
-
-    def turned(value: Any) -> Any:
-        return view(value).contiguous() if isinstance(value, Tensor) and value.ndim == 4 else value
-
-    example = work.example
-    work.example = replace(example, sharp=view(example.sharp).contiguous(), problem=view.problem(example.problem))
-    if work.state is not None:
-        work.state = replace(work.state, **{k: turned(v) for k, v in vars(work.state).items()})
