@@ -110,7 +110,7 @@ class PatchMixture:
 
     def _denoised(self, x: Tensor, sigma: float, stride: int) -> Tensor:
         """Of one picture (C, H, W)."""
-        s, (_, height, width) = self.side, x.shape
+        s, (channels, height, width) = self.side, x.shape
         if not math.isfinite(float(x.sum())):
             return x
         rows, cols = -(-height // stride) * stride, -(-width // stride) * stride
@@ -121,10 +121,10 @@ class PatchMixture:
         for top in range(0, rows, strip):
             part = wrapped[:, top : top + strip + s - stride]
             patches = F.unfold(part[:, None], s, stride=stride)  # (C, d, n)
-            mean = patches.mean(1, keepdim=True)
-            # one channel at a time, so that its result does not depend on how many there are
-            flat = [self.denoised(z.T.contiguous(), sigma**2).T for z in patches - mean]
-            z = torch.stack(flat) + mean
+            z = patches.transpose(1, 2).reshape(-1, s * s)
+            mean = z.mean(1, keepdim=True)
+            z = self.denoised(z - mean, sigma**2) + mean
+            z = z.reshape(channels, -1, s * s).transpose(1, 2)
             total[:, top : top + strip + s - stride] += F.fold(z, part.shape[1:], s, stride=stride)[:, 0]
         return _folded_back(total, height, width) / self._count(rows, cols, height, width, stride, x)
 
@@ -165,14 +165,11 @@ class PatchMixture:
         constant = self.log_weights - 0.5 * (spread.log() + math.log(2 * math.pi)).sum(1)
         axes = self.vectors[:, :, :-1] * spread.rsqrt()[:, None, :]
         i, j = torch.triu_indices(z.shape[1], z.shape[1], device=z.device)
-        # most of Q_k is the same multiple of the identity: taken out, so that rounding does not decide between components
-        common = float((1 / spread).median())
-        forms = (axes @ axes.mT - common * torch.eye(z.shape[1]).to(z))[:, i, j] * torch.where(i == j, -0.5, -1.0)
+        forms = (axes @ axes.mT)[:, i, j] * torch.where(i == j, -0.5, -1.0)  # -1/2 Q_k, (K, d (d + 1) / 2)
         at_once = CHUNK if z.device.type == "cpu" else STRIP
-        joint = torch.cat(
+        return torch.cat(
             [torch.addmm(constant[:, None], forms, _products(chunk)) for chunk in torch.split(z, at_once)], 1
         ).T
-        return joint - 0.5 * common * z.square().sum(1, keepdim=True)
 
 
 def _products(z: Tensor) -> Tensor:
