@@ -179,3 +179,9 @@ def test_the_variance_is_the_mean_of_the_spectrum(b: float) -> None:
     spectrum = torch.exp(-9 - b * (f[:, None].square() + f.square())) + FLOOR**2
     x = torch.tensor([[-9.0, b, -7.0, -2.5, 0.0]], dtype=torch.float64)
     assert float(noise_behind._log_variance(x)[0].exp()) == pytest.approx(float(spectrum.mean()), rel=1e-4)
+
+
+def test_a_kernel_that_is_not_finite_is_no_crash() -> None:
+    pixels = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(2))
+    power = torch.full((1, 1, 64, 33), torch.nan)
+    assert bool(torch.isfinite(level_behind(pixels, power)).all())

@@ -92,3 +92,12 @@ def test_nothing_to_measure(size: tuple[int, int], value: float) -> None:
     told = level_to_tell(torch.full((1, 3, *size), value))
     assert told.sigma > 0
     assert not told.coarse
+
+
+def test_strong_noise_is_never_taken_for_a_cameras() -> None:
+    """Text on a screen has an estimate of a third of the range; it must not be averaged away."""
+    g = torch.Generator().manual_seed(4)
+    picture = 0.5 + 0.2 * torch.nn.functional.avg_pool2d(torch.randn(1, 3, 130, 130, generator=g), 3, 1)
+    weak = 0.5 + 0.1 * (picture - 0.5)
+    assert level_to_tell(weak, 0.02).coarse
+    assert not level_to_tell(picture, 0.2).coarse

@@ -105,6 +105,7 @@ def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None)
     Returns:
         (B,)
     """
+    power = torch.nan_to_num(power)  # a kernel that is not finite diverges later; here it hides nothing
     cells = measure(pixels, power, weight)
     fitted, uncertain = _fit(cells, None)
     level = _log_variance(fitted)[0]

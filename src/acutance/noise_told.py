@@ -13,6 +13,8 @@ JPEG rounds noise away, most of all in smooth blocks, and e is too low:
     sigma = max(a e, min(b e, LEAST_CERTAIN))      c > COARSEST_WHITE and z > LEAST_ROUNDED,      a = 1.4, b = 2.8,
     sigma = e                                      otherwise.
 
+Where e exceeds MOST_COARSE the noise counts as white, whatever c is.
+
 Weak noise is raised by up to b, as JPEG can have hidden most of it. Noise that was smoothed until nothing fine was left
 has a large z without JPEG; it is raised as well.
 """
@@ -32,6 +34,9 @@ COARSEST_WHITE = 1.6
 
 LEAST_ROUNDED = 0.5
 """Files of cameras without JPEG have z = 0.05 to 0.6, with JPEG 0.3 to 0.9; 0.35 to 0.6 are equally good."""
+
+MOST_COARSE = 0.1
+"""Estimates above this are no camera's noise but mistakes, as of text on a screen. BM3D loses less by them."""
 
 RAISED, RAISED_WEAK, LEAST_CERTAIN = 1.4, 2.8, 0.015
 """a, b, and the level above which coarse noise is certain. Measured with non-local means on crops of training
@@ -66,11 +71,11 @@ def level_to_tell(picture: Tensor, sigma: float | None = None) -> Told:
     >>> level_to_tell(noisy).coarse
     False
     """
-    coarse = float(noise_coarseness(picture)) > COARSEST_WHITE
+    estimate = float(noise_level(picture)) if sigma is None else sigma
+    coarse = float(noise_coarseness(picture)) > COARSEST_WHITE and estimate <= MOST_COARSE
     kind = "coarse noise, as cameras and JPEG leave it" if coarse else "white noise"
     if sigma is not None:
         return Told(sigma, coarse, f"{kind}, given as {100 * sigma:.2g} %")
-    estimate = float(noise_level(picture))
     if not coarse or rounded_away(picture) <= LEAST_ROUNDED:
         return Told(estimate, coarse, f"{kind}, estimated as {100 * estimate:.2g} %")
     raised = max(RAISED * estimate, min(RAISED_WEAK * estimate, LEAST_CERTAIN))

@@ -30,7 +30,7 @@ SHARP_MARGIN = 30
 
 
 class Cut(StrEnum):
-    """Which pixels count; the value is its name for people."""
+    """The pixels that count; the value is the name for people."""
 
     WHOLE = "whole picture"
     MARGIN = f"without {MARGIN} pixels"
