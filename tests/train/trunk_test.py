@@ -77,3 +77,18 @@ def test_a_file_that_describes_no_trunk_is_refused(constant: TrainConfig, photog
     file.with_suffix(".json").write_text("{}")
     with pytest.raises(WeightsError, match="describes no trunk"):
         read_trunk(file)
+
+
+def test_the_moving_average_of_a_trunk_does_not_begin_anew(
+    constant: TrainConfig, photographs: Path, tmp_path: Path
+) -> None:
+    """With a decay of 0.995 four updates move it by less than a fiftieth of what they move the weights."""
+    constant = replace(constant, optimiser=replace(constant.optimiser, learning_rate=1e-2, rise=0))
+    file = tmp_path / "tiny.safetensors"
+    first = grown(constant, photographs, tmp_path / "a", file, 2)
+    grown(constant, photographs, tmp_path / "b", file, 4)
+    tensors, _ = checkpoint.load(tmp_path / "b" / checkpoint.NAME)
+    key = "prior.main.0.weight"
+    moved = float((tensors[f"model.{key}"] - first.tensors[key]).norm())
+    followed = float((tensors[f"ema.{key}"] - first.tensors[key]).norm())
+    assert 0 < followed < moved / 50
