@@ -27,7 +27,7 @@ from acutance.synth.noise import of_signal
 
 NAME = "kodak24-linear"
 QUALITY = 92
-"""Of the JPEG, with colours at half resolution."""
+"""Quality of the JPEG, whose colours have half the resolution."""
 
 PHOTONS = 0.8
 """Photons' part of the noise variance."""
@@ -67,7 +67,7 @@ def content(folder: Path, picture: str, j: str, noise: float) -> Content:
 
 
 def compressed(x: Tensor) -> Tensor:
-    """What is read of (1, 3, H, W) in [0, 1] after it was saved as JPEG."""
+    """Save (1, 3, H, W) in [0, 1] as JPEG and read it again."""
     samples = (x[0].permute(1, 2, 0) * 255).round().byte().numpy()
     file = BytesIO()
     Image.fromarray(samples).save(file, "JPEG", quality=QUALITY)

@@ -213,7 +213,7 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
         _DGUNET: "rounding there not known to us",
     }
 )
-"""What may differ from our protocol besides the cut, by source."""
+"""Differences from our protocol besides the cut, as far as they are known, by source."""
 
 
 def comparisons(

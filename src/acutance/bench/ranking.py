@@ -14,7 +14,7 @@ from acutance.bench.rows import Row
 from acutance.bench.suites import SUITES
 
 Name = tuple[str, str | None]
-"""What tells methods apart: label and version of the weights."""
+"""A method in a report: its label and the version of its weights."""
 
 
 @dataclass(frozen=True)

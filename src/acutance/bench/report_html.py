@@ -310,7 +310,7 @@ def _plots(
 
 
 def _part(place: Ranking) -> str:
-    """How many cases of a level there are: "1 % (4 of 32 cases)"."""
+    """Name a noise level with its number of cases: "1 % (4 of 32 cases)"."""
     return f"{_level(place.noise)}{of_set(place.cases, place.size)}"
 
 

@@ -32,7 +32,7 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class SharpLine:
-    """Where nobody knows the truth: mean sparsity of the gradients before and after; lower is sharper."""
+    """Mean sparsity of the gradients before and after, for suites without a known truth; lower is sharper."""
 
     title: str
     noise: str

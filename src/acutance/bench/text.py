@@ -17,7 +17,7 @@ from acutance.synth.fonts import font_files
 from acutance.synth.graphics import page
 
 SEED = 20_261_129
-"""Of pages and kernels; training has small seeds."""
+"""Seed of pages and kernels; training has small seeds, so it never sees these."""
 
 SIZE = (320, 480)
 """Height and width of what is observed, pixels."""

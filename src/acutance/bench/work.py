@@ -218,7 +218,7 @@ def _likeness(found: Tensor | None, true: Tensor | None) -> float | None:
 
 
 def _scoring(content: Content, truth: Tensor, found: Tensor | None) -> Scoring:
-    """That of the case; what a method makes that found the kernel itself may lie anywhere."""
+    """The scoring of the case, aligned for a method that finds the kernel: its result may lie anywhere."""
     lost = found is not None and content.scoring == WHOLE and found.shape[-1] > 1
     return BLIND if lost and min(truth.shape[-2:]) > 4 * BLIND.border else content.scoring
 
