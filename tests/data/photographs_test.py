@@ -238,6 +238,38 @@ def test_what_cannot_be_trained_on_is_said(tmp_path: Path, picture: np.ndarray, 
         load(tmp_path)
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+def test_reduced_copies_have_their_share(tmp_path: Path, depth: int) -> None:
+    for name, blue in zip(TRAINING, (50, 60, 70, 80), strict=True):
+        picture = position(60, 80).astype(np.uint16) * (1 if depth == 8 else 257)
+        picture[..., 2] = blue * (1 if depth == 8 else 257)
+        write = tifffile.imwrite if depth == 16 else lambda path, a: Image.fromarray(a).save(path)
+        write(tmp_path / (Path(name).stem + (".tif" if depth == 16 else ".png")), picture.astype(f"u{depth // 8}"))
+    photographs = load(tmp_path)
+    n = len(photographs.names)
+    assert photographs.with_reduced(0.0) is photographs
+    mixed = photographs.with_reduced(0.25, least=28)
+    sides = [tuple(size) for size in mixed.sizes.tolist()]
+    assert sides == [(60, 80)] * n + [(42, 56)] * n + [(30, 40)] * n, "0.35 of them are too small"
+    assert mixed.reduced == 2 * n
+    assert mixed.digest != photographs.digest
+    assert mixed.picture(n).dtype == photographs.picture(0).dtype
+    assert np.abs(mixed.picture(n)[20, 20].astype(float) - photographs.picture(0)[29, 29]).max() <= 300
+    x = mixed.crops(800, 24, torch.Generator().manual_seed(1), candidates=3)
+    step = torch.maximum(x[:, 0].diff(dim=-1).abs().amax((1, 2)), x[:, 0].diff(dim=-2).abs().amax((1, 2)))
+    assert float((step > 1.2 / 255).float().mean()) == pytest.approx(0.25, abs=0.05)
+    pages = mixed.with_graphics(0.5, count=3, seed=5)
+    assert (pages.reduced, pages.pages, pages.reduced_share) == (2 * n, 3, 0.25)
+    y = pages.crops(800, 24, torch.Generator().manual_seed(1), candidates=3)
+    of_photographs = (y[:, 2].flatten(1).std(1) < 1e-6) & (y[:, 2].flatten(1).mean(1) < 0.4)
+    assert float((~of_photographs).float().mean()) == pytest.approx(0.5, abs=0.06)
+
+
+def test_photographs_that_are_too_small_to_reduce(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"reduced=0.5: no photograph has sides of 192 pixels"):
+        load(folder).with_reduced(0.5)
+
+
 def test_pages_have_their_share(folder: Path) -> None:
     photographs = load(folder)
     assert photographs.with_graphics(0.0) is photographs

@@ -15,7 +15,7 @@ from acutance.methods.acute import Acute, AcuteConfig
 from acutance.methods.rgdn import Rgdn, RgdnConfig
 from acutance.methods.spec import Needs
 from acutance.train.config import ValidationConfig
-from acutance.train.validate import Score, examination, validate
+from acutance.train.validate import Score, examination, largest_crop, validate
 
 CPU = torch.device("cpu")
 CONFIG = ValidationConfig(crops=3, crop=20, steps=(1, 3))
@@ -157,3 +157,14 @@ def test_the_network_is_left_as_it_was(method: Rgdn, held_out: Photographs, trou
 
 def _rest(p: Photographs) -> tuple[Any, ...]:
     return p.sizes, p.offsets, p.names, p.digest
+
+
+def test_every_other_crop_is_halved(method: Rgdn, photographs: Path) -> None:
+    whole = ValidationConfig(crops=4, crop=20, steps=(1,), spans=(3, 5), levels=(0.01, 0.03))
+    halved = ValidationConfig(**{**vars(whole), "halved": True})
+    examined = examination(Needs(kernel=True), whole, "valid")
+    assert largest_crop(halved, examined) == 2 * largest_crop(whole, examined) == 2 * (20 + 2 * examined[0].margin(5))
+    held_out = Photographs.load(photographs, device=CPU, validation=True, least=largest_crop(halved, examined))
+    one, other = (scored(method, zero(method), config, held_out, "valid") for config in (whole, halved))
+    assert one.blurred != other.blurred
+    assert scored(method, zero(method), halved, held_out, "valid") == other

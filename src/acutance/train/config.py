@@ -15,6 +15,9 @@ from acutance.synth import DynamicBlur, Noisy, Rain, Untouched
 
 T = TypeVar("T")
 
+LEAST_SIDE = 192
+"""Sides of photographs, in pixels, below which they are left out whatever the crops are."""
+
 LEAST_JUDGED = 24
 """Sides of crops, at least, where there is an adversarial term: smaller ones leave no patch to judge."""
 
@@ -149,6 +152,7 @@ class DegradationConfig:
 class ValidationConfig:
     """Held-out crops: how many, how large, the steps after which they are scored, how often (minutes).
 
+    halved: whether every other crop is cut from its photograph at half of the size; with each kernel and each level.
     spans: sizes of their kernels, pixels, in turn.
     levels: noise levels that the crops go through in turn; none: each has one drawn between 0.3 and 5 %.
     """
@@ -159,6 +163,7 @@ class ValidationConfig:
     minutes: float = 8.0
     levels: tuple[float, ...] = ()
     spans: tuple[int, ...] = (13, 19, 25, 31)
+    halved: bool = False
 
     def __post_init__(self) -> None:
         if not self.steps or list(self.steps) != sorted(set(self.steps)) or self.steps[0] < 1:
@@ -180,6 +185,8 @@ class TrainConfig:
         model: settings of the method's `build`.
         frozen: beginnings of the names of weights that are not trained.
         one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
+        reduced: share of the crops of photographs that are cut from copies of 0.35 to 0.7 of their size, in which
+            neighbouring pixels differ more.
         graphics: share of the crops that are cut from rendered pages and screens, see `acutance.synth.graphics`.
         phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
         pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
@@ -195,6 +202,7 @@ class TrainConfig:
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     frozen_statistics: float = 0.0
     one_channel: float = 0.0
+    reduced: float = 0.0
     graphics: float = 0.0
     model: dict[str, Any] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
@@ -213,8 +221,9 @@ class TrainConfig:
         given = [name for name in TASKS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} together: a run has one task")
-        if not 0 <= self.graphics < 1:
-            raise ConfigError(f"graphics={self.graphics}: give a share of the crops from 0 to below 1")
+        for name, share in (("reduced", self.reduced), ("graphics", self.graphics)):
+            if not 0 <= share < 1:
+                raise ConfigError(f"{name}={share}: give a share of the crops from 0 to below 1")
         ends = [p.until for p in self.phases]
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")

@@ -33,22 +33,20 @@ from acutance.synth import Degradation, Synthesis, kernels
 from acutance.train import checkpoint
 from acutance.train.adversary import Adversary
 from acutance.train.checkpoint import Clock
-from acutance.train.config import LossConfig, TrainConfig
+from acutance.train.config import LEAST_SIDE, LossConfig, TrainConfig
 from acutance.train.loss import recursive
 from acutance.train.meter import Meter, core_seconds, device_name
 from acutance.train.optimiser import optimiser_for
 from acutance.train.perceptual import Perceptual
 from acutance.train.pool import Pool, Work
+from acutance.train.stopping import Stopping
 from acutance.train.trunk import Trunk, config_hash, same_network
-from acutance.train.validate import Score, examination, validate
+from acutance.train.validate import Score, examination, largest_crop, validate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 logger = logging.getLogger(__name__)
-LEAST = 192
-"""Sides of photographs, in pixels, below which they are left out whatever the crops are."""
-
 FAST = 100.0
 """Iterations per second that are assumed until the speed is measured."""
 FIRST_SECONDS = 5.0
@@ -176,7 +174,7 @@ def train(
     compile_networks: bool = False,
     report: Report | None = None,
 ) -> Run:
-    """Train until the budget is spent; goes on from the checkpoint in `folder` if there is one.
+    """Train until the budget is spent or a signal says stop; goes on from the checkpoint in `folder` if there is one.
 
     Args:
         config: the run. data: folder of sharp photographs. folder: where checkpoint and log go.
@@ -214,12 +212,12 @@ def train(
         raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
     degrade = synthesis(config)
     largest = max(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases)
-    photographs = Photographs.load(data, device=device, least=max(LEAST, largest)).with_graphics(config.graphics)
+    least = max(LEAST_SIDE, largest)
+    photographs = Photographs.load(data, device=device, least=least)
+    photographs = photographs.with_reduced(config.reduced, least=least).with_graphics(config.graphics)
     examined = examination(spec.needs, config.validation, config.degradation.boundary)
-    largest = config.validation.crop + 2 * max(
-        degrade.margin(span) for degrade in examined for span in config.validation.spans
-    )
-    held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST, largest))
+    largest = largest_crop(config.validation, examined)
+    held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST_SIDE, largest))
     optimiser = optimiser_for(trained, config.optimiser.kind, config.optimiser.learning_rate)
     adversary = Adversary(config.adversary, seed=config.seed, device=device) if config.adversary.weight else None
     clock = Clock()
@@ -277,7 +275,7 @@ def train(
             "device": device_name(device),
         }
 
-    with log or nullcontext():
+    with Stopping() as stop, log or nullcontext():
         ending = clock.progress() >= 1
         while not ending:
             with meter.data():
@@ -314,6 +312,7 @@ def train(
                 if ending or clock.base_iteration == 0:  # the speed was taken for too low, or not measured yet
                     wait = min(wait, FIRST_SECONDS, 0.6 * budget.minutes)
                 ending = elapsed_before + now - begun >= 60 * budget.minutes
+            ending = ending or stop.asked
             due = now - last_saved >= wait
             if budget.checkpoint_iterations is not None:
                 due = clock.iteration - interval_start >= budget.checkpoint_iterations

@@ -14,8 +14,8 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.train import checkpoint
-from acutance.train.config import ValidationConfig
-from acutance.train.validate import Score, examination, validate
+from acutance.train.config import LEAST_SIDE, ValidationConfig
+from acutance.train.validate import Score, examination, largest_crop, validate
 from acutance.weights import embedded, write_weights
 
 DATA = "451 photographs, CC0, CC BY, CC BY-SA, Unsplash and Free Art licences; see docs/training.md"
@@ -23,7 +23,7 @@ DATA = "451 photographs, CC0, CC BY, CC BY-SA, Unsplash and Free Art licences; s
 
 EXAMINATION = ValidationConfig(
     crops=48, crop=96, steps=(5, 10, 30), levels=(0.002, 0.006, 0.01, 0.02, 0.03, 0.05),
-    spans=(1, 7, 13, 19, 25, 31, 41, 51),
+    spans=(1, 7, 13, 19, 25, 31, 41, 51), halved=True,
 )  # fmt: skip
 """Harder than the validation during a run: more steps, more kernels; every noise level with every kernel size."""
 
@@ -100,11 +100,12 @@ def examine(method: str, weights: dict[str, Tensor], settings: dict[str, Any], d
         raise ConfigError(f"{method} has no weights")
     cpu = torch.device("cpu")
     model.frame = Frame(resolve_precision("auto", cpu), None)  # type: ignore[assignment]
-    photographs = Photographs.load(data, device=cpu, validation=True)
     needs = find(method).needs
     # any number of steps of a method that knows the blur; of another one its own schedule
     config = EXAMINATION if needs.kernel else replace(EXAMINATION, steps=(len(model.solver().steps),))
     examined = examination(needs, config, "valid")
+    least = max(LEAST_SIDE, largest_crop(config, examined))
+    photographs = Photographs.load(data, device=cpu, validation=True, least=least)
     both = needs.channels is None
     return validate(model, model.state_dict(), config, photographs, examined, cpu, one_channel=both)
 

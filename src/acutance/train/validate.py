@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.data.photographs import Photographs
@@ -40,6 +41,12 @@ def examination(needs: Needs, config: ValidationConfig, boundary: Boundary) -> t
         return (OTHERS[needs.task],)
     standard = replace(STANDARD, boundary=boundary)
     return tuple(replace(standard, sigma=(level, level)) for level in config.levels) or (standard,)
+
+
+def largest_crop(config: ValidationConfig, examined: Sequence[Synthesis]) -> int:
+    """Side of the largest piece that `validate` cuts from a photograph, pixels."""
+    margin = max(degrade.margin(span) for degrade in examined for span in config.spans)
+    return (1 + config.halved) * (config.crop + 2 * margin)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,11 @@ def validate(
             one = photographs.only(i % len(photographs.names))
             level = (i // len(config.spans)) % len(examined)
             degrade = examined[level]
-            sharp = one.crops(1, config.crop + 2 * degrade.margin(span), generator)
+            side = config.crop + 2 * degrade.margin(span)
+            if config.halved and (i % len(config.spans) + level) % 2 == 1:
+                sharp = F.avg_pool2d(one.crops(1, 2 * side, generator), 2)
+            else:
+                sharp = one.crops(1, side, generator)
             example = degrade(sharp, generator, span=span, one_channel=one_channel and i % 2 == 1)
             problem = _to(example.problem, device)
             truth = problem.crop(example.sharp.to(device))
