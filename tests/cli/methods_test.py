@@ -10,7 +10,7 @@ from acutance.methods.spec import catalogue
 
 
 def test_the_list_says_what_each_method_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acutance.cli.app.embedded_names", lambda: ["acute"])
+    monkeypatch.setattr("acutance.cli.methods.embedded_names", lambda: ["acute"])
     result = CliRunner().invoke(app, ["methods"], terminal_width=300)
     assert result.exit_code == 0
     text = " ".join(result.output.split())

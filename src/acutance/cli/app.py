@@ -7,72 +7,125 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from importlib.metadata import version as installed
+from typing import Annotated, Any, NoReturn
 
-import torch
 import typer
 
 from acutance import __version__
-from acutance.cli import benching, experimenting, finding, measuring, restoring, sensing, tasks, training, tuning
 from acutance.cli.console import out, say
+from acutance.cli.lazy import Command, Settings, add_stubs, lazy_group
 from acutance.errors import AcutanceError
-from acutance.methods.spec import catalogue
-from acutance.weights import embedded_names
+
+
+def _restore() -> Any:
+    from acutance.cli.restoring import restore
+
+    return restore
+
+
+def _kernel() -> Any:
+    from acutance.cli.finding import kernel
+
+    return kernel
+
+
+def _denoise() -> Any:
+    from acutance.cli.tasks import COMMANDS
+
+    return COMMANDS["denoise"]
+
+
+def _derain() -> Any:
+    from acutance.cli.tasks import COMMANDS
+
+    return COMMANDS["derain"]
+
+
+def _sense() -> Any:
+    from acutance.cli.sensing import sense
+
+    return sense
+
+
+def _methods() -> Any:
+    from acutance.cli.methods import methods
+
+    return methods
+
+
+def _train() -> Any:
+    from acutance.cli.training import train
+
+    return train
+
+
+def _fit() -> Any:
+    from acutance.cli.training import fit
+
+    return fit
+
+
+def _training_page() -> Any:
+    from acutance.cli.training import page
+
+    return page
+
+
+def _publish() -> Any:
+    from acutance.cli.training import publish
+
+    return publish
+
+
+def _bench() -> Any:
+    from acutance.cli.benching import app
+
+    return app
+
+
+def _experiment() -> Any:
+    from acutance.cli.experimenting import app
+
+    return app
+
+
+COMMANDS = {
+    "restore": Command(
+        "Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain.", _restore
+    ),
+    "kernel": Command("Estimate the blur kernel (PSF) of a photograph.", _kernel),
+    "denoise": Command("Remove the noise of pictures; its level need not be known.", _denoise),
+    "derain": Command("Remove streaks of rain from pictures.", _derain),
+    "sense": Command(
+        "Measure a picture by few numbers, compressively; `acutance restore` makes it a picture again.", _sense
+    ),
+    "train": Command("Train a method; the same command goes on where a stopped run left off.", _train),
+    "fit": Command("Fit the mixture of Gaussians that EPLL knows patches by; some ten minutes.", _fit),
+    "training-page": Command("Put the tables of queue, trunks and ledger into a page.", _training_page),
+    "publish": Command(
+        "Put the weights of a run into the package with a model card, if they score higher than the shipped ones.",
+        _publish,
+    ),
+    "methods": Command("List the methods that there are.", _methods),
+    "bench": Command("Measure methods on public test sets.", _bench),
+    "experiment": Command("Run experiments of the papers again.", _experiment),
+}
+"""By name, in the order of the help."""
 
 app = typer.Typer(
     name="acutance",
     help="Makes blurred pictures sharp again.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    cls=lazy_group(COMMANDS),
+    **Settings,  # type: ignore[arg-type]
 )
-app.command("restore")(restoring.restore)
-app.command("kernel")(finding.kernel)
-for _name, _task in tasks.COMMANDS.items():
-    app.command(_name)(_task)
-app.command("sense")(sensing.sense)
-app.command("train")(training.train)
-app.command("fit")(training.fit)
-app.command("training-page")(training.page)
-app.command("publish")(training.publish)
-for _measure in (
-    measuring.speed,
-    measuring.size,
-    measuring.sheet,
-    measuring.operators,
-    measuring.border,
-    measuring.noise,
-    measuring.times,
-    measuring.curves,
-    measuring.arithmetic,
-    measuring.runs,
-):
-    benching.app.command(_measure.__name__)(_measure)
-benching.app.command("tune")(tuning.tune)
-app.add_typer(benching.app, name="bench")
-app.add_typer(experimenting.app, name="experiment")
-
-
-@app.command("methods")
-def methods() -> None:
-    """List the methods that there are."""
-    shipped = embedded_names()
-    for spec in catalogue().values():
-        names = ", ".join((spec.name, *spec.aliases))
-        foreign = spec.weights is not None and spec.weights not in shipped
-        wanted = (
-            ("kernel", spec.needs.kernel), ("noise level", spec.needs.sigma), ("--weights, none are shipped", foreign),
-        )  # fmt: skip
-        wants = [want for want, yes in wanted if yes]
-        out.print(
-            f"[bold]{names:<14}[/] {spec.summary}  [dim](needs: {', '.join(wants) or 'nothing'}; {spec.reference})[/]"
-        )
+add_stubs(app, COMMANDS)
 
 
 def _version(show: bool) -> None:
     if show:
-        out.print(f"acutance {__version__}, torch {torch.__version__}")
+        out.print(f"acutance {__version__}, torch {installed('torch')}")
         raise typer.Exit
 
 
@@ -112,7 +165,8 @@ def main() -> NoReturn:
 
 def _is_about_memory(error: BaseException) -> bool:
     """On a CPU torch says so in words only."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    is_torch = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or is_torch or "can't allocate memory" in str(error)
 
 
 def _plain(error: BaseException) -> str:

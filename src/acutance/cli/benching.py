@@ -17,6 +17,7 @@ from acutance.bench.report_published import cuts_table, published_cut_table
 from acutance.bench.rows import Row
 from acutance.bench.run import run
 from acutance.bench.suites import SUITES
+from acutance.cli import measuring, tuning
 from acutance.cli.console import escape, out, parse_levels, progress_bar, say
 from acutance.cli.measuring import split_methods
 from acutance.errors import DataError
@@ -150,3 +151,19 @@ def _page(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"--into {file}: it cannot be read ({type(error).__name__}); give a page of text") from None
+
+
+for _measure in (
+    measuring.speed,
+    measuring.size,
+    measuring.sheet,
+    measuring.operators,
+    measuring.border,
+    measuring.noise,
+    measuring.times,
+    measuring.curves,
+    measuring.arithmetic,
+    measuring.runs,
+):
+    app.command(_measure.__name__)(_measure)
+app.command("tune")(tuning.tune)
