@@ -33,7 +33,8 @@ from acutance.train.config import (
     ValidationConfig,
     from_table,
 )  # fmt: skip
-from acutance.train.loop import Budget, Unroll, _fabric, train
+from acutance.train.episodes import Unroll
+from acutance.train.loop import Budget, _fabric, train
 from acutance.train.pool import Work
 
 CPU = torch.device("cpu")

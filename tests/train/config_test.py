@@ -11,7 +11,7 @@ import pytest
 from acutance.errors import ConfigError
 from acutance.synth import Degradation
 from acutance.train.config import DegradationConfig, Phase, TrainConfig, from_table, read_config
-from acutance.train.loop import synthesis
+from acutance.train.episodes import synthesis
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
 PHASE: dict[str, Any] = {"until": 1.0, "batch": 2, "crop": 16, "steps": 2, "windows": 1, "spans": [3, 5]}

@@ -94,7 +94,7 @@ def test_two_processes_are_one_with_the_double_batch(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one process is given what both were given."""
-    single = loop._episode
+    single = loop.episode
     config = from_table(TrainConfig, tomllib.loads(DGUNET), where="here")
 
     def both(*arguments: Any) -> tuple[Work, int]:
@@ -103,7 +103,7 @@ def test_two_processes_are_one_with_the_double_batch(
         example = Example(torch.cat((one.example.sharp, other.example.sharp)), Problem(pixels))
         return Work(example, one.steps), windows
 
-    monkeypatch.setattr(loop, "_episode", both)
+    monkeypatch.setattr(loop, "episode", both)
     loop.train(config, photographs, tmp_path / "one", loop.Budget(iterations=5), accelerator="cpu")
     monkeypatch.undo()
     on_two_processes(DGUNET, photographs, tmp_path, 5)

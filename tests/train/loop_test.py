@@ -28,8 +28,11 @@ from acutance.methods.spec import find
 from acutance.synth import Degradation
 from acutance.train import checkpoint
 from acutance.train.config import DegradationConfig, LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
-from acutance.train.loop import Budget, Unroll, _episode, _set_schedule, synthesis, train
+from acutance.train.episodes import Unroll, synthesis
+from acutance.train.episodes import episode as make_episode
+from acutance.train.loop import Budget, train
 from acutance.train.pool import Work
+from acutance.train.schedule import set_schedule
 from acutance.train.validate import Score
 
 RESUMED = 40
@@ -209,7 +212,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import torch
-from acutance.train.loop import Budget, Unroll, train
+from acutance.train.episodes import Unroll
+from acutance.train.loop import Budget, train
 from loop_test import HALF, RESUMED, config_of
 
 torch.set_num_threads(int(sys.argv[4]))
@@ -269,8 +273,8 @@ class Clock:
         self.schedule: list[tuple[float, float]] = []  # time and progress
         loop = "acutance.train.loop"
         monkeypatch.setattr(f"{loop}.time", self)
-        monkeypatch.setattr(f"{loop}._episode", self.episode)
-        monkeypatch.setattr(f"{loop}._set_schedule", self.scheduled)
+        monkeypatch.setattr(f"{loop}.episode", self.episode)
+        monkeypatch.setattr(f"{loop}.set_schedule", self.scheduled)
         monkeypatch.setattr(f"{loop}.validate", lambda *_, **__: Score((1,), (20.0,), 18.0))
         monkeypatch.setattr(
             f"{loop}.Unroll.forward", lambda unroll, _: next(unroll.method.parameters()).square().mean() - 1
@@ -289,7 +293,7 @@ class Clock:
 
     def scheduled(self, optimiser: Any, method: Any, config: Any, progress: float, updates: int) -> None:
         self.schedule.append((self.now, progress))
-        _set_schedule(optimiser, method, config, progress, updates)
+        set_schedule(optimiser, method, config, progress, updates)
 
 
 SPEEDS: dict[str, tuple[float, Callable[[int], float]]] = {  # seconds of the budget, seconds of each iteration
@@ -373,7 +377,7 @@ def test_an_update_that_is_not_finite_is_skipped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     run(config, photographs, tmp_path / "good", 1)
-    monkeypatch.setattr("acutance.train.loop.recursive", lambda estimates, *_: estimates[-1].sum() * value)
+    monkeypatch.setattr("acutance.train.episodes.recursive", lambda estimates, *_: estimates[-1].sum() * value)
     with caplog.at_level(logging.WARNING, "acutance.train.loop"):
         run(config, photographs, tmp_path / "bad", 2)
     assert sum("update skipped" in r.message for r in caplog.records) == 2
@@ -408,7 +412,7 @@ def test_an_episode_is_its_number(config: TrainConfig, photographs: Path) -> Non
     degrade = synthesis(config)
 
     def episode(number: int, rank: int = 0, seed: int = 1) -> Tensor:
-        work, _ = _episode(replace(config, seed=seed), 0.0, degrade, loaded, number, rank)
+        work, _ = make_episode(replace(config, seed=seed), 0.0, degrade, loaded, number, rank)
         example = work.example
         assert example.problem.observed.shape == (2, 3, 12, 12)
         return example.problem.observed
@@ -428,7 +432,7 @@ def test_the_share_of_batches_of_one_channel(
     degrade = synthesis(config)
 
     def observed(number: int, rank: int = 0, share: float = share) -> Tensor:
-        work, _ = _episode(replace(config, one_channel=share), 0.0, degrade, loaded, number, rank)
+        work, _ = make_episode(replace(config, one_channel=share), 0.0, degrade, loaded, number, rank)
         example = work.example
         assert example.sharp.shape[1] == example.problem.observed.shape[1]
         return example.problem.observed
@@ -446,7 +450,7 @@ def test_the_learning_rate_warms_up_and_falls(config: TrainConfig) -> None:
     optimiser = torch.optim.Adam(net.parameters())
 
     def rate(progress: float) -> float:
-        _set_schedule(optimiser, net, config, progress)
+        set_schedule(optimiser, net, config, progress)
         return float(optimiser.param_groups[0]["lr"])
 
     assert 0 < rate(0) < 0.01 * o.learning_rate
@@ -463,15 +467,15 @@ def test_the_learning_rate_of_the_paper_falls_in_eleven_steps(config: TrainConfi
     optimiser = torch.optim.Adam(net.parameters())
     for step in range(12):
         for progress in ((step + 0.01) / 12, (step + 0.99) / 12):
-            _set_schedule(optimiser, net, replace(config, optimiser=o), progress)
+            set_schedule(optimiser, net, replace(config, optimiser=o), progress)
             assert float(optimiser.param_groups[0]["lr"]) == pytest.approx(1e-3 * 0.3**step)
-    _set_schedule(optimiser, net, replace(config, optimiser=o), 1.0)
+    set_schedule(optimiser, net, replace(config, optimiser=o), 1.0)
     assert float(optimiser.param_groups[0]["lr"]) == pytest.approx(1e-3 * 0.3**11)
 
 
 @pytest.mark.parametrize(("frozen", "progress", "training"), [(0.0, 0.0, False), (0.5, 0.4, True), (0.5, 0.6, False)])
 def test_when_statistics_are_kept(config: TrainConfig, frozen: float, progress: float, training: bool) -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).train()
-    _set_schedule(torch.optim.Adam(net.parameters()), net, replace(config, frozen_statistics=frozen), progress)
+    set_schedule(torch.optim.Adam(net.parameters()), net, replace(config, frozen_statistics=frozen), progress)
     assert net[1].training is training
     assert net[0].training

@@ -17,7 +17,7 @@ from acutance.networks.vgg import Vgg11
 from acutance.problem import Problem
 from acutance.synth import Example
 from acutance.train.config import LossConfig
-from acutance.train.loop import Unroll
+from acutance.train.episodes import Unroll
 from acutance.train.perceptual import Perceptual
 from acutance.train.pool import Work
 

@@ -13,7 +13,8 @@ from acutance.errors import ConfigError
 from acutance.methods.acute import Acute, AcuteConfig
 from acutance.synth import Degradation
 from acutance.train.config import LossConfig, PoolConfig, TrainConfig
-from acutance.train.loop import Budget, Unroll, train
+from acutance.train.episodes import Unroll
+from acutance.train.loop import Budget, train
 from acutance.train.pool import Pool, Work
 
 

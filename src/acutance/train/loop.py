@@ -1,11 +1,11 @@
-"""The training loop, all of it.
+"""The training loop.
 
-An *episode* is one batch of problems. It is unrolled in windows of a few steps; after each window the weights are
-updated and the next window goes on from the detached estimate. So a step that is trained through 3 steps at a time
-also meets its own 10th or 20th iterate, and a run of 50 steps holds what the first 5 gained.
+An *episode* is one batch of problems (`acutance.train.episodes`). It is unrolled in windows of a few steps; after each
+window the weights are updated and the next window goes on from the detached estimate. So a step that is trained through
+3 steps at a time also meets its own 10th or 20th iterate, and a run of 50 steps holds what the first 5 gained. With a
+pool (`acutance.train.pool`) an update draws one window of any of the batches that it keeps.
 
-Episode e draws everything from a Generator seeded with (seed, e, rank): nothing but the number of the episode is
-needed to resume. Distribution, devices and precision of the optimiser come from Lightning Fabric.
+Distribution, devices and precision of the optimiser come from Lightning Fabric.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -28,17 +27,15 @@ from acutance.data.photographs import Photographs
 from acutance.errors import ConfigError, MissingExtra, WeightsError
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
-from acutance.problem import State
-from acutance.synth import Degradation, Synthesis, kernels
 from acutance.train import checkpoint
 from acutance.train.adversary import Adversary
 from acutance.train.checkpoint import Clock
-from acutance.train.config import LEAST_SIDE, LossConfig, TrainConfig
-from acutance.train.loss import recursive
+from acutance.train.config import LEAST_SIDE, TrainConfig
+from acutance.train.episodes import Unroll, episode, synthesis
 from acutance.train.meter import Meter, core_seconds, device_name
 from acutance.train.optimiser import optimiser_for
-from acutance.train.perceptual import Perceptual
 from acutance.train.pool import Pool, Work
+from acutance.train.schedule import set_schedule, update_ema
 from acutance.train.stopping import Stopping
 from acutance.train.trunk import Trunk, config_hash, same_network
 from acutance.train.validate import Score, examination, largest_crop, validate
@@ -111,52 +108,272 @@ class Run:
         return self.clock.pictures / max(1e-9, self.clock.core)
 
 
-class Unroll(nn.Module):
-    """A window of steps and its loss as one forward call, so that every distributed strategy wraps it."""
+class Timer:
+    """The seconds of a run by two clocks, validation and saving left out: the budget's, and that of processor cores."""
 
-    def __init__(self, method: Learned[State], loss: LossConfig) -> None:
-        super().__init__()
-        self.method, self.loss = method, loss
-        self.perceptual = Perceptual.load(loss.judge) if loss.perceptual else None
+    def __init__(self, budget: Budget, device: torch.device, clock: Clock) -> None:
+        self.budget, self.device = budget, device
+        self.elapsed_before, self.core_before = clock.elapsed, clock.core
+        self.begun = self.saved = self.validated = budget.now()
+        self.core_begun = core_seconds(device)
+        self.now, self.core = self.begun, clock.core
 
-    def forward(self, work: Work) -> Tensor:
-        """The loss over `work.steps` steps from where the work stands, which then stands behind them."""
-        steps, example = self.method.solver().steps, work.example
-        problem = example.problem
-        state = steps[0].init(problem) if work.state is None else work.state
-        estimates = []
-        for t in range(work.done, work.done + work.steps):
-            state = steps[min(t, len(steps) - 1)](problem, state)
-            estimates.append(example.shown(problem.crop(state.x)))
-        work.done += work.steps
-        work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
-        sharp = example.shown(problem.crop(example.sharp))
-        loss = recursive(estimates, sharp, self.loss)
-        if self.perceptual is not None:
-            apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
-            loss = loss + self.loss.perceptual * apart.mean()
-        if work.adversary is not None:
-            loss = loss + work.adversary.term(estimates[-1])
-        return loss
+    def look(self) -> float:
+        """Seconds so far by the clock that the budget counts."""
+        self.now = self.budget.now()
+        return self.elapsed_before + self.now - self.begun
 
-    @torch.no_grad()
-    def advance(self, work: Work, steps: int) -> None:
-        """Take steps without gradients, until the batch diverges."""
-        window, end = work.steps, work.done + steps
-        work.steps = 1
-        while work.done < min(end, work.life):
-            work.judge(float(self(work)))
-        work.steps = window
+    def take(self, clock: Clock, since: int) -> Clock:
+        """The clock of the run as it was at the last look. since: the iteration of the last checkpoint."""
+        elapsed = self.elapsed_before + self.now - self.begun
+        self.core = self.core_before + core_seconds(self.device) - self.core_begun
+        clock = replace(clock, elapsed=elapsed, core=self.core)
+        if self.budget.minutes is None:
+            return clock
+        total = 60 * self.budget.minutes
+        rate = (self.now - self.saved) / max(1, clock.iteration - since) / total
+        return replace(clock, base_iteration=clock.iteration, base_progress=min(1.0, elapsed / total), rate=rate)
+
+    def go_on(self) -> None:
+        """After validation and saving, which do not count."""
+        self.saved = self.budget.now()
+        self.begun += self.saved - self.now
+        self.core_begun = core_seconds(self.device) - (self.core - self.core_before)
 
 
-def synthesis(config: TrainConfig) -> Synthesis:
-    """What a configuration makes its batches with."""
-    for other in (config.motion, config.noise, config.rain, config.sensed):
-        if other is not None:
-            return other
-    values = {k: v for k, v in vars(config.degradation).items() if k != "kernels"}
-    sampler = {"spline": kernels.spline, "mixture": kernels.mixture}[config.degradation.kernels]
-    return Degradation(sampler=sampler, **values)
+class Trainer:
+    """A run: what it trains, on what, and where it stands.
+
+    Call in this order: `build`, `read_photographs`, `resume`, `set_up`, `run`.
+
+    Args:
+        config: the run. folder: where checkpoint and log go. budget: of time or iterations. fabric: devices.
+    """
+
+    report: Report | None = None
+    trunk_file: Path | None = None
+
+    def __init__(self, config: TrainConfig, folder: Path, budget: Budget, fabric: Fabric) -> None:
+        self.config, self.folder, self.budget, self.fabric = config, folder, budget, fabric
+        self.device = fabric.device
+        self.spec = find(config.method)
+        self.degrade = synthesis(config)
+        self.examined = examination(self.spec.needs, config.validation, config.degradation.boundary)
+        self.clock = Clock()
+        self.scores: tuple[Score, ...] = ()
+        self.ema: dict[str, Tensor] = {}
+        self.losses: list[float] = []
+        self.age = self.started = self.checkpointed = 0
+
+    def build(self, init: dict[str, Tensor] | None) -> None:
+        """The network with its first weights, and the optimiser.
+
+        Raises:
+            ConfigError: nothing to train. WeightsError: `init` is of another network.
+        """
+        config = self.config
+        torch.manual_seed(config.seed)
+        if self.spec.weights is None:
+            raise ConfigError(f"{config.method} has no weights to train")
+        if config.one_channel > 0 and self.spec.needs.channels is not None:
+            raise ConfigError(
+                f"one_channel={config.one_channel}: {config.method} takes {self.spec.needs.channels} channels only"
+            )
+        method: Any = self.spec.build(device=self.device, **config.model)
+        assert isinstance(method, Learned)
+        if init is not None:
+            _start(method, init)
+        method.frame = Frame(resolve_precision(config.precision, self.device), tile=None)  # type: ignore[assignment]
+        method.train()
+        named = [(name, p.requires_grad_(not name.startswith(config.frozen))) for name, p in method.named_parameters()]
+        trained = [p for _, p in named if p.requires_grad]
+        if not trained:
+            raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
+        self.method = method
+        self.optimiser: Any = optimiser_for(trained, config.optimiser.kind, config.optimiser.learning_rate)
+        self.adversary = None
+        if config.adversary.weight:
+            self.adversary = Adversary(config.adversary, seed=config.seed, device=self.device)
+
+    def read_photographs(self, data: Path) -> None:
+        """Those to train on, and the held-out ones.
+
+        Raises:
+            DataError: see `Photographs.load`.
+        """
+        config, degrade = self.config, self.degrade
+        least = max(LEAST_SIDE, *(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases))
+        photographs = Photographs.load(data, device=self.device, least=least)
+        self.photographs = photographs.with_reduced(config.reduced, least=least).with_graphics(config.graphics)
+        least = max(LEAST_SIDE, largest_crop(config.validation, self.examined))
+        self.held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=least)
+
+    def resume(self, trunk: Trunk | None) -> None:
+        """Go on from the checkpoint in the folder, or from the trunk, or begin."""
+        path = self.folder / checkpoint.NAME
+        if trunk is not None:
+            inherited = 60 * trunk.minutes
+            self.clock = Clock(episode=trunk.episode, core=inherited, inherited=inherited, pictures=trunk.pictures)
+            self.scores = tuple(Score(**s) for s in trunk.curve)
+            if self.config.optimiser.schedule == "constant":  # a branch forgets its start
+                self.age = OLD
+        if path.exists():
+            tensors, saved = checkpoint.load(path)
+            self.ema = checkpoint.restore(tensors, self.method, self.optimiser)
+            if self.adversary is not None:
+                self.adversary.restore(checkpoint.part(tensors, checkpoint.ADVERSARY))
+            self.clock = Clock(**saved["clock"])
+            self.scores = tuple(Score(**s) for s in saved["scores"])
+            logger.info("resumed %s at iteration %d", path, self.clock.iteration)
+        if not self.ema:
+            self.ema = {k: v.detach().clone() for k, v in self.method.state_dict().items()}
+        if self.budget.iterations is not None:
+            self.clock = replace(self.clock, base_iteration=0, base_progress=0.0, rate=1 / self.budget.iterations)
+        elif self.clock.rate == 0 and self.budget.minutes is not None:  # a guess until the first checkpoint
+            self.clock = replace(self.clock, rate=1.0 / (FAST * 60 * self.budget.minutes))
+
+    def set_up(self, compile_networks: bool) -> None:
+        """Hand network and optimiser to Fabric; open the log; begin to count."""
+        window = Unroll(self.method, self.config.loss)
+        unroll = torch.compile(window) if compile_networks else window
+        self.wrapped, self.optimiser = self.fabric.setup(unroll, self.optimiser)
+        if self.adversary is not None:
+            self.adversary.set_up(self.fabric)
+        self.meter = Meter(self.device)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        leader = self.fabric.is_global_zero
+        self.log = _open_log(self.folder / "log.jsonl", self.clock.iteration) if leader else None
+        self.started = self.checkpointed = self.clock.iteration
+        self.timer = Timer(self.budget, self.device, self.clock)
+        self.pool = None
+        if self.config.pool is not None:
+            order = f"{self.config.seed}/{self.fabric.global_rank}"
+            self.pool = Pool(self.config.pool, lambda number: self._episode(number)[0], window.advance, seed=order)
+
+    def run(self) -> Run:
+        """Train to the end; a signal ends it after the update."""
+        with Stopping() as stop, self.log or nullcontext():
+            ending = self.clock.progress() >= 1
+            while not ending:
+                self._train_one_batch()
+                due, ending = self._due(stop.asked)
+                if due or ending:
+                    self._checkpoint(ending)
+        clock, fabric = self.clock, self.fabric
+        return Run(
+            self.folder, clock, self.scores, self.photographs.digest, device_name(self.device),
+            self.meter.images_per_second(), self.meter.share(), core_minutes=(clock.core - clock.inherited) / 60,
+            leader=fabric.is_global_zero, processes=fabric.world_size,
+        )  # fmt: skip
+
+    def _episode(self, number: int) -> tuple[Work, int]:
+        progress, rank = self.clock.progress(), self.fabric.global_rank
+        return episode(self.config, progress, self.degrade, self.photographs, number, rank)
+
+    def _train_one_batch(self) -> None:
+        """One episode, or one window of a batch of the pool."""
+        number, progress = self.clock.episode, self.clock.progress()
+        with self.meter.data():
+            work, windows = self._episode(number) if self.pool is None else (self.pool.draw(number), 1)
+        begun = self.adversary is not None and self.adversary.begun(progress)
+        work.adversary = self.adversary if begun else None
+        for _ in range(windows):
+            if not self._update(work):
+                break
+        self.clock = replace(self.clock, episode=number + 1)
+
+    def _update(self, work: Work) -> bool:
+        """One window and one update of the weights; whether its loss was finite."""
+        config, clock, fabric = self.config, self.clock, self.fabric
+        set_schedule(self.optimiser, self.method, config, clock.progress(), clock.iteration - self.started)
+        loss = self.wrapped(work)
+        self.optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        clip = config.optimiser.clip
+        norm = fabric.clip_gradients(self.wrapped, self.optimiser, max_norm=clip, error_if_nonfinite=False)
+        value = float(_mean_over_processes(fabric, loss.detach()))
+        finite = math.isfinite(value) and bool(torch.isfinite(norm))
+        work.judge(value)
+        told: dict[str, float] = {}
+        if finite:
+            self.optimiser.step()
+            update_ema(self.ema, self.method, config.optimiser.ema, clock.iteration + self.age)
+            told = _learn(fabric, work, clip)
+        seen = work.batch * fabric.world_size
+        self.clock = clock = replace(clock, iteration=clock.iteration + 1, pictures=clock.pictures + seen)
+        self.losses.append(value)
+        self.meter.images += seen
+        if self.log:
+            self.log.write(json.dumps({"iteration": clock.iteration, "loss": value, **told}) + "\n")
+        if not finite:
+            logger.warning("iteration %d: loss %s, update skipped", clock.iteration, value)
+        return finite
+
+    def _due(self, asked: bool) -> tuple[bool, bool]:
+        """Whether a checkpoint is due, and whether the run ends; of several processes the first one decides."""
+        budget, clock, elapsed = self.budget, self.clock, self.timer.look()
+        wait, ending = budget.checkpoint_seconds, clock.progress() >= 1
+        if budget.minutes is not None:
+            if ending or clock.base_iteration == 0:  # the speed was taken for too low, or not measured yet
+                wait = min(wait, FIRST_SECONDS, 0.6 * budget.minutes)
+            ending = elapsed >= 60 * budget.minutes
+        ending = ending or asked
+        due = self.timer.now - self.timer.saved >= wait
+        if budget.checkpoint_iterations is not None:
+            due = clock.iteration - self.checkpointed >= budget.checkpoint_iterations
+        if self.fabric.world_size > 1:
+            due, ending = self.fabric.broadcast((due, ending))
+        return due, ending
+
+    def _checkpoint(self, ending: bool) -> None:
+        """Save everything; validate where it is time; report."""
+        self.clock = self.timer.take(self.clock, self.checkpointed)
+        if self.fabric.world_size > 1:
+            self.clock = self.fabric.broadcast(self.clock)
+        if self.fabric.is_global_zero:
+            line: dict[str, Any] = {
+                "progress": self.clock.progress(),
+                "iteration": self.clock.iteration,
+                "minutes": self.clock.elapsed / 60,
+                "loss": sum(self.losses) / max(1, len(self.losses)),
+                "images_per_second": self.meter.images_per_second(),
+                "data_share": self.meter.share(),
+            }
+            if ending or self.timer.now - self.timer.validated >= 60 * self.config.validation.minutes:
+                line |= self._validate()
+            packed = None if self.adversary is None else self.adversary.tensors()
+            checkpoint.save(self.folder, self.method, self.ema, self.optimiser, self._record(), adversary=packed)
+            if self.trunk_file is not None:
+                _trunk(self.config, self.ema, self.clock, self.scores).save(self.trunk_file)
+            if self.log:
+                self.log.write(json.dumps(line) + "\n")
+                self.log.flush()
+            if self.report is not None:
+                self.report(line)
+        self.losses, self.checkpointed = [], self.clock.iteration
+        self.timer.go_on()
+
+    def _validate(self) -> dict[str, Any]:
+        """Score the moving average; for the log."""
+        score = validate(
+            self.method, self.ema, self.config.validation, self.held_out, self.examined, self.device,
+            one_channel=self.config.one_channel > 0,
+        )  # fmt: skip
+        self.scores = (*self.scores, replace(score, minutes=self.clock.core / 60, iteration=self.clock.iteration))
+        self.timer.validated = self.budget.now()
+        psnr = dict(zip(score.steps, score.psnr, strict=True))
+        return {"psnr": psnr, "blurred": score.blurred, "levels": score.levels}
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "clock": vars(self.clock),
+            "scores": [vars(s) for s in self.scores],
+            "method": self.config.method,
+            "model": self.config.model,
+            "config": asdict(self.config),
+            "data": self.photographs.digest,
+            "device": device_name(self.device),
+        }
 
 
 def train(
@@ -188,186 +405,15 @@ def train(
     Raises:
         MissingExtra: Lightning is not installed. DataError, ConfigError: see there.
     """
-    fabric = _fabric(accelerator, devices, nodes)
-    device = fabric.device
-    torch.manual_seed(config.seed)
-    spec = find(config.method)
-    if spec.weights is None:
-        raise ConfigError(f"{config.method} has no weights to train")
-    if config.one_channel > 0 and spec.needs.channels is not None:
-        raise ConfigError(
-            f"one_channel={config.one_channel}: {config.method} takes {spec.needs.channels} channels only"
-        )
-    method: Any = spec.build(device=device, **config.model)
-    assert isinstance(method, Learned)
+    trainer = Trainer(config, folder, budget, _fabric(accelerator, devices, nodes))
+    trainer.report, trainer.trunk_file = report, trunk_file
     if trunk is not None:
         same_network(trunk, config)
-    if init is not None or trunk is not None:
-        _start(method, trunk.tensors if trunk is not None else init or {})
-    method.frame = Frame(resolve_precision(config.precision, device), tile=None)  # type: ignore[assignment]
-    method.train()
-    trained = [p.requires_grad_(not name.startswith(config.frozen)) for name, p in method.named_parameters()]
-    trained = [p for p in trained if p.requires_grad]
-    if not trained:
-        raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
-    degrade = synthesis(config)
-    largest = max(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases)
-    least = max(LEAST_SIDE, largest)
-    photographs = Photographs.load(data, device=device, least=least)
-    photographs = photographs.with_reduced(config.reduced, least=least).with_graphics(config.graphics)
-    examined = examination(spec.needs, config.validation, config.degradation.boundary)
-    largest = largest_crop(config.validation, examined)
-    held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=max(LEAST_SIDE, largest))
-    optimiser = optimiser_for(trained, config.optimiser.kind, config.optimiser.learning_rate)
-    adversary = Adversary(config.adversary, seed=config.seed, device=device) if config.adversary.weight else None
-    clock = Clock()
-    ema: dict[str, Tensor] = {}
-    scores: tuple[Score, ...] = ()
-    age = OLD if trunk is not None and config.optimiser.schedule == "constant" else 0  # a branch forgets its start
-    if trunk is not None:
-        inherited = 60 * trunk.minutes
-        clock = Clock(episode=trunk.episode, core=inherited, inherited=inherited, pictures=trunk.pictures)
-        scores = tuple(Score(**s) for s in trunk.curve)
-    path = folder / checkpoint.NAME
-    if path.exists():
-        tensors, saved = checkpoint.load(path)
-        ema = checkpoint.restore(tensors, method, optimiser)
-        if adversary is not None:
-            adversary.restore(checkpoint.part(tensors, checkpoint.ADVERSARY))
-        clock = Clock(**saved["clock"])
-        scores = tuple(Score(**s) for s in saved["scores"])
-        logger.info("resumed %s at iteration %d", path, clock.iteration)
-    if not ema:
-        ema = {k: v.detach().clone() for k, v in method.state_dict().items()}
-    if budget.iterations is not None:
-        clock = replace(clock, base_iteration=0, base_progress=0.0, rate=1 / budget.iterations)
-    elif clock.rate == 0 and budget.minutes is not None:
-        clock = replace(clock, rate=1.0 / (FAST * 60 * budget.minutes))  # a guess until the first checkpoint
-
-    window = Unroll(method, config.loss)
-    wrapped, optimiser = fabric.setup(torch.compile(window) if compile_networks else window, optimiser)
-    if adversary is not None:
-        adversary.set_up(fabric)
-    meter = Meter(device)
-    folder.mkdir(parents=True, exist_ok=True)
-    log = _open_log(folder / "log.jsonl", clock.iteration) if fabric.is_global_zero else None
-    losses: list[float] = []
-    begun, elapsed_before, started = budget.now(), clock.elapsed, clock.iteration
-    last_saved, last_validated, interval_start = begun, begun, clock.iteration
-    core_begun, core_before = core_seconds(device), clock.core
-
-    def episode(number: int) -> tuple[Work, int]:
-        return _episode(config, clock.progress(), degrade, photographs, number, fabric.global_rank)
-
-    order = f"{config.seed}/{fabric.global_rank}"
-    pool = None
-    if config.pool is not None:
-        pool = Pool(config.pool, lambda number: episode(number)[0], window.advance, seed=order)
-
-    def record() -> dict[str, Any]:
-        return {
-            "clock": vars(clock),
-            "scores": [vars(s) for s in scores],
-            "method": config.method,
-            "model": config.model,
-            "config": asdict(config),
-            "data": photographs.digest,
-            "device": device_name(device),
-        }
-
-    with Stopping() as stop, log or nullcontext():
-        ending = clock.progress() >= 1
-        while not ending:
-            with meter.data():
-                work, windows = episode(clock.episode) if pool is None else (pool.draw(clock.episode), 1)
-            work.adversary = adversary if adversary is not None and adversary.begun(clock.progress()) else None
-            for _ in range(windows):
-                _set_schedule(optimiser, method, config, clock.progress(), clock.iteration - started)
-                loss = wrapped(work)
-                optimiser.zero_grad(set_to_none=True)
-                fabric.backward(loss)
-                norm = fabric.clip_gradients(
-                    wrapped, optimiser, max_norm=config.optimiser.clip, error_if_nonfinite=False
-                )
-                value = float(_mean_over_processes(fabric, loss.detach()))
-                finite = math.isfinite(value) and bool(torch.isfinite(norm))
-                work.judge(value)
-                if finite:
-                    optimiser.step()
-                    _update_ema(ema, method, config.optimiser.ema, clock.iteration + age)
-                told = _learn(fabric, work, config.optimiser.clip) if finite else {}
-                seen = work.batch * fabric.world_size
-                clock = replace(clock, iteration=clock.iteration + 1, pictures=clock.pictures + seen)
-                losses.append(value)
-                meter.images += seen
-                if log:
-                    log.write(json.dumps({"iteration": clock.iteration, "loss": value, **told}) + "\n")
-                if not finite:
-                    logger.warning("iteration %d: loss %s, update skipped", clock.iteration, value)
-                    break
-            clock = replace(clock, episode=clock.episode + 1)
-            now = budget.now()
-            wait, ending = budget.checkpoint_seconds, clock.progress() >= 1
-            if budget.minutes is not None:
-                if ending or clock.base_iteration == 0:  # the speed was taken for too low, or not measured yet
-                    wait = min(wait, FIRST_SECONDS, 0.6 * budget.minutes)
-                ending = elapsed_before + now - begun >= 60 * budget.minutes
-            ending = ending or stop.asked
-            due = now - last_saved >= wait
-            if budget.checkpoint_iterations is not None:
-                due = clock.iteration - interval_start >= budget.checkpoint_iterations
-            if fabric.world_size > 1:
-                due, ending = fabric.broadcast((due, ending))
-            if not (due or ending):
-                continue
-            elapsed = elapsed_before + now - begun
-            core = core_before + core_seconds(device) - core_begun
-            clock = replace(clock, elapsed=elapsed, core=core)
-            if budget.minutes is not None:
-                total = 60 * budget.minutes
-                spent = (now - last_saved) / max(1, clock.iteration - interval_start) / total
-                clock = replace(
-                    clock, base_iteration=clock.iteration, base_progress=min(1.0, elapsed / total), rate=spent
-                )
-            if fabric.world_size > 1:
-                clock = fabric.broadcast(clock)
-            if fabric.is_global_zero:
-                line: dict[str, Any] = {
-                    "progress": clock.progress(),
-                    "iteration": clock.iteration,
-                    "minutes": elapsed / 60,
-                    "loss": sum(losses) / max(1, len(losses)),
-                    "images_per_second": meter.images_per_second(),
-                    "data_share": meter.share(),
-                }
-                if ending or now - last_validated >= 60 * config.validation.minutes:
-                    score = validate(
-                        method, ema, config.validation, held_out, examined, device,
-                        one_channel=config.one_channel > 0,
-                    )  # fmt: skip
-                    scores = (*scores, replace(score, minutes=core / 60, iteration=clock.iteration))
-                    line["psnr"] = dict(zip(score.steps, score.psnr, strict=True))
-                    line["blurred"] = score.blurred
-                    line["levels"] = score.levels
-                    last_validated = budget.now()
-                checkpoint.save(
-                    folder, method, ema, optimiser, record(),
-                    adversary=None if adversary is None else adversary.tensors(),
-                )  # fmt: skip
-                if trunk_file is not None:
-                    _trunk(config, ema, clock, scores).save(trunk_file)
-                if log:
-                    log.write(json.dumps(line) + "\n")
-                    log.flush()
-                if report is not None:
-                    report(line)
-            losses, last_saved, interval_start = [], budget.now(), clock.iteration
-            begun += last_saved - now  # validation and saving are not training time
-            core_begun = core_seconds(device) - (core - core_before)
-    return Run(
-        folder, clock, scores, photographs.digest, device_name(device), meter.images_per_second(), meter.share(),
-        core_minutes=(clock.core - clock.inherited) / 60, leader=fabric.is_global_zero, processes=fabric.world_size,
-    )  # fmt: skip
+    trainer.build(trunk.tensors if trunk is not None else init)
+    trainer.read_photographs(data)
+    trainer.resume(trunk)
+    trainer.set_up(compile_networks)
+    return trainer.run()
 
 
 def _start(method: nn.Module, init: dict[str, Tensor]) -> None:
@@ -427,20 +473,6 @@ def _trunk(config: TrainConfig, ema: dict[str, Tensor], clock: Clock, scores: tu
     )  # fmt: skip
 
 
-def _episode(
-    config: TrainConfig, progress: float, degrade: Synthesis, photographs: Photographs, episode: int, rank: int
-) -> tuple[Work, int]:
-    """The batch of that number, and how many windows it is unrolled for."""
-    host = random.Random(f"{config.seed}/{episode}")
-    phase = config.phase(random.Random(f"{config.seed}/{episode}/phase").random() if config.mixed else progress)
-    span, windows = host.choice(phase.spans), host.randint(1, phase.windows)
-    device = photographs.flat.device
-    generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
-    sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
-    one_channel = config.one_channel > 0 and host.random() < config.one_channel
-    return Work(degrade(sharp, generator, span=span, one_channel=one_channel), phase.steps), windows
-
-
 def _mean_over_processes(fabric: Fabric, loss: Tensor) -> Tensor:
     """What one process with all the batches would have."""
     if fabric.world_size == 1:
@@ -458,33 +490,3 @@ def _learn(fabric: Fabric, work: Work, clip: float) -> dict[str, float]:
     crop = work.example.problem.crop
     loss = work.adversary.learn(fabric, crop(work.example.sharp), crop(work.state.x), clip=clip)
     return {"discriminator": loss}
-
-
-def _set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float, updates: int = 0) -> None:
-    """updates: since the program was started."""
-    o, progress = config.optimiser, min(1.0, progress)
-    if o.schedule == "steps":
-        left = o.final ** (min(o.drops, math.floor(progress * (o.drops + 1))) / o.drops)
-    elif o.schedule == "constant":
-        left = 1.0
-    elif o.schedule == "linear":
-        left = 1 - (1 - o.final) * progress
-    else:
-        left = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * progress))
-    warm = (progress + 1e-4) / o.warmup if o.warmup and o.schedule != "constant" else 1.0
-    for group in optimiser.param_groups:
-        group["lr"] = o.learning_rate * min(left, warm, (updates + 1) / o.rise if o.rise else 1.0)
-    frozen = progress >= config.frozen_statistics
-    for module in method.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.train(not frozen)
-
-
-@torch.no_grad()
-def _update_ema(ema: dict[str, Tensor], method: nn.Module, decay: float, iteration: int) -> None:
-    decay = min(decay, (1 + iteration) / (10 + iteration))
-    for key, value in method.state_dict().items():
-        if value.is_floating_point():
-            ema[key].lerp_(value, 1 - decay)
-        else:
-            ema[key].copy_(value)
