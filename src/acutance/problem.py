@@ -29,6 +29,8 @@ class Problem:
             it. A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
         saturated: like a mask, 1 where y is a lower bound, A x >= y, see `acutance.saturation`; None: nowhere. There
             a residual is min(A x - y, 0), whatever the mask says.
+        approximate: (B,) or a scalar, 1 where A is only about right (an estimated kernel, encoded values of a blur
+            that happened in light), 0 where it is exact; None: exact. See `acutance.methods.acute`.
 
     Raises:
         ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
@@ -39,6 +41,7 @@ class Problem:
     sigma: Tensor | None = None
     mask: Tensor | None = None
     saturated: Tensor | None = None
+    approximate: Tensor | None = None
 
     def __post_init__(self) -> None:
         y = self.observed

@@ -255,3 +255,23 @@ def test_the_local_mean_is_that_of_the_pixels_there_are(size: tuple[int, int], g
             square = x[..., max(0, i - r) : i + r + 1, max(0, j - r) : j + r + 1]
             expected[..., i, j] = square.mean((-2, -1))
     torch.testing.assert_close(acute.local_mean(x), expected)
+
+
+@torch.no_grad()
+def test_the_network_is_told_whether_the_blur_is_exact() -> None:
+    model, problem = perturbed(flagged=True), noisy(2, 3, 15, 18)
+    assert model.networks[0].gains.weight.shape[1] == model.config.moments + 2
+    step = step_of(model)
+
+    def x(approximate: Tensor | None) -> Tensor:
+        told = replace(problem, approximate=approximate)
+        return step(told, step.init(told)).x
+
+    exact, mixed = x(None), x(torch.tensor([0.0, 1.0]))
+    assert torch.equal(x(torch.zeros(2)), exact)
+    assert torch.equal(mixed[0], exact[0])
+    assert not torch.equal(mixed[1], exact[1])
+    assert torch.equal(x(torch.ones(())), x(torch.ones(2)))
+    plain = step_of(perturbed())
+    one, other = (replace(problem, approximate=a) for a in (None, torch.ones(2)))
+    assert torch.equal(plain(one, plain.init(one)).x, plain(other, plain.init(other)).x)

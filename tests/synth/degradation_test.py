@@ -296,3 +296,16 @@ def test_luma_is_rec_601() -> None:
     x = torch.eye(3).reshape(3, 3, 1, 1)
     assert luma(x)[:, 0, 0, 0].tolist() == pytest.approx([0.299, 0.587, 0.114])
     assert luma(x).shape == x.shape
+
+
+def test_problems_say_which_kernels_are_only_about_right() -> None:
+    x = torch.rand(64, 3, 24, 24, generator=source())
+    exact, wrong = (Degradation(kernel_error=e, linear=0.3, encoded=0.3)(x, source(), span=7) for e in (0.0, 0.5))
+    assert exact.problem.approximate is None
+    told = wrong.problem.approximate
+    assert told is not None
+    blurs = [example.problem.blur for example in (exact, wrong)]
+    assert all(isinstance(blur, Blur) for blur in blurs)
+    differ = (blurs[0].kernel != blurs[1].kernel).flatten(1).any(1)  # type: ignore[union-attr]
+    assert bool((told[differ] == 1).all())
+    assert 0 < float(told[~differ].mean()) < 0.7, "some right ones are called approximate, and all encoded ones"

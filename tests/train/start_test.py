@@ -68,3 +68,19 @@ def test_frozen_weights_stay(config: TrainConfig, photographs: Path, tmp_path: P
     assert moved
     with pytest.raises(ConfigError, match="nothing to train"):
         run(replace(config, frozen=("",)), photographs, tmp_path / "all", 1)
+
+
+def test_new_inputs_of_a_matrix_count_for_nothing_at_first(
+    config: TrainConfig, photographs: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(7)
+    small = {"widths": "8,8", "blocks": "1,1", "steps": 2}
+    plain: Any = find("acute").build(**small)
+    torch.nn.init.normal_(plain.networks[0].gains.weight)
+    still = replace(config.optimiser, learning_rate=0.0)
+    flagged = replace(config, method="acute", model={**small, "flagged": True}, optimiser=still)
+    run(flagged, photographs, tmp_path, 1, init=plain.state_dict())
+    key, model = "networks.0.gains.weight", checkpoint.part(checkpoint.load(tmp_path / checkpoint.NAME)[0], "model.")
+    assert torch.equal(model[key][:, :3], plain.state_dict()[key])
+    assert model[key].shape[1] == 4
+    assert not model[key][:, 3].any()

@@ -12,8 +12,9 @@ m(t) is the local mean of x(t); s is the noise level, estimated unless it is tol
 c, p, e, w are learned. x - g_j is what regularised least squares around x(t) with the quadratic R_j would answer: a
 bank of the scaling matrices D(t) of the classical step (Gong et al. 2020, eq. 5), from which a small U-Net N, shared
 by all steps, composes its step. h are features of N that it leaves for itself (memory between stages: Mou et al.
-2022), t tells it whether the step is the first one (Luo et al. 2019), as a learned gain on each of its features. x(0)
-is the estimate of a fast classical method, `acutance.methods.fd`.
+2022), t tells it whether the step is the first one (Luo et al. 2019), as a learned gain on each of its features. With
+`flagged` it is told in the same way whether A is exact or only about right. x(0) is the estimate of a fast classical
+method, `acutance.methods.fd`.
 
 Pictures of one channel go through the same network by an entrance and an exit of their own.
 """
@@ -79,6 +80,8 @@ class AcuteConfig:
         memory: features that a step leaves for the next one, in channels of the size of the picture.
         bank: number of preconditioners.
         moments: steps that the network knows apart; from this one on all are the same to it.
+        flagged: whether the network is told if the blur is only about right (`Problem.approximate`), so that it need
+            not hedge where it is exact.
         informed: whether the noise level, estimated or told, is used at all; else 1 % is assumed everywhere.
         units: networks: 1, shared by all steps, or 2, the first for the first step only.
         steps: most steps of a run.
@@ -94,6 +97,7 @@ class AcuteConfig:
     memory: int = 4
     bank: int = 4
     moments: int = 2
+    flagged: bool = False
     informed: bool = True
     units: int = 1
     steps: int = 5
@@ -276,7 +280,11 @@ class Descend:
         moment = self.network.gains.weight.new_zeros(1, self.config.moments)
         moment[0, min(state.step, self.config.moments - 1)] = 1
         known = 0.5 * state.level.log()[:, None] + 2  # of the order of 1
-        condition = torch.cat((moment.expand(batch, -1), known.to(moment)), 1)
+        conditions = [moment.expand(batch, -1), known.to(moment)]
+        if self.config.flagged:
+            flag = x.new_zeros(1) if problem.approximate is None else problem.approximate
+            conditions.append(flag.to(moment).reshape(-1, 1).expand(batch, 1))
+        condition = torch.cat(conditions, 1)
         noise = (AMPLIFICATION * state.level).reshape(-1, 1, 1, 1).to(x).expand(batch, 1, height, width)
 
         def network(g: Tensor, x: Tensor, *others: Tensor) -> Tensor:
@@ -331,7 +339,7 @@ class Acute(Learned[AcuteState]):
                 config.unet,
                 entrances=tuple(c * (1 + config.bank) + extra for c in CHANNELS),
                 exits=tuple(c + config.memory for c in CHANNELS),
-                conditions=config.moments + 1,
+                conditions=config.moments + 1 + config.flagged,
             )
             for _ in range(config.units)
         )

@@ -41,6 +41,9 @@ LAMPS: Range = (3.0, 30.0)
 EVEN: Range = (0.005, 0.055)
 """Noise levels of `Degradation.uniform`."""
 
+BETTER = 0.15
+"""Share of exact kernels that a problem calls approximate: some estimates are right."""
+
 PHOTONS: Range = (0.5, 1.0)
 """Part of the noise variance in linear light that photons have; reading has the rest."""
 
@@ -123,7 +126,8 @@ class Degradation:
         photon: share of pictures with Poisson noise of about the drawn level instead of Gaussian.
         correlated: share with noise as after demosaicing.
         jpeg: share compressed with a quality of 70 to 98.
-        kernel_error: share of pictures whose problem has the kernel as an estimator may have found it.
+        kernel_error: share of pictures whose problem has the kernel as an estimator may have found it. If it is not 0,
+            problems say which kernels are only about right (`Problem.approximate`).
         level_error: standard deviation of the logarithm of the level that the problem tells, as estimates of it
             scatter; of JPEG files it tells 0.3 to 1 of the truth, since compression hides noise from an estimate.
         masked: whether the problem heeds clipped pixels (`acutance.saturation`); then the sharp picture may exceed 1.
@@ -175,15 +179,18 @@ class Degradation:
         blur = Blur(self.sampler(n, span, generator, size=span), self.boundary)
         blurred = blur.forward(scene)
         y, told = self._recorded(blurred, grey, kinds, draw)
+        approximate = None
         if self.kernel_error:
-            wrong = torch.where(each(draw.pick(self.kernel_error)), misestimated(blur.kernel, generator), blur.kernel)
-            blur = Blur(wrong, self.boundary)
+            wrong = draw.pick(self.kernel_error)
+            blur = Blur(torch.where(each(wrong), misestimated(blur.kernel, generator), blur.kernel), self.boundary)
+            approximate = wrong | draw.pick(BETTER)
+            approximate = (approximate if kinds is None else approximate | kinds.encoded).to(y)
         if self.saturation and not self.masked:
             scene = scene.clamp_max(1)
         sharp = scene if kinds is None else kinds.posed(scene)
         if one_channel:
             sharp, y = sharp[:, :1].contiguous(), y[:, :1].contiguous()
-        problem = Problem(y, blur, told)
+        problem = Problem(y, blur, told, approximate=approximate)
         problem = heeding(problem) if self.masked else problem
         return Example(sharp, problem, None if kinds is None else kinds.linear)
 
