@@ -29,6 +29,8 @@ class Problem:
             it. A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
         saturated: like a mask, 1 where y is a lower bound, A x >= y, see `acutance.saturation`; None: nowhere. There
             a residual is min(A x - y, 0), whatever the mask says.
+        unit: what 1 of `observed` is, as a fraction of the picture's range; for messages.
+        step: between two values of `observed`, 1 / 255 of eight bits and a unit of 1; None: unknown.
 
     Raises:
         ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
@@ -39,6 +41,8 @@ class Problem:
     sigma: Tensor | None = None
     mask: Tensor | None = None
     saturated: Tensor | None = None
+    unit: float = 1.0
+    step: float | None = None
 
     def __post_init__(self) -> None:
         y = self.observed
@@ -83,9 +87,10 @@ class Problem:
             if part is not None and self.blur is not None:
                 weight = None if self.saturated is None else piece(1 - self.saturated)
                 power = self.blur.power(part.shape[-2], part.shape[-1], part)
-                return level_behind(part, power, weight=weight).to(self.observed)
+                return level_behind(part, power, weight=weight, step=self.step).to(self.observed)
             seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
-            return noise_level(seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen))
+            seen = seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen)
+            return noise_level(seen, step=self.step)
         return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
 
     def _holes(self) -> bool:

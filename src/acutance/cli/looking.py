@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from acutance.images import Image, write_image
-from acutance.restore import Prepared, Restorer
+from acutance.prepare import Prepared
+from acutance.restore import Restorer
 
 GAP = 8
 
