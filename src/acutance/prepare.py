@@ -176,7 +176,8 @@ def _valid_pixels(
     where = torch.zeros_like(valid)
     if mask is not None:
         valid = valid & _checked_mask(spec, pixels, mask)
-    finite = torch.isfinite(pixels)
+    finite = torch.isfinite(pixels) | ~valid
+    finite = finite if bool((finite != finite[:, :1]).any()) else finite[:, :1]
     count = int((~finite).any(1).sum())
     if count:
         notes.append(f"{count} pixels are NaN or infinite; they are taken as missing and filled in")
@@ -190,7 +191,7 @@ def _valid_pixels(
             valid, where = valid & ~beside, where | beside
             share = 100 * float(beside.float().mean())
             notes.append(f"{share:.1f} % of the picture is a constant region beside it; it is left as it is")
-    valid = valid if count == 0 else valid & finite
+    valid = valid & finite if count else valid
     if not bool(valid.any()):
         raise ConfigError("no valid pixel is left: all are NaN, or masked out (in a mask, white means: use this pixel)")
     return None if bool(valid.all()) else valid, where if bool(where.any()) else None, notes
