@@ -15,13 +15,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "acutance"
 
 STOREYS = (  # from the ground up; a room imports itself and the storeys below its own, never its neighbours
     ("errors", "tensors"),
-    ("operators", "images", "metrics", "noise", "texture"),
+    ("operators", "images", "metrics", "quantised", "surround", "kernel_fit", "texture"),
+    ("noise",),
     ("noise_behind", "noise_told"),
     ("problem", "frame"),
     ("solver", "linear", "networks", "saturation", "views"),
     ("priors", "synth", "weights"),
     ("methods",),
-    ("blind", "orientation"),
+    ("blind", "orientation", "prepare"),
     ("data", "restore"),
     ("train", "bench", "web", "serve", "sensing"),
     ("experiments",),

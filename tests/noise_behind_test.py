@@ -78,7 +78,7 @@ def test_missing_pixels_and_small_and_broken_pictures_are_left_to_smooth_blocks(
 
 def test_the_least_is_the_rounding_of_eight_bits(generator: torch.Generator) -> None:
     flat = torch.full((1, 1, 64, 64), 0.5)
-    assert float(level_behind(flat, torch.zeros(1, 1, 64, 33))) == pytest.approx(FLOOR)
+    assert float(level_behind(flat, torch.zeros(1, 1, 64, 33))) == pytest.approx(0.5 * FLOOR)
 
 
 def test_large_pictures_are_measured_in_the_middle() -> None:

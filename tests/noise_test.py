@@ -12,6 +12,7 @@ from torch import Tensor
 from acutance.errors import ImageError
 from acutance.noise import FLOOR, UNKNOWN, noise_level
 from acutance.operators import Blur
+from acutance.tensors import brightness
 
 SIDE = 192
 
@@ -92,14 +93,16 @@ def test_a_constant_frame_around_the_picture_is_left_out(generator: torch.Genera
     assert float(noise_level(noisy)) == pytest.approx(0.02, rel=0.1)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("value", [0.0, 1e-9, 0.5, 1.0, 65535.0])
 def test_constant_pictures_have_the_floor(value: float) -> None:
-    assert float(noise_level(torch.full((1, 3, 40, 50), value))) == pytest.approx(FLOOR)
+    """The floor is relative; a black picture has no brightness and counts as one of brightness 1."""
+    assert float(noise_level(torch.full((1, 3, 40, 50), value))) == pytest.approx(FLOOR * (value or 1))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (7, 7), (300, 7)])
 def test_tiny_pictures_have_the_floor(size: tuple[int, int], generator: torch.Generator) -> None:
-    assert float(noise_level(torch.rand(1, 3, *size, generator=generator))) == pytest.approx(FLOOR)
+    x = torch.rand(1, 3, *size, generator=generator)
+    assert float(noise_level(x)) == pytest.approx(FLOOR * float(brightness(x)))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (8, 500), (9, 13), (33, 16)])
@@ -128,11 +131,11 @@ def test_a_batch_is_its_pictures(generator: torch.Generator) -> None:
     assert torch.equal(noise_level(noisy), torch.cat([noise_level(noisy[:1]), noise_level(noisy[1:])]))
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.9, 4.0])
+@pytest.mark.parametrize("factor", [1e-9, 1e-5, 0.5, 0.9, 4.0, 65535.0])
 def test_the_level_scales_with_the_picture(factor: float, generator: torch.Generator) -> None:
     clean = scene(generator).double()
     noisy = clean + white(clean, 0.02, generator)
-    assert noise_level(factor * noisy) == pytest.approx(factor * noise_level(noisy), rel=0.02)
+    assert float(noise_level(factor * noisy)) == pytest.approx(factor * float(noise_level(noisy)), rel=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])

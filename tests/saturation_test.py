@@ -10,8 +10,9 @@ import torch
 from acutance.metrics import psnr
 from acutance.operators import Blur
 from acutance.problem import Problem
+from acutance.quantised import CLIPPED, clipped
 from acutance.restore import Restorer
-from acutance.saturation import CLIPPED, clipped, deep, heeding
+from acutance.saturation import deep, heeding
 from acutance.synth import kernels
 
 

@@ -37,7 +37,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.noise import FLOOR, noise_level
+from acutance.noise import FLOOR, noise_level, possible
+from acutance.tensors import brightness
 
 LEAST, MOST = 32, 512
 """Sides of the piece that is measured, from the middle, pixels; of smaller pictures smooth blocks decide."""
@@ -95,16 +96,20 @@ def piece(pixels: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """The standard deviation of the noise of a blurred piece, a fraction of the range, at least `FLOOR`.
+def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None, step: float | None = None) -> Tensor:
+    """The standard deviation of the noise of a blurred piece, in its units, at least `FLOOR` times its brightness.
 
     Args:
-        pixels: (B, C, h, w), finite. power: |K|^2 on (h, w) as `torch.fft.rfft2` orders it, (B or 1, C or 1, ...).
-        weight: (B or 1, C or 1, h, w), 0 where there is no noise because the sensor was full; None: nowhere.
+        pixels: (B, C, h, w), finite, any units. power: |K|^2 on (h, w) as `torch.fft.rfft2` orders it, (B or 1, C or
+            1, ...). weight: (B or 1, C or 1, h, w), 0 where there is no noise because the sensor was full; None:
+            nowhere. step: see `acutance.noise.noise_level`.
 
     Returns:
         (B,)
     """
+    unit = brightness(pixels)
+    pixels = pixels / unit.reshape(-1, 1, 1, 1)
+    step = None if step is None or len(pixels) > 1 else step / float(unit)
     power = torch.nan_to_num(power)  # a kernel that is not finite diverges later; here it hides nothing
     cells = measure(pixels, power, weight)
     fitted, uncertain = _fit(cells, None)
@@ -112,11 +117,12 @@ def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None)
     asked = (uncertain > UNSURE) | (fitted[:, 1] > COLOURED)
     if bool(asked.any()):
         some = Cells(cells.power[asked], cells.count[asked], cells.through[asked], cells.frequency[asked])
-        smooth = noise_level(pixels[asked.to(pixels.device)]).cpu().double().log().mul(2)
+        smooth = noise_level(pixels[asked.to(pixels.device)], step=step).cpu().double().log().mul(2)
         coarse = fitted[asked, 1] > COARSE
         found = _log_variance(_fit(some, smooth)[0])[0]
         level[asked] = torch.where(coarse, torch.maximum(found, torch.minimum(smooth, _ceiling(some))), found)
-    return (level / 2).exp().clamp_min(FLOOR).to(pixels)
+    found = (level / 2).exp().clamp_min(FLOOR).to(pixels)
+    return unit * torch.stack([possible(f, p, step) for f, p in zip(found, pixels, strict=True)])
 
 
 def measure(pixels: Tensor, power: Tensor, weight: Tensor | None = None) -> Cells:

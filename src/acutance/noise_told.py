@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from acutance.noise import noise_coarseness, noise_level
-from acutance.tensors import cosine_matrix
+from acutance.tensors import brightness, cosine_matrix
 
 COARSEST_WHITE = 1.6
 """Crops of photographs with white noise have c = 0.8 to 1.5, with a camera's noise 2.2 to 6."""
@@ -42,7 +42,7 @@ RAISED, RAISED_WEAK, LEAST_CERTAIN = 1.4, 2.8, 0.015
 """a, b, and the level above which coarse noise is certain. Measured with non-local means on crops of training
 photographs with the noise of `acutance.synth.noisy`: as good as any among a = 1 to 2, b = 1.4 to 4 and 1 to 4 %."""
 
-SIDE, LOWEST_FINE, HALF = 8, 9, 0.5 / 255
+SIDE, LOWEST_FINE, EIGHT_BITS = 8, 9, 1 / 255
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -51,7 +51,7 @@ class Told:
     """A noise level and where it comes from.
 
     Args:
-        sigma: fraction of the range. coarse: whether the noise is that of a camera or of JPEG, not white.
+        sigma: in the units of the picture. coarse: whether the noise is that of a camera or of JPEG, not white.
         reason: for people, a phrase.
     """
 
@@ -61,30 +61,38 @@ class Told:
 
 
 @torch.no_grad()
-def level_to_tell(picture: Tensor, sigma: float | None = None) -> Told:
+def level_to_tell(picture: Tensor, sigma: float | None = None, *, unit: float = 1.0, step: float | None = None) -> Told:
     """The level that a denoiser is told, by the formula of the module.
 
     Args:
         picture: (1, C, H, W), encoded as the file is. sigma: the level if it is known; it is told as it is.
+        unit, step: see `acutance.problem.Problem`. `LEAST_CERTAIN` and `MOST_COARSE` are fractions of the brightness.
 
     >>> noisy = 0.5 + 0.02 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> level_to_tell(noisy).coarse
     False
     """
-    estimate = float(noise_level(picture)) if sigma is None else sigma
-    coarse = float(noise_coarseness(picture)) > COARSEST_WHITE and estimate <= MOST_COARSE
+    estimate = float(noise_level(picture, step=step)) if sigma is None else sigma
+    bright, percent = float(brightness(picture)), 100 * unit
+    coarse = float(noise_coarseness(picture)) > COARSEST_WHITE and estimate <= MOST_COARSE * bright
     kind = "coarse noise, as cameras and JPEG leave it" if coarse else "white noise"
     if sigma is not None:
-        return Told(sigma, coarse, f"{kind}, given as {100 * sigma:.2g} %")
-    if not coarse or rounded_away(picture) <= LEAST_ROUNDED:
-        return Told(estimate, coarse, f"{kind}, estimated as {100 * estimate:.2g} %")
-    raised = max(RAISED * estimate, min(RAISED_WEAK * estimate, LEAST_CERTAIN))
-    told = f"{100 * estimate:.2g} % in smooth places, where compression hides noise, taken as {100 * raised:.2g} %"
+        return Told(sigma, coarse, f"{kind}, given as {percent * sigma:.2g} %")
+    if not coarse or rounded_away(picture, step) <= LEAST_ROUNDED:
+        return Told(estimate, coarse, f"{kind}, estimated as {percent * estimate:.2g} %")
+    raised = max(RAISED * estimate, min(RAISED_WEAK * estimate, LEAST_CERTAIN * bright))
+    where = "in smooth places, where compression hides noise"
+    told = f"{percent * estimate:.2g} % {where}, taken as {percent * raised:.2g} %"
     return Told(raised, coarse, f"{kind}, {told}")
 
 
-def rounded_away(picture: Tensor) -> float:
-    """z of a picture (1, C, H, W) by the definition of the module, 0 to 1; 0 of one without a block."""
+def rounded_away(picture: Tensor, step: float | None = None) -> float:
+    """z of a picture (1, C, H, W) by the definition of the module, 0 to 1; 0 of one without a block.
+
+    Args:
+        step: a grey level; None: 1 / 255 of the brightness.
+    """
+    half = 0.5 * (EIGHT_BITS * float(brightness(picture)) if step is None else step)
     x = picture[0].float()
     luma = torch.tensordot(x.new_tensor(LUMA), x, 1) if len(x) == 3 else x.mean(0)
     if min(luma.shape) < SIDE:
@@ -94,4 +102,4 @@ def rounded_away(picture: Tensor) -> float:
     order = torch.arange(SIDE, device=luma.device)
     fine = order[:, None] + order >= LOWEST_FINE
     coefficients = (cosines @ blocks @ cosines.T)[..., fine]
-    return float((coefficients.abs() < HALF).float().mean())
+    return float((coefficients.abs() < half).float().mean())

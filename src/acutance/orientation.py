@@ -30,7 +30,7 @@ from acutance.errors import ImageError, KernelError
 from acutance.methods.wiener import Wiener
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.tensors import flip
+from acutance.tensors import brightness, filled, flip
 from acutance.texture import gradient_energy, most_textured
 
 PATCHES = 6
@@ -111,15 +111,18 @@ def judge_orientation(
         raise ImageError(f"pixels of shape {tuple(pixels.shape)}; give one picture, (1, C, H, W)")
     if kernel.ndim != 4 or kernel.shape[0] != 1 or 0 in kernel.shape:
         raise KernelError(f"a kernel of shape {tuple(kernel.shape)}; give (1, 1 or C, h, w)")
-    grey = pixels.to(torch.float32).mean(1, keepdim=True)  # (1, 1, H, W)
+    pixels = pixels.to(torch.float32)
+    finite = torch.isfinite(pixels)
+    pixels = pixels if bool(finite.all()) else filled(pixels, finite.to(pixels))
+    grey = pixels.mean(1, keepdim=True)  # (1, 1, H, W)
     trimmed = _trim(kernel.to(grey).mean(1, keepdim=True))
-    if trimmed is None or not bool(torch.isfinite(grey).all()):
+    if trimmed is None or not bool(finite.any()):
         return _unclear()
     if _self_correlation(trimmed) >= SYMMETRIC:
         return _unclear(symmetric=True)
     reach = max(trimmed.shape[-2:])
     part = most_textured(grey, max(side, 6 * reach))
-    scale = max(0.02, float(torch.quantile(part.abs().flatten()[:: 1 + part.numel() // 1_000_000], 0.999)))
+    scale = float(brightness(part))
     if min(part.shape[-2:]) < max(SMALLEST, 2 * reach):
         return _unclear()
     part = part / scale

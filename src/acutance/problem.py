@@ -16,6 +16,9 @@ from acutance.noise_behind import level_behind, piece
 from acutance.operators import LinearOperator
 from acutance.tensors import filled, per_image
 
+FEW_HOLES = 0.005
+"""Share of missing pixels up to which the noise is estimated from their filled picture."""
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -31,6 +34,8 @@ class Problem:
             a residual is min(A x - y, 0), whatever the mask says.
         approximate: (B,) or a scalar, 1 where A is only about right (an estimated kernel, encoded values of a blur
             that happened in light), 0 where it is exact; None: exact. See `acutance.methods.acute`.
+        unit: what 1 of `observed` is, as a fraction of the picture's range; for messages.
+        step: between two values of `observed`, 1 / 255 of eight bits and a unit of 1; None: unknown.
 
     Raises:
         ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
@@ -42,6 +47,8 @@ class Problem:
     mask: Tensor | None = None
     saturated: Tensor | None = None
     approximate: Tensor | None = None
+    unit: float = 1.0
+    step: float | None = None
 
     def __post_init__(self) -> None:
         y = self.observed
@@ -79,24 +86,35 @@ class Problem:
     def level(self) -> Tensor:
         """The noise level of each picture, (B,): sigma, or an estimate where it is unknown.
 
-        Behind a known blur `acutance.noise_behind` estimates it, else, and where pixels are missing, `acutance.noise`.
+        Behind a known blur `acutance.noise_behind` estimates it. `acutance.noise` does where there is none, and where
+        more than `FEW_HOLES` of the pixels are missing inside the smallest rectangle that holds all others.
         """
         if self.sigma is None:
-            part = None if self.blur is None or self._holes() else piece(self.observed)
+            part, weight = (None, None) if self.blur is None else self._piece()
             if part is not None and self.blur is not None:
-                weight = None if self.saturated is None else piece(1 - self.saturated)
                 power = self.blur.power(part.shape[-2], part.shape[-1], part)
-                return level_behind(part, power, weight=weight).to(self.observed)
+                return level_behind(part, power, weight=weight, step=self.step).to(self.observed)
             seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
-            return noise_level(seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen))
+            seen = seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen)
+            return noise_level(seen, step=self.step)
         return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
 
-    def _holes(self) -> bool:
-        """Whether pixels are missing."""
+    def _piece(self) -> tuple[Tensor | None, Tensor | None]:
+        """What `level_behind` measures, and its weight; (None, None) where too many pixels are missing."""
+        y, full = self.observed, self.saturated
         if self.mask is None:
-            return False
-        missing = self.mask <= 0
-        return bool((missing if self.saturated is None else missing & (self.saturated <= 0)).any())
+            return piece(y), None if full is None else piece(1 - full)
+        there = self.mask > 0 if full is None else (self.mask > 0) | (full > 0)
+        if bool(there.all()):
+            return piece(y), None if full is None else piece(1 - full)
+        rows, cols = (there.any(d).any(0).any(0).nonzero().flatten().tolist() for d in (-1, -2))
+        if not rows:
+            return None, None
+        box = (..., slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        if float((~there[box]).float().mean()) > FEW_HOLES:
+            return None, None
+        weight = there.to(y) if full is None else there * (1 - full)
+        return piece(filled(y, there.to(y))[box]), piece(weight[box])
 
     def channel(self, index: int) -> Problem:
         """The problem of one channel alone, (B, 1, H, W); of an unknown noise level it is the channel's own."""

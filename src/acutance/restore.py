@@ -12,18 +12,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from acutance.errors import ConfigError, KernelError, WeightsError
+from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Precision, resolve_precision
-from acutance.images import Image, linear_to_srgb, srgb_to_linear
-from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, catalogue, find, settings_for
-from acutance.operators import Blur, Boundary
+from acutance.images import Image
+from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
+from acutance.operators import Boundary
+from acutance.prepare import Prepared, prepare
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
-from acutance.saturation import clipped, heeding
 from acutance.solver import Solver
 from acutance.weights import embedded_for, find_weights
-
-BRIGHT = 0.999
-"""Quantile of a picture that stands for its brightness."""
 
 DEFAULT = "acute"
 """The method where nobody asks for another and the kernel is known."""
@@ -33,14 +30,6 @@ BLIND = "blind"
 
 TASKS = MappingProxyType({"denoise": "denoise", "derain": "dgunet-derain"})
 """The same where a picture is not to be deblurred."""
-
-HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
-"""What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
-true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well. No
-estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
-
-NOTABLE = 0.002
-"""Share of clipped pixels from which the user is told."""
 
 APART = 1 << 22
 """Pixels from which the channels of a picture are restored one by one where they may: a third of the memory."""
@@ -88,25 +77,6 @@ class Restoration:
         channels = self.result.x.shape[1] / self.image.pixels.shape[1]
         count = self.numbers or self.image.pixels[0].numel() * channels
         return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A problem in the form that a method wants, and the way back from its estimate."""
-
-    problem: Problem
-    scale: float
-    channels: int
-    linear: bool
-    notes: tuple[str, ...] = ()
-
-    def finish(self, x: Tensor) -> Tensor:
-        """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
-        x = self.problem.crop(x)
-        if x.shape[1] != self.channels:
-            x = x.mean(1, keepdim=True).expand(-1, self.channels, -1, -1)
-        x = x * self.scale
-        return linear_to_srgb(x) if self.linear else x
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,60 +166,22 @@ class Restorer:
         """The problem as the method wants it: channels, brightness, blur, device.
 
         Args:
-            image: a picture, or its pixels (1, C, H, W), C 1 or 3, nominal range [0, 1].
+            image: a picture, or its pixels (1, C, H, W), C 1 or 3, any units, NaN where a pixel is missing.
             kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
-            sigma: noise level, fraction of the range; None: estimated where the method needs it.
+            sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5; None: estimated where the method
+                needs it.
             linear: decode the sRGB curve before and encode it after.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
                 Clipped pixels are found by themselves.
 
         Raises:
-            KernelError: the method needs a kernel, or the kernel does not fit the picture.
-            ConfigError: a mask for a method that heeds none, or one that leaves nothing.
+            ImageError: no picture, or one of another form.
+            KernelError: the method needs a kernel, or it is none (NaN, zero), or it does not fit the picture.
+            ConfigError: a mask for a method that uses none, or one that leaves nothing; a noise level out of range.
         """
-        pixels = image.pixels if isinstance(image, Image) else image
-        pixels = pixels.to(self.device, torch.float32)
-        if pixels.shape[0] != 1:
-            raise ConfigError(f"{pixels.shape[0]} pictures at once; a Restorer takes one, `Method.run` takes batches")
-        if kernel is None and self.needs.kernel:
-            raise KernelError(
-                f"{self.spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian"
-            )
-        channels = pixels.shape[1]
-        believed = self._mask(pixels, mask)
-        full = clipped(pixels) if self.needs.mask else None
-        if self.needs.channels is None and channels == 3 and _is_grey(pixels, kernel):
-            pixels = pixels[:, :1]
-            full = None if full is None else full[:, :1]
-        if linear:
-            pixels = srgb_to_linear(pixels)
-        scale = brightness(pixels) if self.needs.unit_brightness else 1.0
-        pixels = pixels / scale
-        if self.needs.channels is not None and channels == 1:
-            pixels = pixels.expand(-1, self.needs.channels, -1, -1)
-        blur = None if kernel is None else self._blur(kernel, pixels, channels)
-        problem = Problem(pixels, blur, mask=believed)
-        notes: tuple[str, ...] = ()
-        if full is not None and bool(full.any()):
-            problem = heeding(problem, full)
-            share = float(full.any(1).float().mean())
-            if share > NOTABLE:
-                notes = (f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there",)
-        level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
-        blur_matters = self.needs.task == "deblur" and (self.needs.kernel or self.needs.heeds_sigma)
-        lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
-        if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
-            level = (replace(problem, blur=None) if lossy else problem).level()
-            told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
-            if lossy:
-                most = level.clamp_min(MOST_LOSSY / scale)
-                level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
-                told = (
-                    f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
-                    "--sigma lower for more detail, higher for less grain"
-                )
-            notes = (*notes, told)
-        return Prepared(replace(problem, sigma=level), scale, channels, linear, notes)
+        return prepare(
+            self.spec, image, kernel, sigma=sigma, linear=linear, mask=mask, boundary=self.boundary, device=self.device
+        )
 
     def __call__(
         self,
@@ -285,7 +217,7 @@ class Restorer:
         height, width = pixels.shape[-2:]
         solver = _solver(self.method)
         steps = 1 if solver is None else len(solver.steps)
-        piece = pixels[..., : min(height, PROBE), : min(width, PROBE)]
+        piece = pixels[..., : min(height, PROBE), : min(width, PROBE)].nan_to_num(0, 0, 0)
         prepared = self.prepare(piece, kernel, sigma=sigma)
         for _ in range(2):  # the first warms up
             start, step = self._trial(prepared.problem)
@@ -365,34 +297,6 @@ class Restorer:
             results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
         return merged(results)
 
-    def _mask(self, pixels: Tensor, mask: Tensor | None) -> Tensor | None:
-        """The pixels that the user says are to be believed, None where that is all of them."""
-        if mask is None:
-            return None
-        if not self.needs.mask:
-            heeding = ", ".join(s.name for s in catalogue().values() if s.needs.mask)
-            raise ConfigError(f"{self.spec.name} heeds no mask; methods that do: {heeding}")
-        if mask.shape != pixels[:, :1].shape:
-            raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}")
-        believed = mask.to(pixels.device) > 0.5
-        if not bool(believed.any()):
-            raise ConfigError("the mask leaves no pixel to be believed; white (1) means: believe this pixel")
-        return None if bool(believed.all()) else believed.to(pixels.dtype)
-
-    def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
-        if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):
-            raise KernelError(
-                f"a kernel of shape {tuple(kernel.shape)} for a picture of {channels} channel(s); "
-                f"give (1, 1, h, w) or (1, {channels}, h, w)"
-            )
-        h, w = kernel.shape[-2:]
-        if h > pixels.shape[-2] or w > pixels.shape[-1]:
-            raise KernelError(
-                f"a kernel of {h}x{w} for a picture of {pixels.shape[-2]}x{pixels.shape[-1]}: the kernel must fit into "
-                "the picture; trim its empty margin, or is it the kernel of another picture?"
-            )
-        return Blur(kernel.to(self.device, torch.float32), self.boundary)
-
 
 def merged(results: Sequence[Result]) -> Result:
     """The results of a picture's channels as that of the picture."""
@@ -404,17 +308,6 @@ def merged(results: Sequence[Result]) -> Result:
         steps=(max(r.steps[0] for r in results),),
         trace=torch.stack(traces).sum(0),
     )
-
-
-def is_lossy(image: Image) -> bool:
-    """Whether the picture comes from a lossy file."""
-    return image.info.format == "JPEG" or not image.info.lossless
-
-
-def _is_grey(pixels: Tensor, kernel: Tensor | None) -> bool:
-    """Three equal channels, which are restored as one: behind kernels that differ they may not stay equal."""
-    same = bool((pixels[:, 1:] == pixels[:, :1]).all())
-    return same and (kernel is None or kernel.shape[1] == 1)
 
 
 def _solver(method: Method) -> Solver[Any] | None:
@@ -437,10 +330,3 @@ def resolve_device(device: torch.device | str) -> torch.device:
             f"the device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
         ) from None
     return found
-
-
-def brightness(pixels: Tensor) -> float:
-    """What a picture is divided by so that its bright parts are near 1: its 99.9 % quantile, at least 0.02."""
-    values = pixels.abs().flatten()
-    stride = max(1, values.numel() // 1_000_000)
-    return max(0.02, float(torch.quantile(values[::stride].float(), BRIGHT)))

@@ -16,20 +16,13 @@ from torch import Tensor
 
 from acutance.operators import LinearOperator
 from acutance.problem import Problem
-
-CLIPPED = 1 - 1e-3
-"""Values from which a sample of a picture that never exceeds 1 counts as clipped, of the eight bits 255 alone."""
+from acutance.quantised import clipped
 
 DEEP = 0.5
 """A clipped pixel is white where more than this fraction of its light comes from points whose light was clipped all.
 Measured on held-out photographs, `fd` at 1 % noise: pictures of 1.25 to 3 times the brightness lose 0.0 to 0.2 dB on
 believing all pixels and gain 2 to 14 on leaving out the clipped ones; small lamps of 6 and 20 times white lose 0.1 and
 0.5 dB on leaving them out, and gain 0.8 and 2.4 on believing."""
-
-
-def clipped(y: Tensor) -> Tensor:
-    """Which samples of y (B, C, H, W) are, as booleans; none of a picture with values above 1: no file clipped it."""
-    return (y >= CLIPPED) & (y.amax((1, 2, 3), keepdim=True) <= 1)
 
 
 def deep(full: Tensor, blur: LinearOperator | None) -> Tensor:

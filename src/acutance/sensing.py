@@ -27,6 +27,7 @@ from acutance.images.measurement_file import Measurements, matrix_hash
 from acutance.operators import Sensing
 from acutance.problem import Observer, Problem
 from acutance.restore import Restoration, Restorer
+from acutance.tensors import filled
 from acutance.weights import embedded, embedded_names
 
 METHOD = "dgunet-sense"
@@ -93,6 +94,7 @@ def matrix_of(restorer: Restorer) -> Tensor:
 def measure(restorer: Restorer, image: Image | Tensor) -> Measurements:
     """b = Phi x of a picture, or of its pixels (1, C, H, W) in [0, 1]."""
     pixels = (image.pixels if isinstance(image, Image) else image).float()
+    pixels = filled(pixels, torch.isfinite(pixels).to(pixels))
     size, matrix = (pixels.shape[-2], pixels.shape[-1]), matrix_of(restorer)
     numbers = Sensing(matrix.to(restorer.device), size).measure(pixels.to(restorer.device)).cpu()
     return Measurements(numbers, size, pixels.shape[1], matrix_hash(matrix), restorer.weights or "")

@@ -84,6 +84,46 @@ def filled(x: Tensor, mask: Tensor, *, side: int = 17) -> Tensor:
     return torch.where(seen > 0, x, near)
 
 
+BRIGHT = 0.999
+"""Quantile of a picture that stands for its brightness."""
+
+FEW_STARS, STAR_PIXELS = 0.02, 9
+"""Where nearly all is dark, the brightness is at least this part of the value that so many samples reach: the light of
+one star counts, a few hot pixels do not."""
+
+
+def brightness(x: Tensor, valid: Tensor | None = None) -> Tensor:
+    """How bright each picture is: a number s with s(c x) = |c| s(x) for every c, without a floor.
+
+        s = max(99.9 % quantile of |x|, FEW_STARS * (STAR_PIXELS-th largest |x|))
+
+    Args:
+        x: (B, C, H, W), any range and sign; samples that are not finite do not count.
+        valid: (B or 1, C or 1, H, W), above 0 where a sample counts; None: everywhere.
+
+    Returns:
+        (B,), above 0, of the type of x; 1 for a picture that is black or has no valid sample.
+
+    >>> brightness(torch.tensor([[[[-2.0, 4.0]]]]))
+    tensor([3.9980])
+    """
+    counts = torch.isfinite(x)
+    counts = counts if valid is None else counts & (valid > 0)
+    return torch.stack([_brightness(p.abs()[c]) for p, c in zip(x.detach(), counts.expand_as(x), strict=True)])
+
+
+def _brightness(values: Tensor) -> Tensor:
+    """That of the values (N,) of one picture, none of them negative."""
+    if values.numel() == 0:
+        return values.new_ones(())
+    part = values[:: max(1, values.numel() // 1_000_000)]
+    part = part if part.dtype == torch.float64 else part.float()
+    bright = torch.quantile(part, BRIGHT).to(values)
+    star = values.topk(min(STAR_PIXELS, values.numel())).values[-1]
+    found = torch.maximum(bright, FEW_STARS * star)
+    return found if bool(found > 0) and bool(torch.isfinite(found)) else torch.ones_like(found)
+
+
 def flip(x: Tensor) -> Tensor:
     """Rotate by 180 degrees in the image plane."""
     return torch.flip(x, (-2, -1))

@@ -31,7 +31,7 @@ from acutance.cli.app import app
 from acutance.errors import ConfigError, DataError, OutputError
 from acutance.images import Image as AcutanceImage
 from acutance.operators import Blur
-from acutance.restore import is_lossy
+from acutance.prepare import is_lossy
 from acutance.synth import kernels
 
 

@@ -23,7 +23,8 @@ from acutance.errors import ConfigError
 from acutance.images import write_image
 from acutance.metrics import psnr
 from acutance.problem import Observer, Problem, Result, direct_result
-from acutance.saturation import clipped, heeding
+from acutance.quantised import clipped
+from acutance.saturation import heeding
 from acutance.synth import kernels
 
 

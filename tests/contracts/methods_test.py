@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_methods import SMALL, kernel_of
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError, UnknownMethod
@@ -17,31 +18,7 @@ from acutance.methods.spec import Explains, Iterative, MethodSpec, catalogue, fi
 from acutance.operators import Blur
 from acutance.problem import Method, Outcome, Problem, Progress, Result
 
-SMALL: dict[str, dict[str, Any]] = {
-    "acute": {"widths": "8,8", "blocks": "1,1", "steps": 3},
-    "dgunet-deblur": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
-    "dgunet-denoise": {"width": 8, "growth": 2, "plus": True, "stages": 3},
-    "dgunet-derain": {"width": 4, "growth": 2, "channels": 1, "stages": 4},
-    "dgunet-sense": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
-    "golf": {"drive": 4, "putt": 4},
-    "rgdn": {"features": 6, "steps": 4},
-    "bm3d": {"radius": 5, "first": 8, "second": 8},
-    "epll": {"steps": 3},
-    "nlm": {"radius": 4, "patch": 3},
-    "pnp": {"steps": 2, "denoiser_radius": 5, "denoiser_first": 8, "denoiser_second": 8},
-    "richardson-lucy": {"steps": 10},
-    "tv": {"steps": 10},
-}
-"""Settings that make a method quick; whatever is not here runs with its own."""
-
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
-
-
-def built(spec: MethodSpec, **settings: Any) -> Method:
-    """The method, untrained where it learns."""
-    if spec.weights is not None:
-        settings = {"weights": None, "device": "cpu", "precision": "float32", "tile": None, **settings}
-    return spec.build(**settings)
 
 
 @pytest.fixture(params=list(catalogue()))
@@ -59,11 +36,6 @@ def method(spec: MethodSpec) -> Iterator[Method]:
     torch.manual_seed(1)
     yield spec.build(**network(spec), **SMALL.get(spec.name, {}))
     assert torch.is_grad_enabled(), "a run leaves the gradient mode as it was"
-
-
-def kernel_of(h: int, w: int) -> Tensor:
-    k = torch.rand(1, 1, h, w, generator=torch.Generator().manual_seed(3)) ** 2
-    return k / k.sum()
 
 
 def point(side: int) -> Tensor:

@@ -18,7 +18,8 @@ from acutance.images import read_image, write_image
 from acutance.images.image import Image as Picture
 from acutance.methods.golf import Golf, GolfConfig
 from acutance.metrics import psnr
-from acutance.restore import Restorer, brightness
+from acutance.restore import Restorer
+from acutance.tensors import brightness
 from acutance.train import checkpoint
 from acutance.weights import write_weights
 

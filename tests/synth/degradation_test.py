@@ -11,7 +11,7 @@ from torch import Tensor
 
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.saturation import CLIPPED
+from acutance.quantised import CLIPPED
 from acutance.synth import Degradation, Example, kernels
 from acutance.synth.degradation import luma
 

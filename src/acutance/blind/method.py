@@ -239,7 +239,7 @@ SPEC = MethodSpec(
     summary="blind: finds the kernel of a shaken camera (xu-l0), then restores with it (acute)",
     reference="xu2013unnatural",
     build=build,
-    needs=Needs(kernel=False, unit_brightness=True, mask=True, heeds_sigma=True, tile=960),
+    needs=Needs(kernel=False, mask=True, heeds_sigma=True, tile=960),
     composed=True,
     qualities={
         "fast": {"method_steps": 2},

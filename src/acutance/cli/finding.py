@@ -17,7 +17,7 @@ from acutance.cli.console import escape, out, progress_bar, say
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
 from acutance.images.kernel_file import write_kernel
-from acutance.restore import brightness
+from acutance.tensors import brightness, filled
 
 SHOWN = 256
 """Side that the picture of a kernel has at least, pixels."""
@@ -51,7 +51,8 @@ def kernel(
         if file.exists() and not overwrite:
             raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
     pixels = read_image(picture, max_pixels=max_megapixels * 1_000_000).pixels
-    grey = pixels.mean(1, keepdim=True) / brightness(pixels)
+    pixels = filled(pixels, torch.isfinite(pixels).to(pixels))
+    grey = pixels.mean(1, keepdim=True) / float(brightness(pixels))
     begun = time.perf_counter()
     with progress_bar() as bar:
         task = bar.add_task("kernel", total=None)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from acutance.images import Image, write_image
-from acutance.restore import Prepared, Restorer
+from acutance.prepare import Prepared
+from acutance.restore import Restorer
 
 GAP = 8
 
@@ -20,7 +21,7 @@ AS_THEY_ARE = ("estimate", "latent", "kernel")
 def comparison(before: Image, after: Image) -> Tensor:
     """Before and after side by side with a white gap: (1, C, H, 2 W + GAP)."""
     gap = torch.ones(*before.pixels.shape[:3], GAP)
-    return torch.cat((before.pixels, gap, after.pixels), -1).clamp(0, 1)
+    return torch.cat((before.pixels.nan_to_num(0), gap, after.pixels), -1).clamp(0, 1)
 
 
 def explain(restorer: Restorer, prepared: Prepared, steps: int, folder: Path) -> int:

@@ -130,7 +130,7 @@ def restore(
     settings = Settings(
         sigma=parse_level(sigma),
         linear=linear,
-        mask=None if mask is None else read_image(mask, max_pixels=max_megapixels * 1_000_000).pixels,
+        mask=None if mask is None else _read_mask(mask, max_megapixels * 1_000_000),
         overwrite=overwrite,
         bits=bits,
         preview=_region(preview),
@@ -294,11 +294,23 @@ def _load(job: Job, settings: Settings, restorer: Restorer) -> Image:
     return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
 
 
+def _read_mask(file: Path, max_pixels: int) -> Tensor:
+    """A mask, (1, 1, H, W), 1 where pixels are to be used; of an integer file that holds 0 and 1 only, 1 is white."""
+    image = read_image(file, max_pixels=max_pixels)
+    mask = image.pixels.nan_to_num(0).mean(1, keepdim=True)
+    top = float(mask.max())
+    one = 1 / (2**image.info.bits - 1)
+    if not image.info.is_float and 0 < top < 1.5 * one:
+        say(f"[yellow]{escape(file.name)}:[/] the largest value of the mask is 1, not 255; 1 was taken for white")
+        return mask / top
+    return mask
+
+
 def _mask_of(image: Image, settings: Settings) -> Tensor | None:
     """The mask for the picture or, of a preview, for its piece."""
     if settings.mask is None:
         return None
-    mask = (settings.mask.mean(1, keepdim=True) > 0.5).to(image.pixels)
+    mask = (settings.mask > 0.5).to(image.pixels)
     if settings.preview is not None:
         top, left, bottom, right = _piece(settings.preview, mask.shape[-2], mask.shape[-1])
         mask = mask[..., top:bottom, left:right]

@@ -65,6 +65,7 @@ class Image:
     Args:
         pixels: (1, C, H, W) floating point, C 1 (grey) or 3 (red, green, blue); float32 from `read_image`.
             Integer files are divided by 255 or 65535, float files by `info.scale`. Encoded values, not linear light.
+            NaN where a sample is missing; whoever restores fills it.
         alpha: (1, 1, H, W) floating point in [0, 1], or None. Colours are not multiplied by it.
         info: what to write back besides the pixels.
 

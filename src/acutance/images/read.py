@@ -21,6 +21,7 @@ from acutance.images.read_tiff import read_tiff
 from acutance.images.recognise import recognise, suffix_note
 
 _QUANTILE = 0.999
+_NO_DATA = 3e38  # from here on up to the end of float32 a value means: no data
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
@@ -28,7 +29,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
 
     The content decides what the file is, not its suffix. The picture comes upright (EXIF orientation applied).
     Integer samples are divided by the largest value of their depth; float samples by max(1, their 99.9 % quantile),
-    kept as `info.scale`. Palettes, CMYK, L*a*b* and YCbCr become RGB, 1 bit becomes 8; `info.notes` says so.
+    kept as `info.scale`. Float samples that are infinite or beyond 32-bit float become NaN: they are missing. Palettes,
+    CMYK, L*a*b* and YCbCr become RGB, 1 bit becomes 8; `info.notes` says so.
 
     Args:
         path: the file.
@@ -36,11 +38,12 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
             limited along with it, to 12 bytes a permitted pixel.
 
     Returns:
-        The picture, float32 in [0, 1] except for float files, which may go beyond.
+        The picture, float32 in [0, 1] except for float files, which may go beyond, and be NaN where a sample is
+        missing.
 
     Raises:
         ImageError: no such file, not a picture, a kind that is refused (animated, several pages, camera raw, HEIC,
-            more than 4 channels, NaN or infinite samples), too large, damaged. The message ends with the remedy.
+            more than 4 channels, no finite sample), too large, damaged. The message ends with the remedy.
     """
     file = Path(path)
     if max_pixels < 1:
@@ -109,16 +112,11 @@ def _to_image(decoded: Decoded) -> Image:
         alpha = _planes(decoded.alpha[..., None], decoded.alpha_peak, decoded.orientation)
     scale = 1.0
     if decoded.is_float:
-        bad = sum(plane.size - int(np.isfinite(plane).sum()) for plane in (pixels, alpha) if plane is not None)
-        if bad:
-            raise ImageError(
-                f"{bad} samples are NaN, infinite or beyond 32-bit float; fill them first, "
-                "e.g. numpy.nan_to_num(samples)"
-            )
+        pixels[~(np.abs(pixels) < _NO_DATA)] = np.nan
         scale = _scale(pixels)
         pixels /= np.float32(scale)
         if alpha is not None:
-            np.clip(alpha, 0, 1, out=alpha)
+            np.clip(np.nan_to_num(alpha, copy=False), 0, 1, out=alpha)
     dpi = decoded.dpi[::-1] if decoded.dpi is not None and decoded.orientation >= 5 else decoded.dpi
     info = ImageInfo(
         format=decoded.format,
@@ -136,8 +134,11 @@ def _to_image(decoded: Decoded) -> Image:
 
 
 def _scale(pixels: NDArray[np.float32]) -> float:
-    """max(1, 99.9 % quantile)."""
-    quantile = float(np.quantile(pixels, _QUANTILE))
+    """max(1, 99.9 % quantile of the samples that are there)."""
+    there = pixels[np.isfinite(pixels)]
+    if there.size == 0:
+        raise ImageError("all samples are NaN, infinite or beyond 32-bit float; export the picture again")
+    quantile = float(np.quantile(there, _QUANTILE))
     if not math.isfinite(quantile):  # interpolating between values near the end of float32
-        quantile = float(pixels.max())
+        quantile = float(there.max())
     return max(1.0, quantile)

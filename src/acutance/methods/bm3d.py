@@ -12,7 +12,6 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.noise import noise_level
 from acutance.priors.block_matching import BlockMatching, denoise
 from acutance.problem import Observer, Problem, Result, direct_result
 
@@ -42,7 +41,7 @@ class Bm3d(BlockMatching):
         if problem.blur is not None:
             raise ConfigError("bm3d removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
-        sigma = noise_level(y) if problem.sigma is None else problem.sigma
+        sigma = problem.level()
         return direct_result(problem, torch.lerp(y, denoise(y, sigma, self), self.strength))
 
 

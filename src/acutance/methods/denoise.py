@@ -47,14 +47,15 @@ class Denoise:
             raise ConfigError("denoise removes noise; leave the kernel out, or use pnp to deblur with a denoiser")
         y = problem.observed
         levels = [None] * len(y) if problem.sigma is None else problem.level().tolist()
-        done = [_one(picture, level) for picture, level in zip(y[:, None], levels, strict=True)]
+        done = [_one(replace(problem, observed=p, sigma=None), s) for p, s in zip(y[:, None], levels, strict=True)]
         x = torch.lerp(y, torch.cat([picture for picture, _ in done]), self.strength)
         return replace(direct_result(problem, x), remarks=tuple(remark for _, remark in done))
 
 
-def _one(picture: Tensor, level: float | None) -> tuple[Tensor, str]:
-    """A picture (1, C, H, W) without its noise, and what was done."""
-    told = level_to_tell(picture, level)
+def _one(problem: Problem, level: float | None) -> tuple[Tensor, str]:
+    """The one picture of a problem, (1, C, H, W), without its noise, and what was done."""
+    picture = problem.observed
+    told = level_to_tell(picture, level, unit=problem.unit, step=problem.step)
     sigma = picture.new_tensor(told.sigma)
     if told.coarse:
         return nlm.denoise(picture, sigma), f"{told.reason}: nlm"

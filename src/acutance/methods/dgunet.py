@@ -239,7 +239,7 @@ class Unfolded(Learned[DGUNetState]):
         return self.network.sampling.weight
 
 
-def _method(name: str, task: Task, config: type[DGUNetConfig], summary: str, *, unit_brightness: bool,
+def _method(name: str, task: Task, config: type[DGUNetConfig], summary: str, *,
             channels: int | None, convert: Callable[[StateDict], StateDict]) -> MethodSpec:  # fmt: skip
     """The row of one of the four methods."""
     plain = builder(name, config, Unfolded)
@@ -258,7 +258,6 @@ def _method(name: str, task: Task, config: type[DGUNetConfig], summary: str, *, 
         channels=channels,
         multiple_of=size.multiple_of,
         global_statistics=("channel attention", "instance norm", *(() if size.rows else ("projection",))),
-        unit_brightness=unit_brightness,
     )
 
     def ours(theirs: StateDict) -> StateDict:
@@ -295,11 +294,11 @@ def _refuse_others(name: str, weights: StateDict, size: Size) -> None:
 
 SPECS = (
     _method("dgunet-deblur", "deblur", DeblurConfig, "learned, blind: unfolded stages against motion blur, no kernel",
-            unit_brightness=True, channels=3, convert=convert_restoration),
+            channels=3, convert=convert_restoration),
     _method("dgunet-denoise", "denoise", DenoiseConfig, "learned: unfolded stages against noise of any level",
-            unit_brightness=False, channels=3, convert=convert_restoration),
+            channels=3, convert=convert_restoration),
     _method("dgunet-derain", "derain", DerainConfig, "learned: unfolded stages against streaks of rain",
-            unit_brightness=True, channels=3, convert=convert_restoration),
+            channels=3, convert=convert_restoration),
     _method("dgunet-sense", "sense", SenseConfig, "learned: compressive sensing, a picture from a tenth of its numbers",
-            unit_brightness=False, channels=None, convert=convert_sensing),
+            channels=None, convert=convert_sensing),
 )  # fmt: skip

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.noise import noise_level
 from acutance.problem import Observer, Problem, Result, direct_result
 
 STRIP = 1 << 16
@@ -70,7 +69,7 @@ class NonLocalMeans:
         if problem.blur is not None:
             raise ConfigError("nlm removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
-        sigma = noise_level(y) if problem.sigma is None else problem.sigma
+        sigma = problem.level()
         return direct_result(problem, torch.lerp(y, denoise(y, sigma, self), self.strength))
 
 

@@ -2,25 +2,30 @@ r"""Richardson-Lucy (Richardson 1972, Lucy 1974) with total variation (Dey et al
 
 Maximum likelihood of Poisson noise over a background b, with a penalty on the length of the gradient:
 
-    min_{x >= 0}  sum (A x + b) - (y + b) log(A x + b)  +  l sum_i s_i ||(D x)_i||,          s = A'1
+    min_{x >= o}  sum (A x + b) - (y + b) log(A x + b)  +  l sum_i s_i ||(D x)_i||,          s = A'M 1
 
-    x(t+1) + b = (p(t) + b) / (1 - l div(D p / |D p|))  *  A'((y + b) / (A p(t) + b)) / A'1
+    x(t+1) + b = (p(t) + b) / (1 - l div(D p / |D p|))  *  A'M((y + b) / (A p(t) + b)) / A'M 1
 
     p(t) = x(t) + a(t) (x(t) - x(t-1))
 
-With "valid" borders A'1, the share of a pixel's light that is in the picture, is not 1 beyond the frame: dividing by it
-is what makes the border right. Of a pixel that is not seen at all, only the penalty is at work. a(t) is the correlation
-of the last two updates, between 0 and 1; without acceleration a = 0, and without a penalty the likelihood rises with
-every step. b stands for light that was counted but is not of the scene, such as the noise of reading a sensor out
-(Snyder et al. 1993); photographs, whose noise is about the same in light and shade, want a large one, photon counts
-none. Without a penalty the method fits the noise in the end: then stop it when the residual is as small as the noise
+With "valid" borders A'M 1, the share of a pixel's light that is seen, is not 1 beyond the frame and beside masked
+pixels: dividing by it is what makes both right. Where y is saturated the ratio is at least 1. Of a pixel that is not
+seen at all, only the penalty is at work. a(t) is the correlation of the last two updates, between 0 and 1; without
+acceleration a = 0, and without a penalty the likelihood rises with every step. b stands for light that was counted but
+is not of the scene, such as the noise of reading a sensor out (Snyder et al. 1993); photographs, whose noise is about
+the same in light and shade, want a large one, photon counts none.
+
+A picture whose background was subtracted has negative values. A scene that is forced above zero would gain light there,
+so o = 2 min(y, 0) over the valid pixels, and b is larger by -o: then the flux is kept.
+
+Without a penalty the method fits the noise in the end: then stop it when the residual is as small as the noise
 (Morozov's discrepancy). With one, all steps are best, and a noise level that is told wrong does little harm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,8 +38,17 @@ from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
 from acutance.tensors import per_image
 
-DARK = 1e-4
-"""Least brightness that a model has: the method multiplies, so nothing may be black."""
+DARK = 1e-7
+"""Least value of x - o and of a model: the method multiplies, so nothing may be black. Too little to add to a flux."""
+
+BELOW = 2.0
+"""o in units of the lowest value. With 1, ringing of the background was cut off at o and the flux rose."""
+
+FLAT = 2e-3
+"""Slope, as a fraction of the range, below which a gradient counts as flat."""
+
+STABLE = 3.0
+"""The same in units of l: the update is explicit, and flat areas would swing to and fro."""
 
 SEEN = 1e-3
 """Share of a pixel's light, at least, that has to be in the picture for the pixel to be changed."""
@@ -79,8 +93,9 @@ class RichardsonLucyState(State):
     """x(t), the A x(t) - y behind it, and what a(t) is made of.
 
     Args:
-        light: y, nowhere negative. inverse: 1 / A'1 where it is seen, else 0; unseen: 1 where it is not, else 0.
+        light: y + b, nowhere negative. inverse: 1 / A'M 1 where it is seen, else 0; unseen: 1 where it is not, else 0.
         before: x(t-1). update, update_before: the last two x(t) - p(t-1). prior: l, (B, 1, 1, 1).
+        lowest: o, (B, 1, 1, 1). background: b, made larger by -o, (B, 1, 1, 1).
     """
 
     residual: Tensor
@@ -91,6 +106,8 @@ class RichardsonLucyState(State):
     update: Tensor | None
     update_before: Tensor | None
     prior: Tensor
+    lowest: Tensor
+    background: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,25 +118,33 @@ class RichardsonLucyStep:
 
     def init(self, problem: Problem) -> RichardsonLucyState:
         """The observed picture, extended and nowhere black."""
-        c, x = self.config, problem.start().clamp_min(DARK)
-        seen = _blur(problem).adjoint(torch.ones_like(problem.observed))
+        c, y = self.config, problem.observed
+        weight = _weight(problem)
+        lowest = BELOW * torch.where(weight > 0, y, 0.0).amin((1, 2, 3), keepdim=True).clamp_max(0)
+        x = problem.start().clamp_min(lowest + DARK)
+        seen = _blur(problem).adjoint(weight)
         inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
         prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
-        light, unseen = (problem.observed + c.background).clamp_min(0), (seen <= SEEN).to(x)
-        return RichardsonLucyState(x, problem.residual(x), light, inverse, unseen, x, None, None, prior)
+        b = c.background - lowest
+        light, unseen = torch.where(weight > 0, y + b, 0.0).clamp_min(0), (seen <= SEEN).to(x)
+        return RichardsonLucyState(x, problem.residual(x), light, inverse, unseen, x, None, None, prior, lowest, b)
 
     def __call__(self, problem: Problem, state: RichardsonLucyState) -> RichardsonLucyState:
         """x(t) -> x(t+1)."""
         blur, x, p = _blur(problem), state.x, self._predicted(state)
-        b = self.config.background
-        model = (state.residual + problem.observed if p is x else blur.forward(p)) + b
-        factor = torch.addcmul(state.unseen, blur.adjoint(state.light / model.clamp_min_(DARK)), state.inverse)
+        b, least = state.background, state.lowest + DARK
+        known = p is x and problem.mask is None and problem.saturated is None  # else the residual is not A x - y
+        model = (state.residual + problem.observed if known else blur.forward(p)) + b
+        ratio = state.light / model.clamp_min_(DARK)
+        if problem.saturated is not None:
+            ratio = torch.where(problem.saturated > 0, ratio.clamp_min(1), ratio)
+        factor = torch.addcmul(state.unseen, blur.adjoint(ratio), state.inverse)
         if self.config.strength > 0:
             factor /= (1 - state.prior * _curvature(p, state.prior)).clamp_min_(0.1)
-        new = factor.mul_(p + b).sub_(b).clamp_min_(DARK)
+        new = torch.maximum(factor.mul_(p + b).sub_(b), least)
         update = new - p if self.config.accelerated else None
-        return RichardsonLucyState(
-            new, problem.residual(new), state.light, state.inverse, state.unseen, x, update, state.update, state.prior
+        return replace(
+            state, x=new, residual=problem.residual(new), before=x, update=update, update_before=state.update
         )
 
     def _predicted(self, state: RichardsonLucyState) -> Tensor:
@@ -128,13 +153,22 @@ class RichardsonLucyStep:
             return state.x
         along = per_image(state.update * state.update_before)
         a = (along / per_image(state.update_before.square()).clamp_min(1e-30)).clamp(0, 1).nan_to_num(0)
-        return torch.lerp(state.before, state.x, 1 + a.reshape(-1, 1, 1, 1)).clamp_min_(DARK)
+        ahead = torch.lerp(state.before, state.x, 1 + a.reshape(-1, 1, 1, 1))
+        return torch.maximum(ahead, state.lowest + DARK)
 
 
 def _blur(problem: Problem) -> LinearOperator:
     if problem.blur is None:
         raise ConfigError("richardson-lucy needs a blur; give a kernel")
     return problem.blur
+
+
+def _weight(problem: Problem) -> Tensor:
+    """M as a picture of the size of y: 1 where a sample tells something, also a bound, else 0."""
+    weight = torch.ones_like(problem.observed)
+    if problem.mask is not None:
+        weight = weight * (problem.mask > 0)
+    return weight if problem.saturated is None else torch.where(problem.saturated > 0, 1.0, weight)
 
 
 def _curvature(x: Tensor, prior: Tensor) -> Tensor:
@@ -148,13 +182,6 @@ def _curvature(x: Tensor, prior: Tensor) -> Tensor:
     out[..., 1:, :] -= down[..., :-1, :]
     out[..., :, 1:] -= along[..., :, :-1]
     return out
-
-
-FLAT = 2e-3
-"""Slope, as a fraction of the range, below which a gradient counts as flat."""
-
-STABLE = 3.0
-"""The same in units of l: the update is explicit, and flat areas would swing to and fro."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +214,6 @@ SPEC = MethodSpec(
     summary="the astronomers' method, Poisson noise, with total variation; wants the noise level",
     reference="richardson1972",
     build=build,
-    needs=Needs(kernel=True, sigma=True),
+    needs=Needs(kernel=True, sigma=True, mask=True),
     aliases=("rl",),
 )

@@ -51,7 +51,6 @@ class Needs:
         multiple_of: sides that its network accepts.
         halo: pixels that one output pixel of its network sees, per step.
         global_statistics: names of statistics over the whole picture inside its network.
-        unit_brightness: expects pictures whose bright parts are near 1; the Restorer scales and scales back.
         mask: heeds `Problem.mask`.
         tile: side of the tiles, in pixels, in which its network is evaluated best.
     """
@@ -64,7 +63,6 @@ class Needs:
     multiple_of: int = 1
     halo: int = 0
     global_statistics: tuple[str, ...] = ()
-    unit_brightness: bool = False
     mask: bool = False
     tile: int = TILE
 

@@ -27,7 +27,8 @@ from acutance.images.colour import linear_to_srgb, srgb_to_linear
 from acutance.noise import FLOOR
 from acutance.operators import Blur, Boundary
 from acutance.problem import Problem
-from acutance.saturation import CLIPPED, heeding
+from acutance.quantised import CLIPPED
+from acutance.saturation import heeding
 from acutance.synth import kernels, noise
 from acutance.synth.camera import Draw, Range, each, extended, lit
 from acutance.synth.kernel_error import misestimated

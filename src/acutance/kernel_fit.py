@@ -1,0 +1,127 @@
+"""A kernel and a picture that are to meet: is it a kernel, and does it fit into the picture?
+
+The door of the library (`acutance.restore`) asks here; files of kernels are mended before, by
+`acutance.images.kernel_repair`.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acutance.errors import KernelError
+
+NORMALISED = 1e-3
+"""A sum that is nearer to 1 than this is left as it is."""
+
+TAIL = 0.25
+"""Most of its light that a kernel may lose when it is cut to the size of the picture; one that loses more is the kernel
+of another picture."""
+
+SYMMETRIC = 1e-4
+"""Difference from its mirror image, as a fraction of the largest value, up to which a kernel is symmetric."""
+
+
+def fitted_kernel(kernel: Tensor, channels: int, size: tuple[int, int]) -> tuple[Tensor, tuple[str, ...]]:
+    """A kernel that a picture can be restored with, and what was done to it.
+
+    Args:
+        kernel: (1, 1 or C, h, w), any sum above 0. channels: C. size: (H, W) of the picture.
+
+    Returns:
+        (1, 1 or C, h', w'), finite, sum 1 in every channel, h' <= H and w' <= W; and notes.
+
+    Raises:
+        KernelError: another shape, NaN or infinite values, a sum that is not above 0, or far too large.
+
+    >>> fitted_kernel(torch.ones(1, 1, 3, 3), 1, (9, 9))[1]
+    ('the values of the kernel sum to 9; they were divided by that',)
+    """
+    if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels) or 0 in kernel.shape:
+        raise KernelError(
+            f"a kernel of shape {tuple(kernel.shape)} for a picture of {channels} channel(s); "
+            f"give (1, 1, h, w) or (1, {channels}, h, w)"
+        )
+    kernel = kernel.to(torch.float32)
+    bad = int((~torch.isfinite(kernel)).sum())
+    if bad:
+        raise KernelError(f"{bad} of the kernel's {kernel.numel()} values are NaN or infinite; set them to zero first")
+    sums = kernel.sum((-2, -1), keepdim=True)
+    if bool((sums <= 0).any()):
+        what = "all values of the kernel are zero" if not bool(kernel.any()) else "the kernel sums to zero or less"
+        raise KernelError(f"{what}; give the point-spread function, whose sum is 1")
+    notes: list[str] = []
+    if float((sums - 1).abs().max()) > NORMALISED:
+        notes.append(f"the values of the kernel sum to {float(sums.flatten()[0]):.4g}; they were divided by that")
+        kernel = kernel / sums
+    kernel, centred = centred_even(kernel)
+    notes += [EVEN_NOTE] if centred else []
+    kernel, lost = _cut(kernel, size)
+    notes += [lost] if lost else []
+    return kernel, tuple(notes)
+
+
+EVEN_NOTE = (
+    "the kernel has an even side and is symmetric: its centre lies between two pixels; it was moved by half a pixel, "
+    "so that the picture stays where it is"
+)
+
+
+def centred_even(kernel: Tensor) -> tuple[Tensor, bool]:
+    """A kernel that is its own mirror image along a side of even length, moved onto the centre of an odd one.
+
+    The centre of such a side lies between two pixels, so the kernel would shift the picture by half of one. Halfway
+    between samples the value is (9 (a + b) - (c + d)) / 16 of the two neighbours a, b and the two beyond; (a + b) / 2
+    where that would be negative.
+
+    Args:
+        kernel: (1, C, h, w), not negative.
+
+    Returns:
+        The kernel, a side of n being n + 1 where it was moved; whether it was.
+    """
+    moved = False
+    for dim in (-2, -1):
+        n = kernel.shape[dim]
+        near = SYMMETRIC * float(kernel.abs().max())
+        if n % 2 or n < 2 or float((kernel - kernel.flip(dim)).abs().max()) > near:
+            continue
+        kernel, moved = _halfway(kernel, dim), True
+    return kernel, moved
+
+
+def _halfway(kernel: Tensor, dim: int) -> Tensor:
+    """Values halfway between those along a dimension, which grows by one; the sum stays."""
+    along = kernel.movedim(dim, -1)
+    wide = F.pad(along, (2, 2))
+    n = along.shape[-1] + 1
+    inner = wide[..., 1 : n + 1] + wide[..., 2 : n + 2]
+    outer = wide[..., :n] + wide[..., 3 : n + 3]
+    smooth = (9 * inner - outer) / 16
+    value = smooth if bool((smooth >= -1e-3 * along.max()).all()) else inner / 2
+    value = value.clamp_min(0)
+    total = along.sum((-2, -1), keepdim=True)
+    return (value * total / value.sum((-2, -1), keepdim=True)).movedim(-1, dim)
+
+
+def _cut(kernel: Tensor, size: tuple[int, int]) -> tuple[Tensor, str | None]:
+    """The kernel about its centre, its sides odd and no longer than the picture's; what to say if it lost light."""
+    h, w = kernel.shape[-2:]
+    kernel = F.pad(kernel, (0, 1 - w % 2, 0, 1 - h % 2))
+    wanted = [min(n + 1 - n % 2, m - 1 + m % 2) for n, m in zip((h, w), size, strict=True)]
+    top, left = ((n - m) // 2 for n, m in zip(kernel.shape[-2:], wanted, strict=True))
+    if top == 0 and left == 0:
+        return kernel, None
+    part = kernel[..., top : top + wanted[0], left : left + wanted[1]]
+    lost = float(1 - part.sum((-2, -1)).min())
+    if lost > TAIL:
+        raise KernelError(
+            f"a kernel of {w}x{h} pixels for a picture of {size[1]}x{size[0]}, width x height: cut to the size of the "
+            f"picture it would lose {100 * lost:.0f} % of its light; is it the kernel of another picture?"
+        )
+    said = (
+        f"the kernel, {w}x{h} pixels, is larger than the picture; it was cut to {wanted[1]}x{wanted[0]} about its "
+        f"centre, {100 * lost:.2g} % of its light lay outside"
+    )
+    return part / part.sum((-2, -1), keepdim=True), said if lost > 0 else None

@@ -1,0 +1,263 @@
+r"""From a picture as it comes to a problem as a method wants it, and back: missing pixels, units, kernel, noise.
+
+Results are true to their units: f(c y) = c f(y) for every c > 0 and every method. Methods and their weights know
+pictures whose bright parts are near 1, so a picture is divided by
+
+    range        1 for integer files and for values of the usual size; else the picture's brightness,
+    scale        the brightness of what is left (after the tone curve, if it is decoded),
+
+both of the valid pixels only and without a floor, and the result is multiplied by both. `Prepared` is the way back.
+Whoever runs a method on a `Problem` of his own has to do that himself: `Method.run` is the published iteration.
+
+A pixel is missing where it is NaN or infinite, where the user's mask says so, where the picture is fully transparent
+and beside the picture (`acutance.surround`). Methods that use masks leave such pixels to their prior; for the others
+they are filled with what is around them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError, ImageError, KernelError
+from acutance.images import Image, linear_to_srgb, srgb_to_linear
+from acutance.kernel_fit import fitted_kernel
+from acutance.methods.spec import MethodSpec, catalogue
+from acutance.operators import Blur, Boundary
+from acutance.problem import Problem
+from acutance.quantised import clipped
+from acutance.saturation import heeding
+from acutance.surround import surround
+from acutance.tensors import brightness, filled
+
+FAINTEST, LOUDEST = 0.01, 2.0
+"""A picture that is not from an integer file has the range 1 if its brightness lies between these; a fainter or louder
+one is in other units, and its brightness is its range."""
+
+MOST_SIGMA = 0.5
+"""Largest noise level, a fraction of the range."""
+
+HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
+"""What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
+true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well. No
+estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
+
+NOTABLE = 0.002
+"""Share of clipped pixels from which the user is told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A problem in the form that a method wants, and the way back from its estimate.
+
+    Args:
+        problem: observed = pixels / (range scale). scale, range: see the module.
+        channels: of the picture. linear: the tone curve was decoded.
+        notes: for the user.
+        kept: pixels (1, C, H, W) that come back as they were where `where`, (1, 1, H, W) bool; None: there are none.
+    """
+
+    problem: Problem
+    scale: float
+    channels: int
+    linear: bool
+    notes: tuple[str, ...] = ()
+    range: float = 1.0
+    kept: Tensor | None = None
+    where: Tensor | None = None
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
+        x = self.problem.crop(x)
+        if x.shape[1] != self.channels:
+            x = x.mean(1, keepdim=True).expand(-1, self.channels, -1, -1)
+        x = x * self.scale
+        x = (linear_to_srgb(x) if self.linear else x) * self.range
+        return x if self.kept is None or self.where is None else torch.where(self.where, self.kept, x)
+
+
+def prepare(
+    spec: MethodSpec,
+    image: Image | Tensor,
+    kernel: Tensor | None = None,
+    *,
+    sigma: float | None = None,
+    linear: bool = False,
+    mask: Tensor | None = None,
+    boundary: Boundary = "valid",
+    device: torch.device | str = "cpu",
+) -> Prepared:
+    """The problem as the method wants it; arguments and errors as `acutance.restore.Restorer.prepare`."""
+    needs = spec.needs
+    pixels = checked_pixels(image).to(device, torch.float32)
+    _check_sigma(sigma)
+    if kernel is None and needs.kernel:
+        raise KernelError(f"{spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian")
+    channels = pixels.shape[1]
+    valid, where, notes = _valid_pixels(spec, image, pixels, mask)
+    original = pixels
+    full = clipped(pixels) if needs.mask else None
+    if valid is not None:
+        pixels = filled(pixels, valid.to(pixels))
+        full = None if full is None else full & valid
+        valid = valid if needs.mask else None
+    whole = range_of(image, pixels, valid)
+    blur = None
+    if kernel is not None:
+        if not isinstance(kernel, Tensor):
+            raise KernelError(f"a kernel must be a tensor (1, 1 or C, h, w), not a {type(kernel).__name__}")
+        fitted, said = fitted_kernel(kernel.to(device), channels, (pixels.shape[-2], pixels.shape[-1]))
+        blur, notes = Blur(fitted, boundary), [*notes, *said]
+    if needs.channels is None and channels == 3 and _is_grey(pixels, valid, kernel):
+        pixels = pixels[:, :1]
+        full = None if full is None else full[:, :1]
+        valid = None if valid is None else valid[:, :1]
+    pixels = pixels / whole if whole != 1 else pixels
+    pixels = srgb_to_linear(pixels) if linear else pixels
+    scale = float(brightness(pixels, valid))
+    pixels = pixels / scale
+    if needs.channels is not None and channels == 1:
+        pixels = pixels.expand(-1, needs.channels, -1, -1)
+    known = not linear and whole == 1 and (not isinstance(image, Image) or _is_eight_bits(image))
+    believed = None if valid is None else valid.to(pixels)
+    problem = Problem(pixels, blur, mask=believed, unit=scale, step=1 / 255 / scale if known else None)
+    if full is not None and bool(full.any()):
+        problem = heeding(problem, full)
+        share = float(full.any(1).float().mean())
+        if share > NOTABLE:
+            notes.append(f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there")
+    problem, said = _with_level(spec, image, problem, None if sigma is None else sigma / scale)
+    kept = None if where is None else original
+    return Prepared(problem, scale, channels, linear, (*notes, *said), whole, kept, where)
+
+
+def checked_pixels(image: Image | Tensor) -> Tensor:
+    """The pixels of one picture, (1, C, H, W).
+
+    Raises:
+        ImageError: anything but an Image or a float tensor (1, 1 or 3, H, W) that is not empty.
+        ConfigError: several pictures.
+    """
+    form = "give an acutance.Image, as read_image makes it, or a float tensor (1, 1 or 3, H, W), white being 1"
+    if isinstance(image, Image):
+        return image.pixels
+    if not isinstance(image, Tensor):
+        raise ImageError(f"a picture cannot be a {type(image).__name__}; {form}")
+    if image.ndim != 4 or 0 in image.shape or image.shape[1] not in (1, 3) or not image.is_floating_point():
+        raise ImageError(f"a picture cannot be a tensor of {image.dtype} {tuple(image.shape)}; {form}")
+    if image.shape[0] != 1:
+        raise ConfigError(f"{image.shape[0]} pictures at once; a Restorer takes one, `Method.run` takes batches")
+    return image
+
+
+def _check_sigma(sigma: float | None) -> None:
+    """Raises: ConfigError: no number, or out of range."""
+    if sigma is None:
+        return
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 <= sigma <= MOST_SIGMA:
+        raise ConfigError(
+            f"sigma={sigma!r}: give the noise level as a fraction of the range, a number from 0 to {MOST_SIGMA}; "
+            "1 % is 0.01"
+        )
+
+
+def _valid_pixels(
+    spec: MethodSpec, image: Image | Tensor, pixels: Tensor, mask: Tensor | None
+) -> tuple[Tensor | None, Tensor | None, list[str]]:
+    """Where pixels count, (1, 1 or C, H, W) bool, None: everywhere; where they come back as they were; notes.
+
+    Raises:
+        ConfigError: a mask for a method that uses none, or one that does not fit; or no pixel is left.
+    """
+    notes: list[str] = []
+    valid = torch.ones_like(pixels[:, :1], dtype=torch.bool)
+    where = torch.zeros_like(valid)
+    if mask is not None:
+        valid = valid & _checked_mask(spec, pixels, mask)
+    finite = torch.isfinite(pixels) | ~valid
+    finite = finite if bool((finite != finite[:, :1]).any()) else finite[:, :1]
+    count = int((~finite).any(1).sum())
+    if count:
+        notes.append(f"{count} pixels are NaN or infinite; they are taken as missing and filled in")
+    alpha = image.alpha if isinstance(image, Image) else None
+    clear = torch.zeros_like(valid) if alpha is None else alpha.to(pixels.device) <= 0
+    if bool(clear.any()) and not bool((clear | ~valid).all()):
+        valid, where = valid & ~clear, where | clear
+    if spec.needs.task == "deblur" and count == 0:
+        beside = surround(pixels)
+        if beside is not None and not bool((beside | ~valid).all()):
+            valid, where = valid & ~beside, where | beside
+            share = 100 * float(beside.float().mean())
+            notes.append(f"{share:.1f} % of the picture is a constant region beside it; it is left as it is")
+    valid = valid & finite if count else valid
+    if not bool(valid.any()):
+        raise ConfigError("no valid pixel is left: all are NaN, or masked out (in a mask, white means: use this pixel)")
+    return None if bool(valid.all()) else valid, where if bool(where.any()) else None, notes
+
+
+def _checked_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> Tensor:
+    """The user's mask as (1, 1, H, W) bool."""
+    if not spec.needs.mask:
+        heeding = ", ".join(s.name for s in catalogue().values() if s.needs.mask)
+        raise ConfigError(f"{spec.name} heeds no mask; methods that do: {heeding}")
+    if mask.shape != pixels[:, :1].shape:
+        raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}; give (1, 1, H, W)")
+    valid = mask.to(pixels.device) > 0.5
+    if not bool(valid.any()):
+        top = mask.float().nan_to_num(0).max()
+        raise ConfigError(
+            "the mask leaves no pixel to be believed; 1 (white) means: believe this pixel, the largest value found "
+            f"is {top:g}"
+        )
+    return valid
+
+
+def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:
+    """What counts as 1 in messages and for a given noise level, see the module."""
+    if isinstance(image, Image) and not image.info.is_float:
+        return 1.0
+    bright = float(brightness(pixels, valid))
+    return 1.0 if FAINTEST <= bright <= LOUDEST else bright
+
+
+def _with_level(
+    spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma: float | None
+) -> tuple[Problem, tuple[str, ...]]:
+    """The problem with its noise level, if it is given or the method needs one, and where that came from."""
+    if sigma is not None:
+        return replace(problem, sigma=torch.tensor([sigma], device=problem.observed.device)), ()
+    needs, scale = spec.needs, problem.unit
+    blur_matters = needs.task == "deblur" and (needs.kernel or needs.heeds_sigma)
+    lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
+    if not (needs.sigma or (lossy and needs.heeds_sigma)):
+        return problem, ()
+    level = (replace(problem, blur=None) if lossy else problem).level()
+    told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
+    if lossy:
+        most = level.clamp_min(MOST_LOSSY / scale)
+        level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
+        told = (
+            f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
+            "--sigma lower for more detail, higher for less grain"
+        )
+    return replace(problem, sigma=level), (told,)
+
+
+def is_lossy(image: Image) -> bool:
+    """Whether the picture comes from a lossy file."""
+    return image.info.format == "JPEG" or not image.info.lossless
+
+
+def _is_eight_bits(image: Image) -> bool:
+    return image.info.bits == 8 and not image.info.is_float
+
+
+def _is_grey(pixels: Tensor, valid: Tensor | None, kernel: Tensor | None) -> bool:
+    """Three equal channels, which are restored as one: behind kernels that differ they may not stay equal."""
+
+    def same(x: Tensor) -> bool:
+        return bool((x[:, 1:] == x[:, :1]).all())
+
+    return same(pixels) and (valid is None or same(valid)) and (kernel is None or kernel.shape[1] == 1)

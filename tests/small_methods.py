@@ -1,0 +1,40 @@
+"""Methods of the catalogue in sizes that run quickly, for tests of what all of them promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acutance.methods.spec import MethodSpec
+from acutance.problem import Method
+
+SMALL: dict[str, dict[str, Any]] = {
+    "acute": {"widths": "8,8", "blocks": "1,1", "steps": 3},
+    "dgunet-deblur": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
+    "dgunet-denoise": {"width": 8, "growth": 2, "plus": True, "stages": 3},
+    "dgunet-derain": {"width": 4, "growth": 2, "channels": 1, "stages": 4},
+    "dgunet-sense": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
+    "golf": {"drive": 4, "putt": 4},
+    "rgdn": {"features": 6, "steps": 4},
+    "bm3d": {"radius": 5, "first": 8, "second": 8},
+    "epll": {"steps": 3},
+    "nlm": {"radius": 4, "patch": 3},
+    "pnp": {"steps": 2, "denoiser_radius": 5, "denoiser_first": 8, "denoiser_second": 8},
+    "richardson-lucy": {"steps": 10},
+    "tv": {"steps": 10},
+}
+"""Settings that make a method quick; whatever is not here runs with its own."""
+
+
+def built(spec: MethodSpec, **settings: Any) -> Method:
+    """The method, untrained where it learns."""
+    if spec.weights is not None:
+        settings = {"weights": None, "device": "cpu", "precision": "float32", "tile": None, **settings}
+    return spec.build(**settings)
+
+
+def kernel_of(h: int, w: int) -> Tensor:
+    k = torch.rand(1, 1, h, w, generator=torch.Generator().manual_seed(3)) ** 2
+    return k / k.sum()
