@@ -61,6 +61,8 @@ class Restoration:
         notes: what was assumed or converted on the way.
         scale: what a brightness of the method's is multiplied by to be one of the picture's.
         numbers: how many were measured, if not as many as the picture has.
+        noise_level: that the method was told, as a fraction of the range; None: none. noise_assumed: nobody gave it.
+        strength: share of the method's result in the picture, see `Restorer`. unchanged: no pixel is another one.
     """
 
     image: Image
@@ -71,6 +73,20 @@ class Restoration:
     notes: tuple[str, ...] = ()
     scale: float = 1.0
     numbers: int | None = None
+    noise_level: float | None = None
+    noise_assumed: bool = False
+    strength: float = 1.0
+    unchanged: bool = False
+
+    @property
+    def ran(self) -> str:
+        """The method that made the picture: `method`, or the one that it chose."""
+        return self.result.ran or self.method
+
+    @property
+    def confidence(self) -> float | None:
+        """How probable it is that the picture is better than the input, in [0, 1]; None: nothing was judged."""
+        return min(self.result.confidences, default=None)
 
     @property
     def outcome(self) -> Outcome:
@@ -92,13 +108,18 @@ class Restoration:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A problem in the form that a method wants, and the way back from its estimate."""
+    """A problem in the form that a method wants, and the way back from its estimate.
+
+    `level` is the noise level that the method is told, as a fraction of the picture's range; `assumed`: nobody gave it.
+    """
 
     problem: Problem
     scale: float
     channels: int
     linear: bool
     notes: tuple[str, ...] = ()
+    level: float | None = None
+    assumed: bool = False
 
     def finish(self, x: Tensor) -> Tensor:
         """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
@@ -116,6 +137,7 @@ class Restorer:
     Args:
         spec: its row of the catalogue. method: built. device: where it runs. weights: version of its weights.
         boundary: of the blur, see `acutance.operators.Blur`.
+        strength: s in [0, 1]; the picture that comes out is (1 - s) input + s restored.
 
     Example:
         >>> restorer = Restorer.load("wiener")
@@ -128,6 +150,7 @@ class Restorer:
     device: torch.device
     weights: str | None = None
     boundary: Boundary = "valid"
+    strength: float = 1.0
 
     @staticmethod
     def load(
@@ -139,6 +162,7 @@ class Restorer:
         tile: int | Literal["auto"] | None = "auto",
         boundary: Boundary | None = None,
         quality: str | None = None,
+        blend: float = 1.0,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
@@ -149,6 +173,7 @@ class Restorer:
                 pixels, None for none, "auto" for what suits the method.
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
+            blend: how far to go, from 0, the picture as it is, to 1; by the method's own way where it has one.
             settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are
                 shipped they also say which, e.g. ratio=0.25 of dgunet-sense.
 
@@ -156,6 +181,10 @@ class Restorer:
             UnknownMethod, WeightsError, ConfigError: see there.
         """
         spec = find(name)
+        if not 0 <= blend <= 1:
+            raise ConfigError(f"a strength of {blend}; give 0 (nothing) to 1 (all)")
+        if spec.own_strength and blend < 1:
+            settings, blend = {**settings, "strength": blend}, 1.0
         if quality is not None:
             settings = {**settings_for(spec, quality), **settings}
         place = resolve_device(device)
@@ -177,12 +206,38 @@ class Restorer:
             settings = {**settings, "device": place, "precision": precision}
             settings["tile"] = spec.needs.tile if tile == "auto" else tile
         method = spec.build(**settings)
-        return Restorer(spec, method, place, version, boundary or "valid")
+        return Restorer(spec, method, place, version, boundary or "valid", blend)
 
     @property
     def needs(self) -> Needs:
         """What the method asks for."""
         return self.spec.needs
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` has something to show."""
+        solver = _solver(self.method)
+        return isinstance(self.method, ExplainsItself) or (solver is not None and isinstance(solver.steps[0], Explains))
+
+    def check_kernel(self, kernel: Tensor, size: tuple[int, int]) -> None:
+        """Refuse a kernel that cannot fit, before a picture is read; what is hardly there of it does not count.
+
+        Args:
+            kernel: (1, 1 or C, h, w). size: sides of the picture, in any order, as it may yet be turned.
+
+        Raises:
+            KernelError: it is larger than the picture.
+        """
+        mass = kernel.sum((0, 1)).abs()
+        sides = []
+        for profile in (mass.sum(1), mass.sum(0)):
+            there = (profile > 1e-4 * profile.sum()).nonzero().flatten()
+            sides.append(int(there[-1] - there[0]) + 1 if len(there) else 1)
+        if min(sides) > min(size) or max(sides) > max(size):
+            raise KernelError(
+                f"the kernel is {kernel.shape[-1]} x {kernel.shape[-2]} pixels and the picture {size[0]} x {size[1]}: "
+                "it must fit into the picture; is it the kernel of another picture?"
+            )
 
     def prepare(
         self,
@@ -212,9 +267,7 @@ class Restorer:
         if pixels.shape[0] != 1:
             raise ConfigError(f"{pixels.shape[0]} pictures at once; a Restorer takes one, `Method.run` takes batches")
         if kernel is None and self.needs.kernel:
-            raise KernelError(
-                f"{self.spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian"
-            )
+            raise KernelError(f"{self.spec.name} needs the blur kernel; give one")
         channels = pixels.shape[1]
         believed = self._mask(pixels, mask)
         full = clipped(pixels) if self.needs.mask else None
@@ -238,18 +291,15 @@ class Restorer:
         level = None if sigma is None else torch.tensor([sigma / scale], device=self.device)
         blur_matters = self.needs.task == "deblur" and (self.needs.kernel or self.needs.heeds_sigma)
         lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
-        if level is None and (self.needs.sigma or (lossy and self.needs.heeds_sigma)):
+        own = self.needs.heeds_sigma and (lossy or (self.needs.kernel and problem.blur is not None))
+        assumed = level is None and (self.needs.sigma or own)
+        if level is None and assumed:
             level = (replace(problem, blur=None) if lossy else problem).level()
-            told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
             if lossy:
                 most = level.clamp_min(MOST_LOSSY / scale)
                 level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
-                told = (
-                    f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
-                    "--sigma lower for more detail, higher for less grain"
-                )
-            notes = (*notes, told)
-        return Prepared(replace(problem, sigma=level), scale, channels, linear, notes)
+        told = None if level is None else scale * float(level)
+        return Prepared(replace(problem, sigma=level), scale, channels, linear, notes, told, assumed)
 
     def __call__(
         self,
@@ -270,9 +320,22 @@ class Restorer:
         seconds = time.perf_counter() - begun
         pixels = prepared.finish(result.x).cpu()
         whole = image if isinstance(image, Image) else Image(image)
-        restored = replace(whole, pixels=pixels)
-        notes = (*prepared.notes, *result.remarks)
-        return Restoration(restored, result, seconds, self.spec.name, self.weights, notes=notes, scale=prepared.scale)
+        if self.strength < 1:
+            pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
+        own = [prepared.scale * level for level in result.levels]
+        return Restoration(
+            replace(whole, pixels=pixels),
+            result,
+            seconds,
+            self.spec.name,
+            self.weights,
+            notes=(*prepared.notes, *result.remarks),
+            scale=prepared.scale,
+            noise_level=max(own) if own else prepared.level,
+            noise_assumed=prepared.assumed or (bool(own) and sigma is None),
+            strength=self.strength,
+            unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
+        )
 
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
@@ -388,8 +451,8 @@ class Restorer:
         h, w = kernel.shape[-2:]
         if h > pixels.shape[-2] or w > pixels.shape[-1]:
             raise KernelError(
-                f"a kernel of {h}x{w} for a picture of {pixels.shape[-2]}x{pixels.shape[-1]}: the kernel must fit into "
-                "the picture; trim its empty margin, or is it the kernel of another picture?"
+                f"a kernel of {w} x {h} for a picture of {pixels.shape[-1]} x {pixels.shape[-2]}: the kernel must fit "
+                "into the picture; trim its empty margin, or is it the kernel of another picture?"
             )
         return Blur(kernel.to(self.device, torch.float32), self.boundary)
 

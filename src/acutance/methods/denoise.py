@@ -17,7 +17,7 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.methods import nlm
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.noise_told import level_to_tell
+from acutance.noise_told import Told, level_to_tell
 from acutance.priors import block_matching
 from acutance.problem import Observer, Problem, Result, direct_result
 
@@ -49,16 +49,23 @@ class Denoise:
         levels = [None] * len(y) if problem.sigma is None else problem.level().tolist()
         done = [_one(picture, level) for picture, level in zip(y[:, None], levels, strict=True)]
         x = torch.lerp(y, torch.cat([picture for picture, _ in done]), self.strength)
-        return replace(direct_result(problem, x), remarks=tuple(remark for _, remark in done))
+        return replace(
+            direct_result(problem, x),
+            remarks=tuple(f"{told.reason}: {_denoiser(told)}" for _, told in done),
+            ran="+".join(dict.fromkeys(_denoiser(told) for _, told in done)),
+            levels=tuple(told.sigma for _, told in done),
+        )
 
 
-def _one(picture: Tensor, level: float | None) -> tuple[Tensor, str]:
-    """A picture (1, C, H, W) without its noise, and what was done."""
+def _one(picture: Tensor, level: float | None) -> tuple[Tensor, Told]:
+    """A picture (1, C, H, W) without its noise, and what was taken for it."""
     told = level_to_tell(picture, level)
-    sigma = picture.new_tensor(told.sigma)
-    if told.coarse:
-        return nlm.denoise(picture, sigma), f"{told.reason}: nlm"
-    return block_matching.denoise(picture, sigma), f"{told.reason}: bm3d"
+    remove = nlm.denoise if told.coarse else block_matching.denoise
+    return remove(picture, picture.new_tensor(told.sigma)), told
+
+
+def _denoiser(told: Told) -> str:
+    return "nlm" if told.coarse else "bm3d"
 
 
 def build(**settings: Any) -> Denoise:
@@ -72,4 +79,5 @@ SPEC = MethodSpec(
     reference="buades2005nonlocal",
     build=build,
     needs=Needs(task="denoise", kernel=False, heeds_sigma=True),
+    own_strength=True,
 )
