@@ -59,8 +59,8 @@ def plain(text: object) -> str:
     """Text from outside without what a terminal would obey: escape sequences, turned writing, broken characters.
 
     Example:
-        >>> plain("a\x1b[31m.png")
-        'a\\x1b[31m.png'
+        >>> print(plain("a" + chr(27) + "[31m.png"))
+        a\\x1b[31m.png
     """
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
