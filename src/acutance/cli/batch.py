@@ -107,7 +107,7 @@ def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable
                 report_done(job, as_json=settings.as_json)
             except LeftOut as why:
                 tally.skipped.append((job.source, str(why)))
-                report_skipped(job, str(why), as_json=settings.as_json)
+                report_skipped(job.source, str(why), as_json=settings.as_json)
             except Exception as error:  # whatever one picture does, the others are restored
                 message = message_of(error, job)
                 if message is None and not several:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from acutance.cli.console import duration, emit, escape, escape_message, say
+from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
 from acutance.problem import Outcome
 from acutance.restore import Restoration
@@ -88,10 +90,18 @@ def report_done(job: Job, *, as_json: bool) -> None:
         say(f"{escape(job.target)}: done already")
 
 
-def report_skipped(job: Job, why: str, *, as_json: bool) -> None:
-    """That a picture was left out."""
+def report_skipped(source: Path, why: str, *, as_json: bool) -> None:
+    """That a file was left out; without JSON the last lines say so."""
     if as_json:
-        emit(json.dumps({"picture": str(job.source), "status": "skipped", "reason": why}))
+        emit(json.dumps({"picture": str(source), "status": "skipped", "reason": why}))
+
+
+def report_left_out(tally: Tally, *, as_json: bool) -> None:
+    """What was left out, or could not be looked into, before the first picture was begun."""
+    for path, why in tally.skipped:
+        report_skipped(path, why, as_json=as_json)
+    for path, why in tally.failed if as_json else ():
+        emit(json.dumps({"picture": str(path), "status": "failed", "error": why}))
 
 
 def report_error(job: Job, error: str, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from acutance.cli.batch import Batch, Settings, run_all
 from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
 from acutance.cli.journal import digest
+from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
@@ -169,6 +170,7 @@ def restore(
         bits=bits, preview=region, explain=explain_to, compare=compare, max_pixels=most, digest=digest(same),
         check_orientation=orientation and kernel is not None, journal=selection.several, as_json=as_json,
     )  # fmt: skip
+    report_left_out(tally, as_json=as_json)
     run_all(jobs, settings, tally, Batch(restorer, psf, settings).one)
     raise typer.Exit(_end(tally, selection))
 

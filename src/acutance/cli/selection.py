@@ -12,7 +12,6 @@ from pathlib import Path
 
 from acutance.errors import ConfigError, ImageError
 from acutance.images.image import SUFFIXES
-from acutance.images.mark import read_mark
 from acutance.images.measurement_file import SUFFIX as MEASUREMENTS
 from acutance.images.recognise import recognise
 
@@ -180,8 +179,10 @@ def _left_out(path: Path, recursive: bool) -> str | None:
     if path.suffix.lower() == MEASUREMENTS:
         return "measurements (restore them by a command of their own)"
     why = _no_picture(path)
-    if why is None and path.stem.endswith(MARK) and read_mark(path) is None:
-        source = next(path.parent.glob(glob.escape(path.stem.removesuffix(MARK)) + ".*"), None)
+    if why is None and path.stem.endswith(MARK):
+        stem = path.stem.removesuffix(MARK)
+        source = path.parent / stem if (path.parent / stem).is_file() else None
+        source = source or next(path.parent.glob(glob.escape(stem) + ".*"), None)
         return None if source is None else f"by its name the result of {source.name}"
     return why
 

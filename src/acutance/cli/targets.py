@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ def plan(selection: Selection, output: Output | None, *, in_place: bool = False)
     for each, target in zip(selection.found, short, strict=True):
         clash = taken[os.path.normcase(target)] > 1 and target.suffix != each.path.suffix
         target = _target(each, output, as_folder, full=True) if clash else target
-        whole.append(Job(each.path, target.with_name(fitting(target.name)), each.named))
+        fits = target if output is not None and not as_folder else target.with_name(fitting(target.name))
+        whole.append(Job(each.path, fits, each.named))
     twice = Counter(os.path.normcase(job.target) for job in whole)
     for job in whole:
         if twice[os.path.normcase(job.target)] > 1:
@@ -157,7 +159,7 @@ def check_targets(
     for job in jobs:
         check_depth(job.target, format_of(job.target, "PNG"), bits)
         place = os.path.realpath(job.target)
-        if job.target.is_symlink():
+        if _is_link(job.target):
             raise OutputError(f"{job.target} is a link; results do not go through links: give another name with -o")
         if (place in sources or _same(job)) and not in_place:
             raise OutputError(
@@ -172,6 +174,20 @@ def check_targets(
             check_folder(parent)
     if folder is not None:
         check_folder(folder, make=True)
+
+
+def _is_link(path: Path) -> bool:
+    """Whether something of that name is a link.
+
+    Raises:
+        OutputError: there cannot be anything of that name.
+    """
+    try:
+        return stat.S_ISLNK(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _same(job: Job) -> bool:
