@@ -93,7 +93,7 @@ def test_the_program_goes_on_without_its_output_and_says_so() -> None:
     """Output on a full disk, and a name that no terminal should obey."""
     Path("in/a.png").rename("in/\x1b[31m:100:\udcff.png")
     command = [sys.executable, "-m", "acutance", *COMMAND, "--json"]
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
     said = result.stderr.decode()
     assert result.returncode == 1

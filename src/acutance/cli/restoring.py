@@ -25,6 +25,7 @@ from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
+from acutance.methods.spec import find
 from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
 from acutance.synth import kernels
 
@@ -137,7 +138,9 @@ def restore(
         if selection.several and value is not None:
             raise ConfigError(f"{option} takes one picture, not several")
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    chosen = Contender.parse(method or _default(task, psf, weights))
+    wanted = method or _default(task, psf, weights)
+    find(wanted.partition(":")[0].strip())
+    chosen = Contender.parse(wanted)
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
     if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)

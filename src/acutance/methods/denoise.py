@@ -21,6 +21,9 @@ from acutance.noise_told import Told, level_to_tell
 from acutance.priors import block_matching
 from acutance.problem import Observer, Problem, Result, direct_result
 
+KINDS = {True: "the noise is coarse, as cameras and JPEG leave it", False: "the noise is white"}
+"""What is said of a picture, by `acutance.noise_told.Told.coarse`."""
+
 
 @dataclass(frozen=True)
 class Denoise:
@@ -51,7 +54,7 @@ class Denoise:
         x = torch.lerp(y, torch.cat([picture for picture, _ in done]), self.strength)
         return replace(
             direct_result(problem, x),
-            remarks=tuple(f"{told.reason}: {_denoiser(told)}" for _, told in done),
+            remarks=tuple(dict.fromkeys(KINDS[told.coarse] for _, told in done)),
             ran="+".join(dict.fromkeys(_denoiser(told) for _, told in done)),
             levels=tuple(told.sigma for _, told in done),
         )
