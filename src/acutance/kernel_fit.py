@@ -117,11 +117,11 @@ def _cut(kernel: Tensor, size: tuple[int, int]) -> tuple[Tensor, str | None]:
     lost = float(1 - part.sum((-2, -1)).min())
     if lost > TAIL:
         raise KernelError(
-            f"a kernel of {w}x{h} pixels for a picture of {size[1]}x{size[0]}, width x height: cut to the size of the "
-            f"picture it would lose {100 * lost:.0f} % of its light; is it the kernel of another picture?"
+            f"a kernel of {w} x {h} pixels for a picture of {size[1]} x {size[0]}: cut to the size of the "
+            f"picture it would lose {100 * lost:.0f} % of its light; it must fit into the picture: is it the kernel of another one?"
         )
     said = (
-        f"the kernel, {w}x{h} pixels, is larger than the picture; it was cut to {wanted[1]}x{wanted[0]} about its "
+        f"the kernel, {w} x {h} pixels, is larger than the picture; it was cut to {wanted[1]} x {wanted[0]} about its "
         f"centre, {100 * lost:.2g} % of its light lay outside"
     )
     return part / part.sum((-2, -1), keepdim=True), said if lost > 0 else None

@@ -56,6 +56,8 @@ class Prepared:
         problem: observed = pixels / (range scale). scale, range: see the module.
         channels: of the picture. linear: the tone curve was decoded.
         notes: for the user.
+        level: the noise level that the method is told, a fraction of the picture's range; None: it is told none.
+        assumed: whether nobody gave that level.
         kept: pixels (1, C, H, W) that come back as they were where `where`, (1, 1, H, W) bool; None: there are none.
     """
 
@@ -64,6 +66,8 @@ class Prepared:
     channels: int
     linear: bool
     notes: tuple[str, ...] = ()
+    level: float | None = None
+    assumed: bool = False
     range: float = 1.0
     kept: Tensor | None = None
     where: Tensor | None = None
@@ -94,7 +98,7 @@ def prepare(
     pixels = checked_pixels(image).to(device, torch.float32)
     _check_sigma(sigma)
     if kernel is None and needs.kernel:
-        raise KernelError(f"{spec.name} needs the blur kernel; give it with --kernel, --motion, --disc or --gaussian")
+        raise KernelError(f"{spec.name} needs the blur kernel; give one")
     channels = pixels.shape[1]
     valid, where, notes = _valid_pixels(spec, image, pixels, mask)
     original = pixels
@@ -128,9 +132,22 @@ def prepare(
         share = float(full.any(1).float().mean())
         if share > NOTABLE:
             notes.append(f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there")
-    problem, said = _with_level(spec, image, problem, None if sigma is None else sigma / scale)
+    problem = _with_level(spec, image, problem, None if sigma is None else sigma / scale)
+    level = None if problem.sigma is None else scale * float(problem.sigma)
+    assumed = level is not None and sigma is None
     kept = None if where is None else original
-    return Prepared(problem, scale, channels, linear, (*notes, *said), whole, kept, where)
+    return Prepared(
+        problem,
+        scale,
+        channels,
+        linear,
+        tuple(notes),
+        level=level,
+        assumed=assumed,
+        range=whole,
+        kept=kept,
+        where=where,
+    )
 
 
 def checked_pixels(image: Image | Tensor) -> Tensor:
@@ -222,27 +239,21 @@ def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> flo
     return 1.0 if FAINTEST <= bright <= LOUDEST else bright
 
 
-def _with_level(
-    spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma: float | None
-) -> tuple[Problem, tuple[str, ...]]:
-    """The problem with its noise level, if it is given or the method needs one, and where that came from."""
+def _with_level(spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma: float | None) -> Problem:
+    """The problem with its noise level, if it is given or the method uses one; of a lossy file more than is seen."""
     if sigma is not None:
-        return replace(problem, sigma=torch.tensor([sigma], device=problem.observed.device)), ()
+        return replace(problem, sigma=torch.tensor([sigma], device=problem.observed.device))
     needs, scale = spec.needs, problem.unit
     blur_matters = needs.task == "deblur" and (needs.kernel or needs.heeds_sigma)
     lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
-    if not (needs.sigma or (lossy and needs.heeds_sigma)):
-        return problem, ()
+    own = needs.heeds_sigma and (lossy or (needs.kernel and problem.blur is not None))
+    if not (needs.sigma or own):
+        return problem
     level = (replace(problem, blur=None) if lossy else problem).level()
-    told = f"noise level not given, estimated as {100 * scale * float(level):.2g} % of the range (--sigma)"
     if lossy:
         most = level.clamp_min(MOST_LOSSY / scale)
         level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
-        told = (
-            f"noise level not given, taken as {100 * scale * float(level):.2g} %: compression hides noise; "
-            "--sigma lower for more detail, higher for less grain"
-        )
-    return replace(problem, sigma=level), (told,)
+    return replace(problem, sigma=level)
 
 
 def is_lossy(image: Image) -> bool:

@@ -200,6 +200,9 @@ class Result:
         iterates: every x(t) if asked for, else empty.
         kernel: the kernel that a blind method found, else None.
         remarks: what the method has to say of what it found, for people.
+        confidences: of a blind method, for each image: how probable it is that x is better than the input, in [0, 1].
+        ran: name of the method that made x, where this one chose it. levels: noise level that it was told, for each
+            image, as a fraction of the range, where this one chose it.
     """
 
     x: Tensor
@@ -209,6 +212,9 @@ class Result:
     iterates: tuple[Tensor, ...] = ()
     kernel: Tensor | None = None
     remarks: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
+    ran: str | None = None
+    levels: tuple[float, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

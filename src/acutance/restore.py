@@ -12,9 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from acutance.errors import ConfigError, WeightsError
+from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
+from acutance.kernel_fit import fitted_kernel
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
 from acutance.operators import Boundary
 from acutance.prepare import Prepared, prepare
@@ -50,6 +51,8 @@ class Restoration:
         notes: what was assumed or converted on the way.
         scale: what a brightness of the method's is multiplied by to be one of the picture's.
         numbers: how many were measured, if not as many as the picture has.
+        noise_level: that the method was told, as a fraction of the range; None: none. noise_assumed: nobody gave it.
+        strength: share of the method's result in the picture, see `Restorer`. unchanged: no pixel is another one.
     """
 
     image: Image
@@ -60,6 +63,20 @@ class Restoration:
     notes: tuple[str, ...] = ()
     scale: float = 1.0
     numbers: int | None = None
+    noise_level: float | None = None
+    noise_assumed: bool = False
+    strength: float = 1.0
+    unchanged: bool = False
+
+    @property
+    def ran(self) -> str:
+        """The method that made the picture: `method`, or the one that it chose."""
+        return self.result.ran or self.method
+
+    @property
+    def confidence(self) -> float | None:
+        """How probable it is that the picture is better than the input, in [0, 1]; None: nothing was judged."""
+        return min(self.result.confidences, default=None)
 
     @property
     def outcome(self) -> Outcome:
@@ -86,6 +103,7 @@ class Restorer:
     Args:
         spec: its row of the catalogue. method: built. device: where it runs. weights: version of its weights.
         boundary: of the blur, see `acutance.operators.Blur`.
+        strength: s in [0, 1]; the picture that comes out is (1 - s) input + s restored.
 
     Example:
         >>> restorer = Restorer.load("wiener")
@@ -98,6 +116,7 @@ class Restorer:
     device: torch.device
     weights: str | None = None
     boundary: Boundary = "valid"
+    strength: float = 1.0
 
     @staticmethod
     def load(
@@ -109,6 +128,7 @@ class Restorer:
         tile: int | Literal["auto"] | None = "auto",
         boundary: Boundary | None = None,
         quality: str | None = None,
+        blend: float = 1.0,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
@@ -119,6 +139,7 @@ class Restorer:
                 pixels, None for none, "auto" for what suits the method.
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
+            blend: how far to go, from 0, the picture as it is, to 1; by the method's own way where it has one.
             settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are
                 shipped they also say which, e.g. ratio=0.25 of dgunet-sense.
 
@@ -126,6 +147,10 @@ class Restorer:
             UnknownMethod, WeightsError, ConfigError: see there.
         """
         spec = find(name)
+        if not 0 <= blend <= 1:
+            raise ConfigError(f"a strength of {blend}; give 0 (nothing) to 1 (all)")
+        if spec.own_strength and blend < 1:
+            settings, blend = {**settings, "strength": blend}, 1.0
         if quality is not None:
             settings = {**settings_for(spec, quality), **settings}
         place = resolve_device(device)
@@ -147,12 +172,33 @@ class Restorer:
             settings = {**settings, "device": place, "precision": precision}
             settings["tile"] = spec.needs.tile if tile == "auto" else tile
         method = spec.build(**settings)
-        return Restorer(spec, method, place, version, boundary or "valid")
+        return Restorer(spec, method, place, version, boundary or "valid", blend)
 
     @property
     def needs(self) -> Needs:
         """What the method asks for."""
         return self.spec.needs
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` has something to show."""
+        solver = _solver(self.method)
+        return isinstance(self.method, ExplainsItself) or (solver is not None and isinstance(solver.steps[0], Explains))
+
+    def check_kernel(self, kernel: Tensor, size: tuple[int, int]) -> None:
+        """Refuse what is no kernel or cannot fit, before a picture is read, see `acutance.kernel_fit`.
+
+        Args:
+            kernel: (1, 1 or C, h, w). size: sides of the picture, in any order, as it may yet be turned.
+
+        Raises:
+            KernelError: NaN, zero, or far larger than the picture.
+        """
+        channels = kernel.shape[1] if kernel.ndim == 4 else 1
+        try:
+            fitted_kernel(kernel, channels, size)
+        except KernelError:
+            fitted_kernel(kernel, channels, (size[1], size[0]))
 
     def prepare(
         self,
@@ -202,9 +248,22 @@ class Restorer:
         seconds = time.perf_counter() - begun
         pixels = prepared.finish(result.x).cpu()
         whole = image if isinstance(image, Image) else Image(image)
-        restored = replace(whole, pixels=pixels)
-        notes = (*prepared.notes, *result.remarks)
-        return Restoration(restored, result, seconds, self.spec.name, self.weights, notes=notes, scale=prepared.scale)
+        if self.strength < 1:
+            pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
+        own = [prepared.scale * level for level in result.levels]
+        return Restoration(
+            replace(whole, pixels=pixels),
+            result,
+            seconds,
+            self.spec.name,
+            self.weights,
+            notes=(*prepared.notes, *result.remarks),
+            scale=prepared.scale,
+            noise_level=max(own) if own else prepared.level,
+            noise_assumed=prepared.assumed or (bool(own) and sigma is None),
+            strength=self.strength,
+            unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
+        )
 
     def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.

@@ -25,7 +25,7 @@ from acutance.bench.suites import find_suite
 from acutance.bench.timing import FILE as TIMES_FILE
 from acutance.bench.work import measure, threads_each
 from acutance.cli.app import app
-from acutance.cli.files import JOURNAL
+from acutance.cli.journal import NAME as JOURNAL
 from acutance.errors import ConfigError, DataError, OutputError, UnknownMethod, WeightsError
 from acutance.images import read_image
 from acutance.methods.rgdn import Rgdn, RgdnConfig

@@ -84,8 +84,12 @@ def test_noise_is_removed_without_being_told_how(folder: Path) -> None:
         json.loads(call("denoise", photo, "--strength", s, "-o", folder / f"{s}.png", "--json").splitlines()[0])
         for s in (0.5, 1)
     )
-    assert half["method"] == all_["method"] == "denoise"
-    assert any(note.endswith((": bm3d", ": nlm")) for note in all_["notes"])
+    assert half["asked"] == all_["asked"] == "denoise"
+    assert half["method"] == all_["method"]
+    assert all_["method"] in ("bm3d", "nlm")
+    assert 0 < all_["noise_level"] < 0.5
+    assert all_["noise_assumed"]
+    assert any(note.startswith("the noise is") for note in all_["notes"])
     original, middle, end = (read_image(folder / f).pixels for f in ("photo.png", "0.5.png", "1.png"))
     assert float((middle - (original + end) / 2).abs().max()) < 1.01 / 255
     other = call("denoise", photo, "--method", "dgunet-denoise", "-o", folder / "other.png", "--json")
@@ -96,7 +100,19 @@ def test_noise_is_removed_without_being_told_how(folder: Path) -> None:
 def test_tasks_that_there_are(folder: Path) -> None:
     assert "deblur, denoise, derain" in refused("restore", folder / "photo.png", "--task", "dance")
     assert "takes no kernel" in refused("restore", folder / "photo.png", "--task", "derain", "--disc", 2)
-    assert "strength" in refused("restore", folder / "photo.png", "--disc", 2, "--method", "rgdn", "--strength", 0.5)
+    assert "takes no kernel" in refused("restore", folder / "photo.png", "--method", "golf", "--disc", 2)
+    assert "did you mean acute?" in refused("restore", folder / "photo.png", "--method", "acut")
+
+
+@pytest.mark.parametrize("method", ["wiener", "acute", "richardson-lucy"])
+def test_strength_is_a_blend_where_a_method_has_no_own(folder: Path, method: str) -> None:
+    common = ("restore", folder / "photo.png", "--disc", 2, "--method", method, "--sigma", "1%")
+    for strength in (0, 0.5, 1):
+        call(*common, "--strength", strength, "-o", folder / f"{strength}.png")
+    original, none, middle, end = (read_image(folder / f).pixels for f in ("photo.png", "0.png", "0.5.png", "1.png"))
+    assert torch.equal(none, original)
+    assert float((end - original).abs().max()) > 4 / 255
+    assert float((middle - (original + end.clamp(0, 1)) / 2).abs().mean()) < 1 / 255
 
 
 def test_strength_goes_along_the_stages() -> None:

@@ -173,14 +173,16 @@ class Blind:
         if any(doubted):
             chosen = torch.tensor(doubted, device=x.device)[:, None, None, None]
             x = torch.where(chosen, self._without(problem, None).x, x)
-        return replace(result, x=x, kernel=kernel, remarks=remarks)
+        levels = tuple(aware.level().tolist())
+        return replace(result, x=x, kernel=kernel, remarks=remarks, ran=self.config.method, levels=levels)
 
     def _without(self, problem: Problem, on_step: Observer | None) -> Result:
         """What `otherwise` makes of the pictures; it takes colour."""
         assert self.otherwise is not None
         y = problem.start()
         result = self.otherwise.run(Problem(y.expand(-1, 3, -1, -1)), on_step=on_step)
-        return replace(result, x=result.x if y.shape[1] == 3 else result.x.mean(1, keepdim=True))
+        x = result.x if y.shape[1] == 3 else result.x.mean(1, keepdim=True)
+        return replace(result, x=x, ran=self.config.otherwise)
 
 
 def _of(mask: Tensor, index: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The program: its commands, and the one place where errors become messages and exit codes.
 
-Exit codes: 0 done; 1 something could not be done, the message says what; 2 wrong usage; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 something could not be done, the message says what; 2 wrong usage; 128 and its number: stopped by
+a signal, 130 by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from acutance import __version__
-from acutance.cli.console import out, say
+from acutance.cli.console import discard_output, escape_message, out, say
 from acutance.cli.lazy import Command, Settings, add_stubs, lazy_group
+from acutance.cli.stopping import Stopping
 from acutance.errors import AcutanceError
 
 
@@ -143,23 +145,24 @@ def main() -> NoReturn:
     if os.environ.get("ACUTANCE_DEBUG"):
         app()
     try:
-        app(standalone_mode=True)
+        with Stopping(graceful=False):
+            app(standalone_mode=True)
     except AcutanceError as error:
-        say(f"[bold red]error:[/] {_plain(error)}")
+        say(f"[bold red]error:[/] {escape_message(str(error) or type(error).__name__)}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        say("stopped; what was finished is kept, the same command goes on from there")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:  # typer makes an exit of an interrupt
+        if isinstance(end, SystemExit) and (end.code != 130 or Stopping.last is None):
+            raise
+        say("stopped; what was finished is kept, and the same command goes on from there")
+        sys.exit(128 + (Stopping.last or 2))
     except (MemoryError, RuntimeError) as error:
         if not _is_about_memory(error):
             raise
-        say(
-            f"[bold red]error:[/] not enough memory ({_plain(error)}); try --preview, a smaller --tile, or --device cpu"
-        )
+        reason = escape_message(error)
+        say(f"[bold red]error:[/] not enough memory ({reason}); try --preview, a smaller --tile, or --device cpu")
         sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+    except OSError as error:
+        _end_on_output(error)
     sys.exit(0)
 
 
@@ -169,6 +172,9 @@ def _is_about_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or is_torch or "can't allocate memory" in str(error)
 
 
-def _plain(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return text.replace("[", r"\[")
+def _end_on_output(error: OSError) -> NoReturn:
+    """Standard output is closed or full, as behind `| head`: nothing more can be said there."""
+    if not isinstance(error, BrokenPipeError):
+        say(f"[bold red]error:[/] {escape_message(error)}")
+    discard_output()
+    sys.exit(1)

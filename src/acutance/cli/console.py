@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape as rich_escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from acutance.errors import ConfigError
@@ -13,18 +17,65 @@ from acutance.errors import ConfigError
 if TYPE_CHECKING:
     from acutance.frame import Precision
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+_lost: list[str] = []
+"""Why standard output could not be written, if it could not."""
 
 
 def say(text: str) -> None:
-    """A line to the person at the keyboard."""
-    err.print(text)
+    """A line to the person at the keyboard. Whoever closed the terminal hears nothing more."""
+    with suppress(OSError, ValueError):
+        err.print(text)
+
+
+def emit(text: str) -> None:
+    """A line to standard output, exactly as it is; where that is closed or full, one message, and the work goes on."""
+    try:
+        if sys.stdout is None:
+            raise OSError(0, "it is closed")
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if not _lost:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            _lost.append(reason)
+            say(f"[bold red]error:[/] cannot write to standard output ({escape(reason)}); the work goes on without it")
+            discard_output()
+
+
+def output_lost() -> bool:
+    """Whether something could not be written to standard output."""
+    return bool(_lost)
+
+
+def discard_output() -> None:
+    """Let nothing more fail, the emptying of buffers at the end included."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def plain(text: object) -> str:
+    """Text from outside without what a terminal would obey: escape sequences, turned writing, broken characters.
+
+    Example:
+        >>> print(plain("a" + chr(27) + "[31m.png"))
+        a\\x1b[31m.png
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def escape(text: object) -> str:
-    """Text from outside, safe from being read as markup."""
-    return str(text).replace("[", r"\[")
+    """Text from outside, safe from being read as markup, and from being obeyed by a terminal. One line."""
+    return rich_escape(plain(text).replace("\n", "\\n"))
+
+
+def escape_message(error: object) -> str:
+    """A message of an error; further lines are indented, so that a name with a line break passes for nothing else."""
+    return rich_escape(plain(error).replace("\n", "\n  "))
 
 
 def progress_bar(*, hidden: bool = False) -> Progress:
@@ -105,3 +156,13 @@ def parse_precision(text: str) -> Precision:
             return text
         case _:
             raise ConfigError(f"--precision {text}: give auto, bfloat16 or float32")
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 2 min 05 s, 1 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s"

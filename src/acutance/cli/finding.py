@@ -13,7 +13,7 @@ import typer
 from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
-from acutance.cli.console import escape, out, progress_bar, say
+from acutance.cli.console import emit, plain, progress_bar, say
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
 from acutance.images.kernel_file import write_kernel
@@ -70,7 +70,7 @@ def kernel(
     write_kernel(target, shown / shown.sum(), bits=8, overwrite=overwrite)
     for line in _described(found):
         say(line)
-    out.print(f"{escape(exact)}, {escape(target)}: {side} x {side} pixels, {seconds:.1f} s", markup=False)
+    emit(f"{plain(exact)}, {plain(target)}: {side} x {side} pixels, {seconds:.1f} s")
 
 
 def _described(found: Estimate) -> list[str]:

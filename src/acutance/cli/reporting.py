@@ -3,46 +3,109 @@
 from __future__ import annotations
 
 import json
-import time
+from pathlib import Path
 
-from acutance.cli.console import escape, out, say
-from acutance.cli.files import Job
-from acutance.errors import AcutanceError
+from acutance.cli.console import duration, emit, escape, escape_message, say
+from acutance.cli.tally import Tally
+from acutance.cli.targets import Job
+from acutance.problem import Outcome
 from acutance.restore import Restoration
+
+ENDINGS = {
+    Outcome.EXHAUSTED: ", stopped at the steps or seconds that it was given",
+    Outcome.DIVERGED: ", but it did not settle, and the last good estimate was kept: check the kernel and how it is "
+    "turned",
+}
+"""What is said of a run that did not end as usual."""
 
 
 def report(
-    job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None = None, *, as_json: bool
-) -> None:
-    """What became of a picture, as a sentence or as JSON; notes on what was assumed or converted."""
+    job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None = None, *, as_json: bool,
+    hint: bool = True,
+) -> None:  # fmt: skip
+    """What became of a picture, as a sentence or as JSON; notes on what was assumed or converted.
+
+    Args:
+        job, done: which, and how it came about. notes: on it. forecast: seconds that it was to take.
+        hint: whether to say, of a noise level that was assumed, what to try.
+    """
     if as_json:
-        record = {
-            "picture": str(job.source), "result": str(job.target), "method": done.method, "weights": done.weights,
-            "steps": done.steps, "outcome": done.outcome.name.lower(), "seconds": round(done.seconds, 3),
-            "forecast_seconds": None if forecast is None else round(forecast, 3),
-            "fitting_error": round(done.fitting_error, 6), "notes": list(notes),
-        }  # fmt: skip
-        out.print(json.dumps(record), markup=False)
+        emit(json.dumps(_record(job, done, notes, forecast)))
         return
     for note in notes:
         say(f"[yellow]{escape(job.source.name)}:[/] {escape(note)}")
-    version = f" ({escape(done.weights)})" if done.weights else ""
-    plural = "s" if done.steps != 1 else ""
-    say(
-        f"[bold]{escape(job.target)}[/]: {done.method}{version}, {done.steps} step{plural}, {done.outcome.value}, "
-        f"{duration(done.seconds)}, fitting error {100 * done.fitting_error:.2f} %"
-    )
+    if hint and done.noise_assumed and done.noise_level is not None:
+        say(f"[yellow]{escape(job.source.name)}:[/] {noise_hint(done.noise_level)}")
+    say(f"[bold]{escape(job.target)}[/]: {escape(sentence(done))}")
 
 
-def report_error(job: Job, error: AcutanceError, *, as_json: bool) -> None:
+def sentence(done: Restoration) -> str:
+    """How a picture was restored."""
+    if done.unchanged:
+        return f"left unchanged, {duration(done.seconds)}"
+    version = f" ({done.weights})" if done.weights and done.ran == done.method else ""
+    steps = f", {done.steps} steps" if done.steps > 1 else ""
+    return f"restored by {done.ran}{version}{steps}, {duration(done.seconds)}{ENDINGS.get(done.outcome, '')}"
+
+
+def noise_hint(level: float) -> str:
+    """A noise level that was assumed, and what to try where it is wrong.
+
+    Example:
+        >>> noise_hint(0.01)
+        'assuming 1 % noise. Grainy or ringed? --sigma 2%. Too smooth? --sigma 0.5%.'
+    """
+    if level < 1e-6:
+        return "assuming no noise. Grainy or ringed? --sigma 1%."
+    higher, lower = (f"{100 * min(factor * level, 0.5):.2g}%" for factor in (2, 0.5))
+    return f"assuming {100 * level:.2g} % noise. Grainy or ringed? --sigma {higher}. Too smooth? --sigma {lower}."
+
+
+def _record(job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None) -> dict[str, object]:
+    return {
+        "picture": str(job.source),
+        "result": str(job.target),
+        "status": "unchanged" if done.unchanged else "restored",
+        "method": done.ran,
+        "asked": done.method,
+        "weights": done.weights,
+        "noise_level": None if done.noise_level is None else round(done.noise_level, 6),
+        "noise_assumed": done.noise_assumed,
+        "confidence": None if done.confidence is None else round(done.confidence, 3),
+        "strength": done.strength,
+        "steps": done.steps,
+        "outcome": done.outcome.name.lower(),
+        "seconds": round(done.seconds, 3),
+        "forecast_seconds": None if forecast is None else round(forecast, 3),
+        "fitting_error": round(done.fitting_error, 6),
+        "notes": list(notes),
+    }
+
+
+def report_done(job: Job, *, as_json: bool) -> None:
+    """That a picture was restored by an earlier command."""
+    if as_json:
+        emit(json.dumps({"picture": str(job.source), "result": str(job.target), "status": "done already"}))
+    else:
+        say(f"{escape(job.target)}: done already")
+
+
+def report_skipped(source: Path, why: str, *, as_json: bool) -> None:
+    """That a file was left out; without JSON the last lines say so."""
+    if as_json:
+        emit(json.dumps({"picture": str(source), "status": "skipped", "reason": why}))
+
+
+def report_left_out(tally: Tally, *, as_json: bool) -> None:
+    """What was left out, or could not be looked into, before the first picture was begun."""
+    for path, why in tally.skipped:
+        report_skipped(path, why, as_json=as_json)
+    for path, why in tally.failed if as_json else ():
+        emit(json.dumps({"picture": str(path), "status": "failed", "error": why}))
+
+
+def report_error(job: Job, error: str, *, as_json: bool) -> None:
     """Why nothing became of a picture."""
     if as_json:
-        out.print(json.dumps({"picture": str(job.source), "error": str(error)}), markup=False)
-    say(f"[bold red]error:[/] {escape(error)}")
-
-
-def duration(seconds: float) -> str:
-    """12.3 s, 2 min 05 s, 1 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return time.strftime("%-H h %M min" if seconds >= 3600 else "%-M min %S s", time.gmtime(seconds))
+        emit(json.dumps({"picture": str(job.source), "status": "failed", "error": error}))
+    say(f"[bold red]error:[/] {escape_message(error)}")

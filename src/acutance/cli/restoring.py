@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from torch import Tensor
 
 from acutance.bench.contender import Contender
-from acutance.blind.method import Blind
-from acutance.cli.console import escape, parse_level, parse_numbers, parse_precision, progress_bar, say
-from acutance.cli.files import Job, Journal, find_pictures, plan
-from acutance.cli.looking import comparison, explain
-from acutance.cli.reporting import duration, report, report_error
+from acutance.cli.batch import Batch, Settings, read_mask, run_all
+from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
+from acutance.cli.effects import check_effects, refuse_for_measurements
+from acutance.cli.journal import digest
+from acutance.cli.reporting import report_left_out
+from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
-from acutance.errors import AcutanceError, ConfigError, KernelError, OutputError
-from acutance.images import Image, read_image, write_image
+from acutance.cli.tally import Tally
+from acutance.cli.targets import Output, check_extra, check_targets, plan
+from acutance.errors import ConfigError, KernelError
+from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import KernelFile, read_kernel
+from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
-from acutance.orientation import Orientation, judge_orientation
-from acutance.problem import Progress
 from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
 from acutance.synth import kernels
-
-FORECAST_PIXELS = 1_500_000
-"""Pictures above this many pixels are announced with the seconds they will take."""
-
-TYPICAL = 31
-"""Side of the kernel that is assumed where it is still to be found, pixels."""
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
@@ -40,29 +35,14 @@ NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore wit
   --gaussian 1.5        softness: a Gaussian of standard deviation 1.5 pixels"""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What holds for every picture of a command."""
-
-    sigma: float | None
-    linear: bool
-    mask: Tensor | None
-    overwrite: bool
-    bits: int | None
-    preview: tuple[int, int, int, int] | None
-    explain: Path | None
-    compare: Path | None
-    check_orientation: bool
-    max_pixels: int
-
-
 def restore(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)],
     kernel: Annotated[Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, .npy, .txt, .mat.")] = None,
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")] = False,
     method: Annotated[
         str | None,
         typer.Option(
@@ -73,16 +53,17 @@ def restore(
         str, typer.Option(help="deblur, denoise or derain: takes the method for it, where none is named.")
     ] = "deblur",
     strength: Annotated[
-        float | None, typer.Option(min=0, max=1, help="How far to go, 0 to 1, of a method that has it.")
+        float | None, typer.Option(min=0, max=1, help="How far to go: 0 leaves the picture as it is, 1 is all.")
     ] = None,
     quality: Annotated[str | None, typer.Option(help="fast, balanced or best, of a method that has them.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Most steps of an iterative method.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.01, help="Begin no step after so much time.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.01, help="Stop after about this many seconds.")] = None,
     sigma: Annotated[
         str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; estimated where a method needs it.")
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="Picture of the same size: white where pixels are to be believed.")
+        Path | None,
+        typer.Option(help="Picture of the same size: white where pixels count, black where they are missing."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")] = None,
     flip_kernel: Annotated[bool, typer.Option("--flip-kernel", help="Rotate the kernel by 180 degrees.")] = False,
@@ -93,6 +74,10 @@ def restore(
     compare: Annotated[Path | None, typer.Option(help="Also write before and after side by side.")] = None,
     explain_to: Annotated[Path | None, typer.Option("--explain", help="Write what every step sees to DIR.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also restore pictures that acutance has restored before.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     precision: Annotated[str, typer.Option(help="Networks in auto, bfloat16 or float32.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
@@ -110,70 +95,102 @@ def restore(
     acutance restore scans/ -o sharp/ --disc 3
     acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
     """
+    given: dict[str, Any] = {
+        "--kernel": kernel, "--motion": motion, "--disc": disc, "--gaussian": gaussian, "--method": method,
+        "--strength": strength, "--quality": quality, "--steps": steps, "--seconds": seconds, "--sigma": sigma,
+        "--mask": mask, "--flip-kernel": flip_kernel, "--centre": centre, "--linear": linear, "--preview": preview,
+        "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again, "--in-place": in_place,
+    }  # fmt: skip
+    there = {option: value is not None and value is not False for option, value in given.items()}
+    there["--precision"], there["--task"] = precision != "auto", task != "deblur"
     if bits is not None and bits not in (8, 16, 32):
         raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
     if threads is not None:
         torch.set_num_threads(threads)
-    found, several = find_pictures(pictures)
-    measured = [path.suffix.lower() == SUFFIX for path in found]
+    level, region, most = parse_level(sigma), _region(preview), max_megapixels * 1_000_000
+    read = (("the kernel", kernel), ("the mask", mask), ("the weights", weights))
+    inputs = {what: path for what, path in read if path is not None}
+    to = Output.parse(output)
+    selection = select(pictures, recursive=recursive, apart=_apart(inputs, to, pictures))
+    measured = [each.path.suffix.lower() == SUFFIX for each in selection.found]
     if any(measured) and not all(measured):
         raise ConfigError("measurements and pictures together; restore them by two commands")
-    jobs = plan(found, several, output)
     if any(measured):
-        failed = restore_measurements(
-            jobs, weights=weights, device=device, precision=precision, bits=bits, overwrite=overwrite,
-            max_pixels=max_megapixels * 1_000_000, as_json=as_json,
-        )  # fmt: skip
-        if failed:
-            raise typer.Exit(1)
-        return
-    settings = Settings(
-        sigma=parse_level(sigma),
-        linear=linear,
-        mask=None if mask is None else _read_mask(mask, max_megapixels * 1_000_000),
-        overwrite=overwrite,
-        bits=bits,
-        preview=_region(preview),
-        explain=explain_to,
-        compare=compare,
-        check_orientation=orientation and kernel is not None,
-        max_pixels=max_megapixels * 1_000_000,
+        refuse_for_measurements({k: v for k, v in there.items() if k not in ("--tile", "--precision")})
+    jobs = plan(selection, to, in_place=in_place)
+    folder = to.path if to is not None and (selection.several or to.is_folder) else None
+    check_targets(jobs, inputs, bits=bits, in_place=in_place, folder=folder)
+    if compare is not None:
+        check_extra("--compare", compare, jobs, inputs, overwrite=overwrite)
+    if explain_to is not None:
+        check_folder(explain_to, make=True)
+    tally = Tally(
+        skipped=[(each.path, each.why) for each in selection.skipped if not each.failed],
+        failed=[(each.path, each.why) for each in selection.skipped if each.failed],
     )
+    if any(measured):
+        settings = Settings("sense", bits=bits, overwrite=overwrite, max_pixels=most, as_json=as_json)
+        restore_measurements(jobs, settings, tally, weights=weights, device=device, precision=precision)
+        raise typer.Exit(_end(tally, selection))
+    one_only = (("--compare", compare), ("--explain", explain_to), ("--mask", mask))
+    for option, value in one_only:
+        if selection.several and value is not None:
+            raise ConfigError(f"{option} takes one picture, not several")
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    chosen = Contender.parse(method or _default(task, psf, weights))
+    wanted = method or _default(task, psf, weights)
+    find(wanted.partition(":")[0].strip())
+    chosen = Contender.parse(wanted)
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
     if chosen.sigma is not None or own:
         name = "sigma" if not own else min(own)
         raise ConfigError(f"--method {method}: give the option --{name}, not a setting of that name")
-    given = (("steps", steps), ("seconds", seconds), ("strength", strength))
-    options: dict[str, Any] = {k: v for k, v in given if v is not None}
+    options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
     options = {**chosen.settings, **options}
     restorer = Restorer.load(
         chosen.name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
-        quality=quality,
+        quality=quality, blend=1.0 if strength is None else strength,
         **options,
     )  # fmt: skip
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL.format(method=chosen.name))
+    if restorer.needs.task != "sense":
+        task = restorer.needs.task
+    blur = next((option for option in ("--kernel", "--motion", "--disc", "--gaussian") if there[option]), None)
+    check_effects(restorer, there, kernel=blur)
     if psf is None and method is None and task == "deblur":
         say("no kernel given: it is estimated from the picture; more is possible with --kernel, --motion, --disc")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
-    if several and (compare is not None or explain_to is not None):
-        raise ConfigError("--compare and --explain take one picture, not several")
-    if several and mask is not None:
-        raise ConfigError("--mask belongs to one picture, not to several")
+    held = None if mask is None else read_mask(mask, most)
     same = {
-        "method": chosen.name, "options": options, "quality": quality, "weights": restorer.weights,
-        "sigma": settings.sigma,
-        "linear": linear, "bits": bits, "preview": settings.preview,
-        "kernel": None if psf is None else psf.kernel.tolist(),
+        "task": task, "method": chosen.name, "options": options, "quality": quality, "weights": restorer.weights,
+        "sigma": level, "linear": linear, "bits": bits, "preview": region, "strength": strength,
+        "kernel": None if psf is None else psf.kernel.tolist(), "mask": None if mask is None else file_hash(mask),
     }  # fmt: skip
-    failed = run_jobs(restorer, jobs, psf, settings, same if several else None, as_json=as_json)
-    if failed:
-        if len(jobs) > 1:
-            say(f"[bold red]{failed} of {len(jobs)} pictures could not be restored[/]; the messages above say why")
-        raise typer.Exit(1)
+    settings = Settings(
+        task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
+        bits=bits, preview=region, explain=explain_to, compare=compare, max_pixels=most, digest=digest(same),
+        check_orientation=orientation and kernel is not None, journal=selection.several, as_json=as_json,
+    )  # fmt: skip
+    report_left_out(tally, as_json=as_json)
+    run_all(jobs, settings, tally, Batch(restorer, psf, settings).one)
+    raise typer.Exit(_end(tally, selection))
+
+
+def _apart(inputs: dict[str, Path], output: Output | None, pictures: list[Path]) -> dict[Path, str]:
+    """What a folder may hold that is no picture to restore: the kernel, and the folder of the results."""
+    apart = {path: what for what, path in inputs.items()}
+    given = {os.path.realpath(path) for path in pictures}
+    if output is not None and output.is_folder and os.path.realpath(output.path) not in given:
+        apart[output.path] = "the results"
+    return apart
+
+
+def _end(tally: Tally, selection: Selection) -> int:
+    """Say the last lines where there is more than one file to account for; returns the exit status."""
+    if selection.several or tally.files > 1:
+        tally.tell()
+    return tally.status or int(output_lost())
 
 
 def _default(task: str, psf: KernelFile | None, weights: Path | None) -> str:
@@ -219,154 +236,6 @@ def choose_kernel(
                 raise KernelError(f"{given[0]} {value}: give a number above 0 and up to {largest:g} pixels")
             return KernelFile(make(value))
     return None
-
-
-def run_jobs(
-    restorer: Restorer,
-    jobs: list[Job],
-    psf: KernelFile | None,
-    settings: Settings,
-    journal_settings: dict[str, Any] | None,
-    *,
-    as_json: bool,
-) -> int:
-    """Restore one picture after the other; returns how many failed."""
-    failed, judged = 0, False
-    journal: Journal | None = None
-    with progress_bar() as bar:
-        overall = bar.add_task("pictures", total=len(jobs), visible=len(jobs) > 1)
-        for job in jobs:
-            if journal_settings is not None:
-                _make_folder(job.target.parent)
-                if journal is None or journal.path.parent != job.target.parent:
-                    journal = Journal(job.target.parent, journal_settings)
-                if not settings.overwrite and journal.is_done(job):
-                    say(f"{escape(job.target)}: done already")
-                    bar.advance(overall)
-                    continue
-            task = bar.add_task(escape(job.source.name), total=1)
-            try:
-                image = _load(job, settings, restorer)
-                if psf is not None and settings.check_orientation and not judged:
-                    judged = True
-                    _judge(image, psf, settings)
-                seconds = _announce(restorer, image, psf, settings)
-
-                def on_step(progress: Progress, task: Any = task) -> None:
-                    bar.update(task, total=progress.steps, completed=progress.step)
-
-                kernel = None if psf is None else psf.kernel
-                sigma, linear, mask = settings.sigma, settings.linear, _mask_of(image, settings)
-                done = restorer(image, kernel, sigma=sigma, linear=linear, mask=mask, on_step=on_step)
-                final = _cut(done.image, settings)
-                notes = write_image(job.target, final, bits=settings.bits, overwrite=settings.overwrite)
-                if settings.compare is not None:
-                    before = _cut(image, settings)
-                    write_image(settings.compare, comparison(before, final), overwrite=settings.overwrite)
-                if settings.explain is not None:
-                    prepared = restorer.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
-                    count = explain(restorer, prepared, done.steps, settings.explain)
-                    say(f"{escape(settings.explain)}: {count} pictures of what the steps see")
-                if journal is not None:
-                    journal.add(job)
-                report(job, done, (*image.info.notes, *done.notes, *notes), seconds, as_json=as_json)
-            except AcutanceError as error:
-                failed += 1
-                report_error(job, error, as_json=as_json)
-            finally:
-                bar.remove_task(task)
-                bar.advance(overall)
-    return failed
-
-
-def _load(job: Job, settings: Settings, restorer: Restorer) -> Image:
-    image = read_image(job.source, max_pixels=settings.max_pixels)
-    if job.target.exists() and not settings.overwrite:
-        raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
-    if settings.preview is None:
-        return image
-    x, y, w, h = settings.preview
-    height, width = image.pixels.shape[-2:]
-    if x + w > width or y + h > height:
-        raise ConfigError(f"--preview {x},{y},{w},{h} reaches beyond the picture of {width}x{height} pixels")
-    top, left, bottom, right = _piece(settings.preview, height, width)
-    alpha = None if image.alpha is None else image.alpha[..., top:bottom, left:right]
-    return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
-
-
-def _read_mask(file: Path, max_pixels: int) -> Tensor:
-    """A mask, (1, 1, H, W), 1 where pixels are to be used; of an integer file that holds 0 and 1 only, 1 is white."""
-    image = read_image(file, max_pixels=max_pixels)
-    mask = image.pixels.nan_to_num(0).mean(1, keepdim=True)
-    top = float(mask.max())
-    one = 1 / (2**image.info.bits - 1)
-    if not image.info.is_float and 0 < top < 1.5 * one:
-        say(f"[yellow]{escape(file.name)}:[/] the largest value of the mask is 1, not 255; 1 was taken for white")
-        return mask / top
-    return mask
-
-
-def _mask_of(image: Image, settings: Settings) -> Tensor | None:
-    """The mask for the picture or, of a preview, for its piece."""
-    if settings.mask is None:
-        return None
-    mask = (settings.mask > 0.5).to(image.pixels)
-    if settings.preview is not None:
-        top, left, bottom, right = _piece(settings.preview, mask.shape[-2], mask.shape[-1])
-        mask = mask[..., top:bottom, left:right]
-    if mask.shape[-2:] != image.pixels.shape[-2:]:
-        height, width = settings.mask.shape[-2:]
-        raise ConfigError(f"the mask has {width}x{height} pixels; give one of the size of the picture")
-    return mask
-
-
-PREVIEW_MARGIN = 96
-"""Pixels around a previewed piece that are restored with it, so that its border looks as it will in the whole."""
-
-
-def _piece(preview: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int, int]:
-    x, y, w, h = preview
-    m = PREVIEW_MARGIN
-    return max(0, y - m), max(0, x - m), min(height, y + h + m), min(width, x + w + m)
-
-
-def _cut(image: Image, settings: Settings) -> Image:
-    """The previewed piece without its margin."""
-    if settings.preview is None:
-        return image
-    x, y, w, h = settings.preview
-    top, left = y - max(0, y - PREVIEW_MARGIN), x - max(0, x - PREVIEW_MARGIN)
-    alpha = None if image.alpha is None else image.alpha[..., top : top + h, left : left + w]
-    return replace(image, pixels=image.pixels[..., top : top + h, left : left + w], alpha=alpha)
-
-
-def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
-    verdict = judge_orientation(image.pixels, psf.kernel, sigma=settings.sigma)
-    if verdict.symmetric:
-        return
-    if verdict.orientation is not Orientation.RIGHT:
-        say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
-
-
-def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
-    height, width = image.pixels.shape[-2:]
-    if height * width < FORECAST_PIXELS:
-        return None
-    if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
-        finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
-        seconds = finish.forecast(image, kernels.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
-        say(f"{width}x{height} pixels: about {duration(seconds)} when the kernel is found, which comes first")
-        return None
-    seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
-    say(f"{width}x{height} pixels: about {duration(seconds)} if it needs all its steps")
-    return seconds
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

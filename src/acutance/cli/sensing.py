@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from acutance.cli.console import escape, out, parse_precision, progress_bar, say
-from acutance.cli.files import Job
-from acutance.cli.reporting import report, report_error
-from acutance.errors import AcutanceError, ConfigError, OutputError
+from acutance.cli.batch import Settings, run_all
+from acutance.cli.console import emit, escape, parse_precision, plain, say
+from acutance.cli.reporting import report
+from acutance.cli.tally import Tally
+from acutance.cli.targets import Job
+from acutance.cli.watching import Watch
+from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image, write_image
 from acutance.images.measurement_file import SUFFIX, read_measurements, write_measurements
-from acutance.problem import Progress
 from acutance.sensing import load, matrix_of, measure, recover
 
 
@@ -48,40 +51,26 @@ def sense(
     length = write_measurements(target, measured, bits=bits, overwrite=overwrite)
     height, width = measured.size
     share = measured.numbers.numel() / image.pixels.numel()
-    out.print(
-        f"{target}: {measured.numbers.numel():,} numbers of {bits} bits for {width} x {height} pixels in "
+    emit(
+        f"{plain(target)}: {measured.numbers.numel():,} numbers of {bits} bits for {width} x {height} pixels in "
         f"{measured.channels} channel{'s' * (measured.channels > 1)}, {100 * share:.1f} % as many, {length:,} bytes; "
-        f"matrix of {measured.weights}, {len(matrix_of(restorer))} x 1024",
-        markup=False, highlight=False,
-    )  # fmt: skip
+        f"matrix of {measured.weights}, {len(matrix_of(restorer))} x 1024"
+    )
 
 
 def restore_measurements(
-    jobs: list[Job], *, weights: Path | None, device: str, precision: str, bits: int | None, overwrite: bool,
-    max_pixels: int, as_json: bool,
-) -> int:  # fmt: skip
-    """Bring pictures back from files of measurements; returns how many failed."""
-    failed = 0
-    with progress_bar() as bar:
-        for job in jobs:
-            task = bar.add_task(escape(job.source.name), total=1)
+    jobs: list[Job], settings: Settings, tally: Tally, *, weights: Path | None, device: str, precision: str
+) -> None:
+    """Bring pictures back from files of measurements, and note in `tally` what became of them."""
+    kind = parse_precision(precision)
 
-            def on_step(progress: Progress, task: object = task) -> None:
-                bar.update(task, total=progress.steps, completed=progress.step)  # type: ignore[arg-type]
+    def one(job: Job, watch: Watch) -> None:
+        if os.path.lexists(job.target) and not settings.overwrite:
+            raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
+        measured = read_measurements(job.source, max_pixels=settings.max_pixels)
+        restorer = load(matrix=measured.matrix, weights=weights, device=device, precision=kind)
+        done = recover(restorer, measured, on_step=watch.on_step)
+        notes = write_image(job.target, done.image, bits=settings.bits, overwrite=settings.overwrite)
+        report(job, done, tuple(notes), as_json=settings.as_json)
 
-            try:
-                if job.target.exists() and not overwrite:
-                    raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
-                measured = read_measurements(job.source, max_pixels=max_pixels)
-                restorer = load(
-                    matrix=measured.matrix, weights=weights, device=device, precision=parse_precision(precision)
-                )
-                done = recover(restorer, measured, on_step=on_step)
-                notes = write_image(job.target, done.image, bits=bits, overwrite=overwrite)
-                report(job, done, tuple(notes), as_json=as_json)
-            except AcutanceError as error:
-                failed += 1
-                report_error(job, error, as_json=as_json)
-            finally:
-                bar.remove_task(task)
-    return failed
+    run_all(jobs, settings, tally, one)

@@ -11,15 +11,20 @@ import typer
 from acutance.cli.restoring import restore
 
 Pictures = Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")]
+Output = Annotated[str | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")]
 Method = Annotated[str | None, typer.Option(help="Another one for it: bm3d, nlm, dgunet-denoise, dgunet-derain ...")]
-Strength = Annotated[float | None, typer.Option(min=0, max=1, help="How far to go, 0 to 1; of stages, along them.")]
+Strength = Annotated[
+    float | None, typer.Option(min=0, max=1, help="How far to go: 0 leaves the picture as it is, 1 is all.")
+]
 Sigma = Annotated[str | None, typer.Option(help="Noise level where it is known: 1%, 2.55/255 or 0.01.")]
 Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")]
 Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")]
 Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
 Explain = Annotated[Path | None, typer.Option("--explain", help="Write the picture after every stage to DIR.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
+InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")]
+Again = Annotated[bool, typer.Option("--again", help="Also restore pictures that acutance has restored before.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
 Megapixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
@@ -38,6 +43,9 @@ def _command(task: str, does: str) -> Callable[..., None]:
         compare: Compare = None,
         explain: Explain = None,
         overwrite: Overwrite = False,
+        recursive: Recursive = False,
+        in_place: InPlace = False,
+        again: Again = False,
         device: Device = "auto",
         threads: Threads = None,
         max_megapixels: Megapixels = 250,
@@ -46,7 +54,7 @@ def _command(task: str, does: str) -> Callable[..., None]:
         restore(
             pictures, task=task, output=output, method=method, strength=strength, sigma=sigma, weights=weights,
             bits=bits, compare=compare, explain_to=explain, overwrite=overwrite, device=device, threads=threads,
-            max_megapixels=max_megapixels, as_json=as_json,
+            max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place, again=again,
         )  # fmt: skip
 
     command.__doc__ = f"""{does}

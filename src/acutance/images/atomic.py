@@ -3,36 +3,116 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from acutance.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+_PART = re.compile(r"\.acutance-.+\.part")
+_FRESH = 1.0
+"""Seconds for which a temporary file may not be locked yet."""
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """Where a file is to be written: behind a link, what it points to.
 
     Raises:
-        OutputError: its folder is missing; it exists and `overwrite` is False; it exists and is no ordinary file.
+        OutputError: its folder is missing; it exists and `overwrite` is False; it exists and is no ordinary file; its
+            name is too long.
     """
-    target = Path(os.path.realpath(path))
-    if not target.name or target.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; give the name of a file in it")
-    if not target.parent.is_dir():
-        raise OutputError(f"cannot write {path}: there is no folder {target.parent}; create it first")
-    if target.exists():
-        if not target.is_file():
-            raise OutputError(f"cannot write {path}: it is not an ordinary file; give another name")
-        if not overwrite:
-            raise OutputError(f"cannot write {path}: it exists already; give another name, or --overwrite")
+    try:
+        target = Path(os.path.realpath(path))
+        if not target.name or target.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; give the name of a file in it")
+        if not target.parent.is_dir():
+            raise OutputError(f"cannot write {path}: there is no folder {target.parent}; create it first")
+        if target.exists():
+            if not target.is_file():
+                raise OutputError(f"cannot write {path}: it is not an ordinary file; give another name")
+            if not overwrite:
+                raise OutputError(f"cannot write {path}: it exists already; give another name, or --overwrite")
+    except (OSError, ValueError) as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
     return target
+
+
+def check_folder(folder: Path, *, make: bool = False) -> None:
+    """Refuse a folder in which no file can be made, by making one and removing it.
+
+    Args:
+        folder: that files are to go to. make: it may be missing, and is going to be made.
+
+    Raises:
+        OutputError: it is missing, no folder, or cannot be written.
+    """
+    place = folder
+    try:
+        while make and not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            missing = not os.path.lexists(place)
+            raise OutputError(
+                f"there is no folder {folder}; create it first" if missing else f"{place} is a file, and not a folder"
+            )
+        probe = place / _part_name()
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write into the folder {place}: {error.strerror or error}") from error
+
+
+def remove_old_parts(folder: Path) -> int:
+    """Remove temporary files that a killed program left in a folder; returns how many. Those in use are locked."""
+    removed = 0
+    try:
+        parts = [Path(entry.path) for entry in os.scandir(folder) if _PART.fullmatch(entry.name) and entry.is_file()]
+    except OSError:
+        return 0
+    for part in parts:
+        try:
+            if time.time() - part.stat().st_mtime < _FRESH:
+                continue
+            with part.open("rb") as file:
+                lock(file.fileno())
+                part.unlink()
+            removed += 1
+        except OSError:  # locked by whoever is writing it, or gone
+            continue
+    return removed
+
+
+def lock(number: int) -> None:
+    """Lock an open file for this process, where the system has such locks.
+
+    Raises:
+        OSError: another process has locked it.
+    """
+    if fcntl is not None:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _part_name() -> str:
+    return f".acutance-{secrets.token_hex(8)}.part"
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
     """Write a file so that it is there whole, or not at all, whatever happens meanwhile.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and take the name at once. On any
-    failure, an interrupt included, the temporary file is removed and what was there before stays.
+    failure, an interrupt included, the temporary file is removed and what was there before stays. That of a program
+    that was killed is removed by `remove_old_parts`.
 
     Args:
         path: the file.
@@ -44,11 +124,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bo
             is full.
     """
     target = check_target(path, overwrite=overwrite)
-    temporary = target.with_name(f".acutance-{secrets.token_hex(8)}.part")
+    temporary = target.with_name(_part_name())
     try:
         try:
             # Not tempfile: the finished file gets the permissions that any new file of this user gets.
             with temporary.open("xb") as file:
+                with suppress(OSError):  # a file system without locks
+                    lock(file.fileno())
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -15,10 +15,16 @@ from acutance.images import encode
 from acutance.images.atomic import check_target, write_atomically
 from acutance.images.convert import profile_space
 from acutance.images.image import SUFFIXES, Format, Image, ImageInfo
+from acutance.images.mark import Mark, with_mark
 
 
 def write_image(
-    path: str | os.PathLike[str], image: Image | Tensor, *, bits: int | None = None, overwrite: bool = False
+    path: str | os.PathLike[str],
+    image: Image | Tensor,
+    *,
+    bits: int | None = None,
+    overwrite: bool = False,
+    mark: Mark | None = None,
 ) -> tuple[str, ...]:
     """Write a picture with its alpha, EXIF, colour profile and resolution.
 
@@ -32,6 +38,7 @@ def write_image(
         image: the picture; or only its pixels, (1, C, H, W) with C 1 or 3, for an 8-bit file without metadata.
         bits: 8, 16, or 32 (float, TIFF only), instead of the depth of `image.info`.
         overwrite: replace a file that exists.
+        mark: what the file is to say of its origin, see `acutance.images.mark`.
 
     Returns:
         Notes: one sentence for each thing the file could not hold (alpha in JPEG, 16 bits in an 8-bit format, ...).
@@ -41,8 +48,9 @@ def write_image(
         OutputError: the file exists; an unknown suffix; a depth the format has not; the disk or encoder failed.
     """
     picture = image if isinstance(image, Image) else Image(image)
-    kind = _format(Path(path), picture.info)
-    depth, notes = _depth(path, kind, picture.info, bits)
+    kind = format_of(Path(path), picture.info.format)
+    check_depth(path, kind, bits)
+    depth, notes = _depth(kind, picture.info, bits)
     check_target(path, overwrite=overwrite)
     _check_finite(path, picture)
     try:
@@ -61,27 +69,41 @@ def write_image(
         raise
     except Exception as error:  # encoders raise many kinds, mostly for pictures larger than their format allows
         raise OutputError(f"cannot write {path}: {kind} encoder failed ({error}); write a .png or .tif") from error
-    write_atomically(path, data, overwrite=overwrite)
+    write_atomically(path, data if mark is None else with_mark(data, mark), overwrite=overwrite)
     return tuple(notes)
 
 
-def _format(path: Path, info: ImageInfo) -> Format:
+def format_of(path: Path, otherwise: Format) -> Format:
+    """The format that a file name stands for; `otherwise` where it has no suffix.
+
+    Raises:
+        OutputError: a suffix that is not written.
+    """
     suffix = path.suffix.lower()
-    kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes] if suffix else [info.format]
+    kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes] if suffix else [otherwise]
     if not kinds or kinds[0] not in encode.ENCODERS:
-        what = "GIF is only read" if kinds else f"unknown suffix {path.suffix!r}"
+        what = f"{kinds[0]} is only read" if kinds else f"unknown suffix {path.suffix!r}"
         raise OutputError(f"cannot write {path}: {what}; use .png, .jpg, .webp, .tif or .bmp")
     return kinds[0]
 
 
-def _depth(path: str | os.PathLike[str], kind: Format, info: ImageInfo, bits: int | None) -> tuple[int, list[str]]:
-    """Bits to write, and a note where that is less than the picture came with."""
+def check_depth(path: str | os.PathLike[str], kind: Format, bits: int | None) -> None:
+    """Refuse a depth that a format does not have.
+
+    Raises:
+        OutputError: see above.
+    """
     depths = encode.DEPTHS[kind]
     if bits is not None and bits not in depths:
         raise OutputError(
             f"cannot write {path}: {kind} has no {bits} bits; "
             f"give {' or '.join(map(str, depths))}, or another suffix (.tif has 8, 16 and 32)"
         )
+
+
+def _depth(kind: Format, info: ImageInfo, bits: int | None) -> tuple[int, list[str]]:
+    """Bits to write, and a note where that is less than the picture came with."""
+    depths = encode.DEPTHS[kind]
     depth = bits or max((d for d in depths if d <= info.bits), default=min(depths))
     if bits is None and depth < info.bits:
         lost = "float" if info.is_float else f"{info.bits} bits"

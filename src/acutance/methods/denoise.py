@@ -17,9 +17,12 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.methods import nlm
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.noise_told import level_to_tell
+from acutance.noise_told import Told, level_to_tell
 from acutance.priors import block_matching
 from acutance.problem import Observer, Problem, Result, direct_result
+
+KINDS = {True: "the noise is coarse, as cameras and JPEG leave it", False: "the noise is white"}
+"""What is said of a picture, by `acutance.noise_told.Told.coarse`."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,24 @@ class Denoise:
         levels = [None] * len(y) if problem.sigma is None else problem.level().tolist()
         done = [_one(replace(problem, observed=p, sigma=None), s) for p, s in zip(y[:, None], levels, strict=True)]
         x = torch.lerp(y, torch.cat([picture for picture, _ in done]), self.strength)
-        return replace(direct_result(problem, x), remarks=tuple(remark for _, remark in done))
+        return replace(
+            direct_result(problem, x),
+            remarks=tuple(dict.fromkeys(KINDS[told.coarse] for _, told in done)),
+            ran="+".join(dict.fromkeys(_denoiser(told) for _, told in done)),
+            levels=tuple(told.sigma for _, told in done),
+        )
 
 
-def _one(problem: Problem, level: float | None) -> tuple[Tensor, str]:
-    """The one picture of a problem, (1, C, H, W), without its noise, and what was done."""
+def _one(problem: Problem, level: float | None) -> tuple[Tensor, Told]:
+    """The one picture of a problem, (1, C, H, W), without its noise, and what was taken for it."""
     picture = problem.observed
     told = level_to_tell(picture, level, unit=problem.unit, step=problem.step)
-    sigma = picture.new_tensor(told.sigma)
-    if told.coarse:
-        return nlm.denoise(picture, sigma), f"{told.reason}: nlm"
-    return block_matching.denoise(picture, sigma), f"{told.reason}: bm3d"
+    remove = nlm.denoise if told.coarse else block_matching.denoise
+    return remove(picture, picture.new_tensor(told.sigma)), told
+
+
+def _denoiser(told: Told) -> str:
+    return "nlm" if told.coarse else "bm3d"
 
 
 def build(**settings: Any) -> Denoise:
@@ -73,4 +83,5 @@ SPEC = MethodSpec(
     reference="buades2005nonlocal",
     build=build,
     needs=Needs(task="denoise", kernel=False, heeds_sigma=True),
+    own_strength=True,
 )

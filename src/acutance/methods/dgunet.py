@@ -265,7 +265,7 @@ def _method(name: str, task: Task, config: type[DGUNetConfig], summary: str, *,
         return {f"network.{key}": value for key, value in convert(theirs).items()}
 
     return MethodSpec(name=name, summary=summary, reference="mou2022dgunet", build=build, needs=needs, weights=name,
-                      convert=ours)  # fmt: skip
+                      convert=ours, own_strength=True)  # fmt: skip
 
 
 def _refuse_others(name: str, weights: StateDict, size: Size) -> None:

@@ -7,11 +7,12 @@ differ in settings only are one file with ``SPECS``.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
 import math
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -122,6 +123,7 @@ class MethodSpec:
         aliases: further names.
         convert: turns the state dict of the method's authors into ours, where there is one.
         channels_apart: every channel is restored as if it were alone, so that a large picture may be given one by one.
+        own_strength: its setting `strength`, from 0 to 1, says how far to go; other methods are blended with the input.
         qualities: settings by the name of a quality: "fast", "balanced", "best", as far as the method has them.
         converted: settings that weights of the authors want. converted_boundary: the border they were made for.
     """
@@ -134,6 +136,7 @@ class MethodSpec:
     weights: str | None = None
     composed: bool = False
     channels_apart: bool = False
+    own_strength: bool = False
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
     qualities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -163,7 +166,9 @@ def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     unknown = sorted(set(settings) - set(known))
     if unknown:
-        raise ConfigError(f"{name} has no setting {unknown[0]!r}; its settings are {', '.join(known)}")
+        raise ConfigError(
+            f"{name} has no setting {unknown[0]!r}{meant(unknown[0], known)}; its settings are {', '.join(known)}"
+        )
     for setting in dataclasses.fields(kind):  # type: ignore[arg-type]
         value, default = settings.get(setting.name, setting.default), setting.default
         wanted = (int, float) if isinstance(default, float) else type(default)
@@ -242,4 +247,20 @@ def find(name: str) -> MethodSpec:
     for spec in catalogue().values():
         if name == spec.name or name in spec.aliases:
             return spec
-    raise UnknownMethod(f"there is no method {name!r}; `acutance methods` lists them: {', '.join(catalogue())}")
+    raise UnknownMethod(f"there is no method {name!r}{meant(name, _names())}; `acutance methods` lists them all")
+
+
+def _names() -> list[str]:
+    return [name for spec in catalogue().values() for name in (spec.name, *spec.aliases)]
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant who wrote `name`, as a part of a sentence; "" where nothing is like it.
+
+    Example:
+        >>> meant("acut", ("acute", "wiener"))
+        ' (did you mean acute?)'
+    """
+    by_small = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), by_small, n=2, cutoff=0.6)
+    return f" (did you mean {' or '.join(by_small[each] for each in close)}?)" if close else ""

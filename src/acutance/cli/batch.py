@@ -1,0 +1,313 @@
+"""One picture after the other, so that nothing that happens to one harms the others, and a second run goes on."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from acutance import __version__
+from acutance.blind.method import Blind
+from acutance.cli.console import duration, escape, say
+from acutance.cli.journal import Journal, state_of
+from acutance.cli.looking import comparison, explain
+from acutance.cli.reporting import report, report_done, report_error, report_skipped
+from acutance.cli.stopping import Stopping
+from acutance.cli.tally import Tally
+from acutance.cli.targets import Job
+from acutance.cli.watching import Watch
+from acutance.errors import AcutanceError, ConfigError, ImageError, OutputError
+from acutance.images import Image, read_image, write_image
+from acutance.images.atomic import remove_old_parts
+from acutance.images.kernel_file import KernelFile
+from acutance.images.mark import Mark, file_hash, read_mark
+from acutance.images.peek import peek_size
+from acutance.methods.spec import find
+from acutance.orientation import Orientation, judge_orientation
+from acutance.restore import Restoration, Restorer
+from acutance.synth import kernels
+
+FORECAST_PIXELS = 1_500_000
+"""Pictures above this many pixels are announced with the seconds they will take."""
+
+TYPICAL = 31
+"""Side of the kernel that is assumed where it is still to be found, pixels."""
+
+PREVIEW_MARGIN = 96
+"""Pixels around a previewed piece that are restored with it, so that its border looks as it will in the whole."""
+
+DONE_TO = {"deblur": "deblurred", "denoise": "denoised", "derain": "derained", "sense": "brought back"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every picture of a command.
+
+    Args:
+        task: "deblur", ... sigma, linear, mask, bits, preview, explain, compare, max_pixels: see the options.
+        overwrite: replace results. in_place: replace the pictures. again: restore what was restored before.
+        check_orientation: look whether the kernel is rotated. digest: sixteen digits for all that changes a result.
+        journal: keep one in the folders of the results. as_json: report as JSON.
+    """
+
+    task: str = "deblur"
+    sigma: float | None = None
+    linear: bool = False
+    mask: Tensor | None = None
+    overwrite: bool = False
+    in_place: bool = False
+    again: bool = False
+    bits: int | None = None
+    preview: tuple[int, int, int, int] | None = None
+    explain: Path | None = None
+    compare: Path | None = None
+    check_orientation: bool = False
+    max_pixels: int = 250_000_000
+    digest: str = ""
+    journal: bool = False
+    as_json: bool = False
+
+
+class AlreadyDone(Exception):
+    """The result is there. Args: note: it should be added to the journal."""
+
+    def __init__(self, note: bool = False) -> None:
+        super().__init__()
+        self.note = note
+
+
+class LeftOut(Exception):
+    """The picture is not to be restored; the text says why."""
+
+
+def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable[[Job, Watch], None]) -> None:
+    """Run `one` for each job, whatever becomes of the others, and note it in `tally`.
+
+    A signal lets the current picture of several be finished; the rest is noted as left.
+    """
+    several = len(jobs) > 1
+    for folder in dict.fromkeys(job.target.parent for job in jobs):
+        remove_old_parts(folder)
+    with Stopping(graceful=several) as stopping, Watch(len(jobs)) as watch:
+        for job in jobs:
+            if stopping.requested:
+                tally.left.append(job.source)
+                continue
+            watch.begin(job.source.name)
+            try:
+                one(job, watch)
+                tally.restored.append(job.source)
+            except AlreadyDone:
+                tally.done.append(job.source)
+                report_done(job, as_json=settings.as_json)
+            except LeftOut as why:
+                tally.skipped.append((job.source, str(why)))
+                report_skipped(job.source, str(why), as_json=settings.as_json)
+            except Exception as error:  # whatever one picture does, the others are restored
+                message = message_of(error, job)
+                if message is None and not several:
+                    raise
+                if message is None:
+                    message = f"{job.source}: unexpected {type(error).__name__}: {error}; please report it"
+                    if os.environ.get("ACUTANCE_DEBUG"):
+                        traceback.print_exc()
+                tally.failed.append((job.source, message))
+                report_error(job, message, as_json=settings.as_json)
+            finally:
+                watch.end()
+        tally.signal = stopping.number
+
+
+def message_of(error: Exception, job: Job) -> str | None:
+    """What to say of an error that may happen to a picture; None of one that is ours."""
+    if isinstance(error, AcutanceError):
+        text = str(error)
+        return text if job.source.name in text or job.target.name in text else f"{job.source}: {text}"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return f"{job.source}: not enough memory for it; scale it down or cut it first, or try --preview"
+    if isinstance(error, OSError):
+        return f"{job.source}: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    return None
+
+
+@dataclass
+class Batch:
+    """The pictures of a command, one by one. Args: restorer, psf, settings: for all of them."""
+
+    restorer: Restorer
+    psf: KernelFile | None
+    settings: Settings
+    _journals: dict[Path, Journal] = field(default_factory=dict)
+    _judged: bool = False
+    _hinted: bool = False
+
+    def one(self, job: Job, watch: Watch) -> None:
+        """Restore a picture and write what is wanted of it.
+
+        Raises:
+            AlreadyDone, LeftOut: see there. AcutanceError, OSError, MemoryError: it cannot be done.
+        """
+        s, state = self.settings, state_of(job.source)
+        journal = self._journal(job.target.parent) if s.journal else None
+        try:
+            self._look(job, state, journal)
+        except AlreadyDone as already:
+            if journal is not None and already.note:
+                journal.add(state, job.source, job.target)
+            raise
+        mark = self._mark(job)
+        image = self._read(job)
+        if self.psf is not None and s.check_orientation and not self._judged:
+            self._judged = True
+            _judge(image, self.psf, s)
+        seconds = _announce(self.restorer, image, self.psf, s)
+        kernel, mask = None if self.psf is None else self.psf.kernel, _mask_of(image, s)
+        done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step)
+        final = _cut(done.image, s)
+        mark = replace(mark, method=done.ran)
+        notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
+        self._extras(image, final, done, kernel, mask)
+        if journal is not None:
+            journal.add(state, job.source, job.target)
+        notes = (*image.info.notes, *done.notes, *notes)
+        report(job, done, notes, seconds, as_json=s.as_json, hint=not self._hinted)
+        self._hinted = self._hinted or done.noise_assumed
+
+    def _look(self, job: Job, state: str, journal: Journal | None) -> None:
+        """Whether there is anything to do, before the picture is read."""
+        s = self.settings
+        if journal is not None and not s.overwrite and not s.in_place and journal.is_done(state, job.target):
+            raise AlreadyDone
+        before = None if s.again else read_mark(job.source)
+        if before is not None and s.task in before.tasks:
+            if s.in_place and before.settings == s.digest:
+                raise AlreadyDone
+            why = f"{DONE_TO[s.task]} already (by {before.method}, acutance {before.version})"
+            if job.named:
+                raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
+            raise LeftOut(why)
+        if os.path.lexists(job.target) and not (s.overwrite or s.in_place):
+            there = read_mark(job.target)
+            if there is not None and there.settings == s.digest and there.source == file_hash(job.source):
+                raise AlreadyDone(note=True)
+            raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
+        size = peek_size(job.source)
+        if size is not None and self.psf is not None and s.preview is None:
+            self.restorer.check_kernel(self.psf.kernel, size)
+        if size is not None and s.preview is not None:
+            x, y, w, h = s.preview
+            if x + w > max(size) or y + h > max(size):
+                raise ConfigError(_beyond(s.preview, size[1], size[0]))
+
+    def _mark(self, job: Job) -> Mark:
+        before = read_mark(job.source)
+        tasks = () if before is None else tuple(task for task in before.tasks if task != self.settings.task)
+        method, source = self.restorer.spec.name, file_hash(job.source)
+        return Mark(__version__, (*tasks[-5:], self.settings.task), method, source, self.settings.digest)
+
+    def _journal(self, folder: Path) -> Journal:
+        if folder not in self._journals:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+            self._journals[folder] = Journal(folder, self.settings.digest)
+        return self._journals[folder]
+
+    def _read(self, job: Job) -> Image:
+        image = read_image(job.source, max_pixels=self.settings.max_pixels)
+        preview = self.settings.preview
+        if preview is None:
+            return image
+        x, y, w, h = preview
+        height, width = image.pixels.shape[-2:]
+        if x + w > width or y + h > height:
+            raise ConfigError(_beyond(preview, height, width))
+        top, left, bottom, right = _piece(preview, height, width)
+        alpha = None if image.alpha is None else image.alpha[..., top:bottom, left:right]
+        return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
+
+    def _extras(
+        self, before: Image, final: Image, done: Restoration, kernel: Tensor | None, mask: Tensor | None
+    ) -> None:
+        """The comparison, and what the steps see, where they are asked for."""
+        s = self.settings
+        if s.compare is not None:
+            write_image(s.compare, comparison(_cut(before, s), final), overwrite=s.overwrite)
+        if s.explain is not None:
+            prepared = self.restorer.prepare(before, kernel, sigma=s.sigma, linear=s.linear, mask=mask)
+            count = explain(self.restorer, prepared, done.steps, s.explain)
+            say(f"{escape(s.explain)}: {count} pictures of what the steps see")
+
+
+def _beyond(preview: tuple[int, int, int, int], height: int, width: int) -> str:
+    return f"--preview {','.join(map(str, preview))} reaches beyond the picture of {width} x {height} pixels"
+
+
+def read_mask(file: Path, max_pixels: int) -> Tensor:
+    """A mask, (1, 1, H, W), 1 where pixels are to be used; of an integer file that holds 0 and 1 only, 1 is white."""
+    image = read_image(file, max_pixels=max_pixels)
+    mask = image.pixels.nan_to_num(0).mean(1, keepdim=True)
+    top = float(mask.max())
+    one = 1 / (2**image.info.bits - 1)
+    if not image.info.is_float and 0 < top < 1.5 * one:
+        say(f"[yellow]{escape(file.name)}:[/] the largest value of the mask is 1, not 255; 1 was taken for white")
+        return mask / top
+    return mask
+
+
+def _mask_of(image: Image, settings: Settings) -> Tensor | None:
+    """The mask for the picture or, of a preview, for its piece."""
+    if settings.mask is None:
+        return None
+    mask = (settings.mask > 0.5).to(image.pixels)
+    if settings.preview is not None:
+        top, left, bottom, right = _piece(settings.preview, mask.shape[-2], mask.shape[-1])
+        mask = mask[..., top:bottom, left:right]
+    if mask.shape[-2:] != image.pixels.shape[-2:]:
+        height, width = settings.mask.shape[-2:]
+        raise ConfigError(f"the mask has {width} x {height} pixels; give one of the size of the picture")
+    return mask
+
+
+def _piece(preview: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int, int]:
+    x, y, w, h = preview
+    m = PREVIEW_MARGIN
+    return max(0, y - m), max(0, x - m), min(height, y + h + m), min(width, x + w + m)
+
+
+def _cut(image: Image, settings: Settings) -> Image:
+    """The previewed piece without its margin."""
+    if settings.preview is None:
+        return image
+    x, y, w, h = settings.preview
+    top, left = y - max(0, y - PREVIEW_MARGIN), x - max(0, x - PREVIEW_MARGIN)
+    alpha = None if image.alpha is None else image.alpha[..., top : top + h, left : left + w]
+    return replace(image, pixels=image.pixels[..., top : top + h, left : left + w], alpha=alpha)
+
+
+def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
+    verdict = judge_orientation(image.pixels, psf.kernel, sigma=settings.sigma)
+    if verdict.symmetric:
+        return
+    if verdict.orientation is not Orientation.RIGHT:
+        say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
+
+
+def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
+    height, width = image.pixels.shape[-2:]
+    if height * width < FORECAST_PIXELS:
+        return None
+    if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
+        finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
+        seconds = finish.forecast(image, kernels.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
+        say(f"{width} x {height} pixels: about {duration(seconds)} when the kernel is found, which comes first")
+        return None
+    seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
+    say(f"{width} x {height} pixels: about {duration(seconds)} if it needs all its steps")
+    return seconds

@@ -1,0 +1,77 @@
+"""How far a command is: a bar on a terminal, elsewhere a line every ten seconds at most."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+
+from acutance.cli.console import duration, err, escape, progress_bar, say
+from acutance.problem import Progress
+
+EVERY = 10.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class Watch:
+    """Shows how far the pictures are. Args: total: how many there are."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.count = total, 0
+        self._bar = progress_bar()
+        self._overall = self._bar.add_task("pictures", total=total, visible=total > 1)
+        self._task = self._bar.add_task("", total=1, visible=False)
+        self._name, self._begun, self._step, self._steps = "", 0.0, 0, 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._bar.start()
+        if not err.is_terminal:
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._over.set()
+        self._bar.stop()
+        if self._thread.is_alive():
+            self._thread.join(1)
+
+    def begin(self, name: str) -> None:
+        """A picture is begun."""
+        self._name, self._begun, self._step, self._steps = name, time.monotonic(), 0, 0
+        self._bar.reset(self._task, description=escape(name), total=None, visible=True)
+
+    def on_step(self, progress: Progress) -> None:
+        """An observer of the steps, see `acutance.problem.Observer`."""
+        if not self._step:
+            self._first = time.monotonic()
+        self._step, self._steps = progress.step, progress.steps
+        self._bar.update(self._task, total=progress.steps, completed=progress.step)
+
+    def end(self) -> None:
+        """A picture is done, in whatever way."""
+        self.count += 1
+        self._name = ""
+        self._bar.update(self._task, visible=False)
+        self._bar.advance(self._overall)
+
+    def line(self) -> str | None:
+        """How far it is, as a sentence; None between two pictures."""
+        name, now = self._name, time.monotonic()
+        if not name:
+            return None
+        where = f", picture {self.count + 1} of {self.total}" if self.total > 1 else ""
+        far = ""
+        if self._step:
+            far = f", step {self._step} of at most {self._steps}"
+            if self._step > 1:
+                left = (now - self._first) / (self._step - 1) * (self._steps - self._step)
+                far += f", at most about {duration(left)} left" if left >= 1 else ""
+        return f"{name}{where}: {duration(now - self._begun)} so far{far}"
+
+    def _tick(self) -> None:
+        while not self._over.wait(EVERY):
+            line = self.line()
+            if line is not None:
+                say(escape(line))
