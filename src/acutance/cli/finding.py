@@ -14,9 +14,12 @@ from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
 from acutance.cli.console import emit, plain, progress_bar, say
+from acutance.cli.targets import refuse_link
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
+from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import write_kernel
+from acutance.methods.spec import meant
 from acutance.restore import brightness
 
 SHOWN = 256
@@ -42,14 +45,16 @@ def kernel(
     acutance restore photo.jpg --kernel kernel.npy[/]
     """
     if estimator not in ESTIMATORS:
-        raise ConfigError(f"--estimator {estimator}: there are {', '.join(ESTIMATORS)}")
+        raise ConfigError(f"--estimator {estimator}{meant(estimator, ESTIMATORS)}: there are {', '.join(ESTIMATORS)}")
     target = output if output is not None else picture.with_name(f"{picture.stem}-kernel.png")
     if target.suffix.lower() != ".png":
         raise ConfigError(f"-o {target}: the picture of the kernel is a PNG; the exact kernel goes beside it as .npy")
     exact = target.with_suffix(".npy")
     for file in (target, exact):
+        refuse_link(file)
         if file.exists() and not overwrite:
             raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
+    check_folder(target.parent)
     pixels = read_image(picture, max_pixels=max_megapixels * 1_000_000).pixels
     grey = pixels.mean(1, keepdim=True) / brightness(pixels)
     begun = time.perf_counter()
