@@ -18,7 +18,7 @@ from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image, write_image
 from acutance.images.atomic import check_folder
 from acutance.images.measurement_file import SUFFIX, read_measurements, write_measurements
-from acutance.sensing import load, matrix_of, measure, recover
+from acutance.sensing import load, measure, recover
 
 
 def sense(
@@ -55,9 +55,9 @@ def sense(
     height, width = measured.size
     share = measured.numbers.numel() / image.pixels.numel()
     emit(
-        f"{plain(target)}: {measured.numbers.numel():,} numbers of {bits} bits for {width} x {height} pixels in "
-        f"{measured.channels} channel{'s' * (measured.channels > 1)}, {100 * share:.1f} % as many, {length:,} bytes; "
-        f"matrix of {measured.weights}, {len(matrix_of(restorer))} x 1024"
+        f"{plain(target)}: {measured.numbers.numel():,} numbers, {100 * share:.1f} % of those of the picture "
+        f"({width} x {height} pixels, {measured.channels} channel{'s' * (measured.channels > 1)}), {length:,} bytes; "
+        f"measured with the matrix of {measured.weights}"
     )
 
 

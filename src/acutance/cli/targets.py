@@ -104,8 +104,8 @@ def _check_output(output: Output, selection: Selection, as_folder: bool) -> None
         )
     if path.suffix.lower() in FILE_SUFFIXES and not output.is_folder:
         count = len(selection.found)
-        what = f"{count} pictures" if count > 1 else "a folder or a glob"
-        raise OutputError(f"-o {path} is the name of one file, but {what} is given; name a folder")
+        what = f"there are {count} pictures" if count > 1 else "a folder or a glob is given"
+        raise OutputError(f"-o {path} is the name of one file, but {what}; name a folder")
 
 
 def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) -> Path:
