@@ -310,6 +310,15 @@ def test_measurements_take_no_options_of_pictures() -> None:
         assert f"no use for {option[0]}" in refused("y.cs", *option)
 
 
+@pytest.mark.parametrize("command", [("kernel", "in/a.png"), ("sense", "in/a.png"), ("restore", "in/a.png", *WIENER)])
+def test_no_command_writes_through_a_link(command: tuple[str, ...]) -> None:
+    target = {"kernel": "in/a-kernel.npy", "sense": "in/a.cs", "restore": "in/a-restored.png"}[command[0]]
+    Path(target).symlink_to(Path("precious").absolute())
+    result = runner.invoke(app, [*command, "--overwrite"])
+    assert "is a link" in str(result.exception)
+    assert not Path("precious").exists()
+
+
 def test_json_accounts_for_everything() -> None:
     Path("in/notes.txt").write_text("x")
     Path("in/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")

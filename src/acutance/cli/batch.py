@@ -197,12 +197,18 @@ class Batch:
                 raise AlreadyDone(note=True)
             raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
         size = peek_size(job.source)
-        if size is not None and self.psf is not None and s.preview is None:
+        if size is not None:
+            self._check_size(size)
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        """Refuse what does not fit into a picture of these sides, which may yet be turned."""
+        preview, mask = self.settings.preview, self.settings.mask
+        if preview is not None and (preview[0] + preview[2] > max(size) or preview[1] + preview[3] > max(size)):
+            raise ConfigError(_beyond(preview, size[1], size[0]))
+        if self.psf is not None and preview is None:
             self.restorer.check_kernel(self.psf.kernel, size)
-        if size is not None and s.preview is not None:
-            x, y, w, h = s.preview
-            if x + w > max(size) or y + h > max(size):
-                raise ConfigError(_beyond(s.preview, size[1], size[0]))
+        if mask is not None and sorted(mask.shape[-2:]) != sorted(size):
+            raise ConfigError(_other_mask(mask))
 
     def _mark(self, job: Job) -> Mark:
         before = read_mark(job.source)
@@ -270,9 +276,12 @@ def _mask_of(image: Image, settings: Settings) -> Tensor | None:
         top, left, bottom, right = _piece(settings.preview, mask.shape[-2], mask.shape[-1])
         mask = mask[..., top:bottom, left:right]
     if mask.shape[-2:] != image.pixels.shape[-2:]:
-        height, width = settings.mask.shape[-2:]
-        raise ConfigError(f"the mask has {width} x {height} pixels; give one of the size of the picture")
+        raise ConfigError(_other_mask(settings.mask))
     return mask
+
+
+def _other_mask(mask: Tensor) -> str:
+    return f"the mask has {mask.shape[-1]} x {mask.shape[-2]} pixels; give one of the size of the picture"
 
 
 def _piece(preview: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,14 @@ import typer
 from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
-from acutance.cli.console import emit, plain, progress_bar, say
+from acutance.cli.console import emit, plain, say
+from acutance.cli.targets import refuse_link
+from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
+from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import write_kernel
+from acutance.methods.spec import meant
 from acutance.tensors import brightness, filled
 
 SHOWN = 256
@@ -42,25 +47,29 @@ def kernel(
     acutance restore photo.jpg --kernel kernel.npy[/]
     """
     if estimator not in ESTIMATORS:
-        raise ConfigError(f"--estimator {estimator}: there are {', '.join(ESTIMATORS)}")
+        raise ConfigError(f"--estimator {estimator}{meant(estimator, ESTIMATORS)}: there are {', '.join(ESTIMATORS)}")
     target = output if output is not None else picture.with_name(f"{picture.stem}-kernel.png")
     if target.suffix.lower() != ".png":
         raise ConfigError(f"-o {target}: the picture of the kernel is a PNG; the exact kernel goes beside it as .npy")
     exact = target.with_suffix(".npy")
     for file in (target, exact):
+        refuse_link(file)
+        if os.path.realpath(file) == os.path.realpath(picture):
+            raise OutputError(f"{file} is the picture itself; give the kernel another name with -o")
         if file.exists() and not overwrite:
             raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
+    check_folder(target.parent)
     pixels = read_image(picture, max_pixels=max_megapixels * 1_000_000).pixels
     pixels = filled(pixels, torch.isfinite(pixels).to(pixels))
     grey = pixels.mean(1, keepdim=True) / float(brightness(pixels))
     begun = time.perf_counter()
-    with progress_bar() as bar:
-        task = bar.add_task("kernel", total=None)
+    with Watch(1) as watch:
+        watch.begin(picture.name)
         found = choose(
             grey,
             lambda side: ESTIMATORS[estimator](size=side),
             size,
-            on_size=lambda side: bar.update(task, description=f"kernel of up to {side} pixels", advance=1),
+            on_size=lambda side: watch.phase(f"finding the kernel, of up to {side} pixels"),
         )
     seconds = time.perf_counter() - begun
     side = found.kernel.shape[-1]

@@ -45,7 +45,8 @@ def sentence(done: Restoration) -> str:
         return f"left unchanged, {duration(done.seconds)}"
     version = f" ({done.weights})" if done.weights and done.ran == done.method else ""
     steps = f", {done.steps} steps" if done.steps > 1 else ""
-    return f"restored by {done.ran}{version}{steps}, {duration(done.seconds)}{ENDINGS.get(done.outcome, '')}"
+    strength = f", strength {done.strength:g}" if done.strength < 1 else ""
+    return f"restored by {done.ran}{version}{steps}{strength}, {duration(done.seconds)}{ENDINGS.get(done.outcome, '')}"
 
 
 def noise_hint(level: float) -> str:

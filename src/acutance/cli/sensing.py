@@ -12,12 +12,13 @@ from acutance.cli.batch import Settings, run_all
 from acutance.cli.console import emit, escape, parse_precision, plain, say
 from acutance.cli.reporting import report
 from acutance.cli.tally import Tally
-from acutance.cli.targets import Job
+from acutance.cli.targets import Job, refuse_link
 from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image, write_image
+from acutance.images.atomic import check_folder
 from acutance.images.measurement_file import SUFFIX, read_measurements, write_measurements
-from acutance.sensing import load, matrix_of, measure, recover
+from acutance.sensing import load, measure, recover
 
 
 def sense(
@@ -37,12 +38,14 @@ def sense(
     target = output if output is not None else picture.with_suffix(SUFFIX)
     if target.suffix.lower() != SUFFIX:
         raise ConfigError(f"-o {target}: measurements go to a file of the suffix {SUFFIX}")
+    refuse_link(target)
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists; give --overwrite to replace it, or another name with -o")
     if bits not in (16, 32):
         raise ConfigError(f"--bits {bits}: give 16 or 32")
     if not 0 < ratio <= 100:
         raise ConfigError(f"--ratio {ratio:g}: a percentage, above 0 and at most 100; 10 for a tenth of the numbers")
+    check_folder(target.parent)
     restorer = load(ratio / 100, weights=weights, device="cpu")
     image = read_image(picture, max_pixels=max_megapixels * 1_000_000)
     for note in image.info.notes:
@@ -52,9 +55,9 @@ def sense(
     height, width = measured.size
     share = measured.numbers.numel() / image.pixels.numel()
     emit(
-        f"{plain(target)}: {measured.numbers.numel():,} numbers of {bits} bits for {width} x {height} pixels in "
-        f"{measured.channels} channel{'s' * (measured.channels > 1)}, {100 * share:.1f} % as many, {length:,} bytes; "
-        f"matrix of {measured.weights}, {len(matrix_of(restorer))} x 1024"
+        f"{plain(target)}: {measured.numbers.numel():,} numbers, {100 * share:.1f} % of those of the picture "
+        f"({width} x {height} pixels, {measured.channels} channel{'s' * (measured.channels > 1)}), {length:,} bytes; "
+        f"measured with the matrix of {measured.weights}"
     )
 
 

@@ -104,8 +104,8 @@ def _check_output(output: Output, selection: Selection, as_folder: bool) -> None
         )
     if path.suffix.lower() in FILE_SUFFIXES and not output.is_folder:
         count = len(selection.found)
-        what = f"{count} pictures" if count > 1 else "a folder or a glob"
-        raise OutputError(f"-o {path} is the name of one file, but {what} is given; name a folder")
+        what = f"there are {count} pictures" if count > 1 else "a folder or a glob is given"
+        raise OutputError(f"-o {path} is the name of one file, but {what}; name a folder")
 
 
 def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) -> Path:
@@ -120,14 +120,14 @@ def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) 
 def _suffix(path: Path) -> str:
     """The picture's own where it can be written, else that of its content, else .png."""
     suffix = path.suffix
-    if any(suffix.lower() in SUFFIXES[kind] for kind in SUFFIXES if kind in ENCODERS):
+    if any(suffix.lower() in suffixes for kind, suffixes in SUFFIXES.items() if kind in ENCODERS):
         return suffix
     try:
         with path.open("rb") as file:
             kind = recognise(file.read(64), path)
     except (OSError, ImageError):
         return ".png"
-    return ".png" if kind not in ENCODERS else SUFFIXES[kind][0]
+    return next((suffixes[0] for each, suffixes in SUFFIXES.items() if each == kind and each in ENCODERS), ".png")
 
 
 def fitting(name: str) -> str:
@@ -159,8 +159,7 @@ def check_targets(
     for job in jobs:
         check_depth(job.target, format_of(job.target, "PNG"), bits)
         place = os.path.realpath(job.target)
-        if _is_link(job.target):
-            raise OutputError(f"{job.target} is a link; results do not go through links: give another name with -o")
+        refuse_link(job.target)
         if (place in sources or _same(job)) and not in_place:
             raise OutputError(
                 f"the result of {job.source} would replace "
@@ -176,18 +175,20 @@ def check_targets(
         check_folder(folder, make=True)
 
 
-def _is_link(path: Path) -> bool:
-    """Whether something of that name is a link.
+def refuse_link(path: Path) -> None:
+    """Refuse to write through a link: a folder from somebody else may have one that leads to a file of ours.
 
     Raises:
-        OutputError: there cannot be anything of that name.
+        OutputError: it is a link; or there cannot be anything of that name.
     """
     try:
-        return stat.S_ISLNK(path.lstat().st_mode)
+        link = stat.S_ISLNK(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from None
+    if link:
+        raise OutputError(f"{path} is a link, and results do not go through links; give another name with -o")
 
 
 def _same(job: Job) -> bool:
@@ -207,6 +208,7 @@ def check_extra(option: str, path: Path, jobs: Sequence[Job], inputs: Mapping[st
     if not path.suffix:
         raise OutputError(f"{option} {path}: give the file a suffix, such as {path}.png")
     format_of(path, "PNG")
+    refuse_link(path)
     place = os.path.realpath(path)
     names = {os.path.realpath(file): what for what, file in inputs.items()}
     for job in jobs:

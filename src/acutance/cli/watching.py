@@ -21,7 +21,7 @@ class Watch:
         self._bar = progress_bar()
         self._overall = self._bar.add_task("pictures", total=total, visible=total > 1)
         self._task = self._bar.add_task("", total=1, visible=False)
-        self._name, self._begun, self._step, self._steps = "", 0.0, 0, 0
+        self._name, self._phase, self._begun, self._first, self._step, self._steps = "", "", 0.0, 0.0, 0, 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
@@ -39,8 +39,13 @@ class Watch:
 
     def begin(self, name: str) -> None:
         """A picture is begun."""
-        self._name, self._begun, self._step, self._steps = name, time.monotonic(), 0, 0
+        self._name, self._begun, self._step, self._steps, self._phase = name, time.monotonic(), 0, 0, ""
         self._bar.reset(self._task, description=escape(name), total=None, visible=True)
+
+    def phase(self, text: str) -> None:
+        """What is being done with the picture, where that is no step."""
+        self._phase = text
+        self._bar.update(self._task, description=f"{escape(self._name)}: {text}")
 
     def on_step(self, progress: Progress) -> None:
         """An observer of the steps, see `acutance.problem.Observer`."""
@@ -62,7 +67,7 @@ class Watch:
         if not name:
             return None
         where = f", picture {self.count + 1} of {self.total}" if self.total > 1 else ""
-        far = ""
+        far = f", {self._phase}" if self._phase else ""
         if self._step:
             far = f", step {self._step} of at most {self._steps}"
             if self._step > 1:

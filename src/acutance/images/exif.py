@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, TiffImagePlugin
 from PIL import Image as PillowImage
 
+from acutance.images.tiff_directory import check_directories
+
 ORIENTATION = 0x0112
 EXIF_POINTER = 0x8769
 GPS_POINTER = 0x8825
@@ -92,6 +94,7 @@ def from_tiff(file: IO[bytes]) -> bytes | None:
     Raises:
         Exception: whatever Pillow makes of damaged tags; the caller decides that a note will do.
     """
+    check_directories(file)
     file.seek(0)
     found, kept = PillowImage.Exif(), PillowImage.Exif()
     with quiet():
@@ -114,6 +117,7 @@ def from_tiff(file: IO[bytes]) -> bytes | None:
 
 def to_tiff(exif: bytes) -> TiffExif:
     """Take a block apart for a TIFF; directories that cannot be read are left out."""
+    check_directories(BytesIO(exif))
     found = PillowImage.Exif()
     texts: dict[int, bytes] = {}
     directories: dict[int, TiffImagePlugin.ImageFileDirectory_v2] = {}

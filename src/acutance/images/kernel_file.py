@@ -28,6 +28,7 @@ from torch import Tensor
 from acutance.errors import KernelError, OutputError
 from acutance.images import lazy_codecs
 from acutance.images.kernel_repair import KernelFile, repair_kernel
+from acutance.images.tiff_directory import check_directories
 
 __all__ = ["KernelFile", "read_kernel", "repair_kernel", "write_kernel"]
 
@@ -241,6 +242,7 @@ def _without_alpha(values: Values) -> tuple[Values, tuple[str, ...]]:
 
 def _read_tiff(data: bytes) -> _Found:
     """One page of integers or floats, grey or colour, of a plain compression."""
+    check_directories(io.BytesIO(data))
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
         _check_pixels(*page.shape)

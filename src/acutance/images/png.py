@@ -163,6 +163,9 @@ def read_png(data: bytes, max_pixels: int) -> Decoded:
         elif name == b"acTL" and content[:4] not in (b"\0\0\0\0", b"\0\0\0\1"):
             raise ImageError("it is animated; take one frame out first, e.g. ffmpeg -i in.png frame-%d.png")
         elif name in (*_COLOUR, b"iCCP", b"eXIf", b"pHYs"):
+            if intact and any(name == known for known, _ in metadata):
+                notes.append(f"second {name.decode()} chunk left out")
+                continue
             if intact:
                 metadata.append((name, content))
             else:
@@ -192,6 +195,7 @@ def read_png(data: bytes, max_pixels: int) -> Decoded:
             _add_metadata(name, content, decoded)
         except (struct.error, zlib.error, ValueError):
             notes.append(f"damaged {name.decode()} chunk left out")
+    decoded.notes = list(dict.fromkeys(notes))
     return decoded
 
 

@@ -19,7 +19,9 @@ from acutance.images import convert, exif, lazy_codecs
 from acutance.images.decoded import Decoded, check_content, check_size, sound_dpi
 
 # A JPEG spends a bit at least on each 8x8 block; LZW codes grow to 4096 pixels in 12 bits; BMP's runs to 255 in 16.
-_PIXELS_PER_BYTE = {"JPEG": 1024, "GIF": 3000, "BMP": 200}
+# WebP has no such limit: one colour takes 5564 bytes on 144 megapixels.
+_PIXELS_PER_BYTE = {"JPEG": 1024, "GIF": 3000, "BMP": 200, "WEBP": 3000}
+_SMALL = 1 << 24
 # Progressive files take a dozen scans. Thousands over a large picture only keep the processor busy.
 _MAX_SCANS = 1000
 _FRAME_REMEDY = "take one frame out first, e.g. magick 'in.{}[0]' frame.png"
@@ -148,6 +150,8 @@ def read_webp(data: bytes, max_pixels: int) -> Decoded:
                 decoded.orientation, decoded.exif = exif.upright(block)
     if size is None:
         raise ImageError("no picture in it; get an intact copy")
+    if size[0] * size[1] > _SMALL:  # an empty page of ordinary size takes a few hundred bytes
+        check_content(*size, len(data), _PIXELS_PER_BYTE["WEBP"])
     if struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
         raise ImageError("it is cut short; get an intact copy")
     samples: NDArray[np.generic] = lazy_codecs.webp_decode(data, hasalpha=has_alpha)

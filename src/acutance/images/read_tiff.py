@@ -24,6 +24,7 @@ from acutance.errors import ImageError
 from acutance.images import convert, exif
 from acutance.images.decoded import Decoded, check_size, sound_dpi
 from acutance.images.recognise import RAW_REMEDY, refuse_raw_suffix
+from acutance.images.tiff_directory import check_directories
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR, _CIELAB, _ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array, linear raw
@@ -68,7 +69,8 @@ def read_tiff(file: IO[bytes], path: PurePath, size: int, max_pixels: int) -> De
         ImageError: too many pixels, several pages, raw, a kind that is not read, damaged.
         Exception: whatever tifffile and its codecs raise on damaged files.
     """
-    file.seek(0)
+    refuse_raw_suffix(path)
+    check_directories(file)
     with _silent(), tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]
         _refuse_raw(page, path)

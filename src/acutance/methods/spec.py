@@ -152,8 +152,10 @@ def settings_for(spec: MethodSpec, quality: str) -> dict[str, Any]:
     """
     if quality not in spec.qualities:
         having = sorted(s.name for s in catalogue().values() if quality in s.qualities)
-        own = f"has {', '.join(spec.qualities)}" if spec.qualities else "has one quality only"
-        raise ConfigError(f"{spec.name} {own}, not {quality!r}; methods that have it: {', '.join(having) or 'none'}")
+        known = sorted({name for each in catalogue().values() for name in each.qualities})
+        own = f"it has {', '.join(spec.qualities)}" if spec.qualities else "it has one quality only"
+        others = f"; methods that have it: {', '.join(having)}" if having else ""
+        raise ConfigError(f"{spec.name} has no quality {quality!r}{meant(quality, known)}; {own}{others}")
     return dict(spec.qualities[quality])
 
 

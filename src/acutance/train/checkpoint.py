@@ -72,7 +72,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             return {k: file.get_tensor(k) for k in file.keys()}, json.loads(metadata["record"])  # noqa: SIM118
-    except (SafetensorError, KeyError, OSError, ValueError) as error:
+    except (SafetensorError, KeyError, OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is no readable checkpoint ({error}); delete it to start afresh") from None
 
 

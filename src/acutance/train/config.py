@@ -261,7 +261,7 @@ def _tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         table = tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from None
     like = table.pop("like", None)
     if like is None:

@@ -104,10 +104,10 @@ def find_weights(path: Path) -> Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """Weights from a safetensors file (a card ``NAME.json`` beside it is read), or from an authors' ``.pth``.
+    """Weights from a safetensors file and the card ``NAME.json`` beside it, if any, or from an authors' ``.pth``.
 
     Raises:
-        WeightsError: unreadable, too large, or no tensors in it.
+        WeightsError: unreadable, too large, no tensors in it, or not the file of its card.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -117,10 +117,16 @@ def read_weights(path: Path) -> Weights:
         raise WeightsError(f"cannot read the weights {path}: {error.strerror or error}") from None
     digest = hashlib.sha256(raw).hexdigest()
     if path.suffix.lower() in (".pth", ".pt", ".ckpt", ".bin"):
-        return Weights(_unpickle(path), digest, {"name": path.stem}, foreign=True)
+        return Weights(_unpickle(path, len(raw)), digest, {"name": path.stem}, foreign=True)
     beside = path.with_suffix(".json")
     card = {"name": path.stem, **(_read_card(beside) if beside.is_file() else {})}
-    return Weights(_widen(_parse(raw, str(path))), digest, card)
+    tensors = _widen(_parse(raw, str(path)))
+    if card.get("sha256", digest) != digest:
+        raise WeightsError(
+            f"{path} is not the file that its card {beside.name} describes (SHA-256 {digest[:12]}...); get both again, "
+            "or remove the card"
+        )
+    return Weights(tensors, digest, card)
 
 
 def write_weights(
@@ -179,7 +185,8 @@ def _widen(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.float() if v.dtype in low else v for k, v in tensors.items()}
 
 
-def _unpickle(path: Path) -> dict[str, Tensor]:
+def _unpickle(path: Path, size: int) -> dict[str, Tensor]:
+    """The tensors of a state dict, each of them no larger than the file."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged archive raises, the answer is the same
@@ -193,4 +200,9 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
             content = next((inner for inner in wrapped if isinstance(inner, dict)), None)
     if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path} holds no state dict; expected names with tensors")
+    for name, value in content.items():
+        if (
+            value.layout is not torch.strided or value.numel() * value.element_size() > size
+        ):  # stretched by strides of 0
+            raise WeightsError(f"{path}: the tensor {str(name)[:80]!r} claims more numbers than there are in the file")
     return _finite({str(k).removeprefix("module."): v for k, v in content.items()}, str(path))
