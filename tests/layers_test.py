@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "acutance"
 
 STOREYS = (  # from the ground up; a room imports itself and the storeys below its own, never its neighbours
     ("errors", "tensors"),
-    ("operators", "images", "metrics", "quantised", "surround", "kernel_fit", "texture"),
+    ("quantised", "surround", "kernel_fit"),
+    ("operators", "images", "metrics", "texture"),
     ("noise",),
     ("noise_behind", "noise_told"),
     ("problem", "frame"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from acutance.errors import ConfigError, KernelError, UnknownMethod, WeightsError
+from acutance.errors import ConfigError, ImageError, KernelError, UnknownMethod, WeightsError
 from acutance.images import Image, ImageInfo
 from acutance.methods.rgdn import AUTHORS, Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs, catalogue, find
@@ -163,6 +163,64 @@ def test_a_kernel_far_larger_than_the_picture_is_refused(shape: tuple[int, int])
     restorer, _ = echo()
     with pytest.raises(KernelError, match=f"a kernel of {shape[1]} x {shape[0]} pixels for a picture of 27 x 24"):
         restorer(picture(), torch.ones(1, 1, *shape))
+
+
+@pytest.mark.parametrize("size", [24, 27, 25])
+def test_a_kernel_as_large_as_the_picture_is_used(size: int) -> None:
+    """Its sides are made odd, its tails cut where they do not fit."""
+    restorer, method = echo()
+    r = torch.arange(float(size)) - size // 2
+    kernel = (1 + (r[:, None] ** 2 + r**2) / 5) ** -2.5
+    done = restorer(picture(), kernel[None, None] / kernel.sum())
+    (problem,) = method.seen
+    assert isinstance(problem.blur, Blur)
+    assert problem.blur.kernel.shape[-2] == 23
+    assert float(problem.blur.kernel.sum()) == pytest.approx(1)
+    assert int(problem.blur.kernel[0, 0].argmax()) == problem.blur.kernel[0, 0].numel() // 2
+    assert "cut to" in done.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (KERNEL * float("nan"), "15 of the kernel's 15 values are NaN"),
+        (torch.where(KERNEL > 0, torch.inf, 0.0), "infinite"),
+        (KERNEL * 0, "all values of the kernel are zero"),
+        (-KERNEL, "sums to zero or less"),
+    ],
+)
+def test_what_is_no_kernel_is_refused(kernel: Tensor, words: str) -> None:
+    for restorer in (echo()[0], small_rgdn()):
+        with pytest.raises(KernelError, match=words):
+            restorer(picture(), kernel)
+
+
+def test_an_even_symmetric_kernel_leaves_the_picture_in_place() -> None:
+    restorer, method = echo()
+    done = restorer(picture(), torch.ones(1, 1, 4, 6) / 24)
+    assert isinstance(method.seen[0].blur, Blur)
+    kernel = method.seen[0].blur.kernel[0, 0]
+    assert kernel.shape == (5, 7)
+    torch.testing.assert_close(kernel, kernel.flip(0, 1))
+    assert "half a pixel" in done.notes[0]
+    doubled = restorer(picture(), 2 * KERNEL)
+    assert "sum to 2" in doubled.notes[0]
+
+
+@pytest.mark.parametrize("sigma", [25.0, -1.0, float("nan"), "1%", True])
+def test_a_noise_level_that_is_none_is_refused(sigma: Any) -> None:
+    with pytest.raises(ConfigError, match="fraction of the range"):
+        echo()[0](picture(), KERNEL, sigma=sigma)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["a.png", picture()[0].numpy(), picture()[0], picture()[..., :0], (255 * picture()).byte(), torch.rand(1, 4, 8, 8)],
+    ids=["path", "array", "three dimensions", "empty", "bytes", "four channels"],
+)
+def test_what_is_no_picture_is_told_the_form(given: Any) -> None:
+    with pytest.raises(ImageError, match=r"give an acutance\.Image.*white being 1"):
+        echo()[0](given, KERNEL)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -40,13 +40,16 @@ def test_measured_and_brought_back_is_what_the_method_makes_of_the_picture(
     assert done.image.pixels.shape == x.shape
     torch.testing.assert_close(done.image.pixels, restorer(x).image.pixels, rtol=0, atol=1e-5)
     left = Sensing(matrix_of(restorer), (50, 64)).forward(done.result.x) - measured.numbers
-    assert done.fitting_error == pytest.approx(float(left.square().mean().sqrt()), rel=1e-3)
+    assert done.fitting_error == pytest.approx(measured.scale * float(left.square().mean().sqrt()), rel=1e-3)
+    faint = measure(restorer, 2.0**-20 * x)
+    assert torch.equal(faint.numbers, measured.numbers)
+    assert faint.scale == 2.0**-20 * measured.scale
 
 
 def test_the_start_is_the_smooth_part(restorer: Restorer) -> None:
     x = torch.full((1, 1, 32, 64), 0.4)
     first = next(iter(restorer.method.solver().iterate(_problem(restorer, x))))  # type: ignore[attr-defined]
-    assert float((first.x - x).detach().abs().max()) < 0.2
+    assert float((0.4 * first.x - x).detach().abs().max()) < 0.2
 
 
 def _problem(restorer: Restorer, x: torch.Tensor) -> Any:

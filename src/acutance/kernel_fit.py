@@ -23,6 +23,10 @@ SYMMETRIC = 1e-4
 """Difference from its mirror image, as a fraction of the largest value, up to which a kernel is symmetric."""
 
 
+ABRUPT = 0.1
+"""A kernel ends abruptly if a value at its end is more than this part of the largest."""
+
+
 def fitted_kernel(kernel: Tensor, channels: int, size: tuple[int, int]) -> tuple[Tensor, tuple[str, ...]]:
     """A kernel that a picture can be restored with, and what was done to it.
 
@@ -57,7 +61,7 @@ def fitted_kernel(kernel: Tensor, channels: int, size: tuple[int, int]) -> tuple
         kernel = kernel / sums
     kernel, centred = centred_even(kernel)
     notes += [EVEN_NOTE] if centred else []
-    kernel, lost = _cut(kernel, size)
+    kernel, lost = cut_to(kernel, size)
     notes += [lost] if lost else []
     return kernel, tuple(notes)
 
@@ -73,7 +77,7 @@ def centred_even(kernel: Tensor) -> tuple[Tensor, bool]:
 
     The centre of such a side lies between two pixels, so the kernel would shift the picture by half of one. Halfway
     between samples the value is (9 (a + b) - (c + d)) / 16 of the two neighbours a, b and the two beyond; (a + b) / 2
-    where that would be negative.
+    of a kernel that ends abruptly, as a box does.
 
     Args:
         kernel: (1, C, h, w), not negative.
@@ -99,14 +103,18 @@ def _halfway(kernel: Tensor, dim: int) -> Tensor:
     inner = wide[..., 1 : n + 1] + wide[..., 2 : n + 2]
     outer = wide[..., :n] + wide[..., 3 : n + 3]
     smooth = (9 * inner - outer) / 16
-    value = smooth if bool((smooth >= -1e-3 * along.max()).all()) else inner / 2
-    value = value.clamp_min(0)
+    abrupt = float(along[..., 0].max()) > ABRUPT * float(along.max())
+    value = (inner / 2 if abrupt else smooth).clamp_min(0)
     total = along.sum((-2, -1), keepdim=True)
     return (value * total / value.sum((-2, -1), keepdim=True)).movedim(-1, dim)
 
 
-def _cut(kernel: Tensor, size: tuple[int, int]) -> tuple[Tensor, str | None]:
-    """The kernel about its centre, its sides odd and no longer than the picture's; what to say if it lost light."""
+def cut_to(kernel: Tensor, size: tuple[int, int], *, most: float = TAIL) -> tuple[Tensor, str | None]:
+    """The kernel about its centre, its sides odd and no longer than `size`, (H, W); what to say if it lost light.
+
+    Raises:
+        KernelError: it would lose more than the part `most` of its light.
+    """
     h, w = kernel.shape[-2:]
     kernel = F.pad(kernel, (0, 1 - w % 2, 0, 1 - h % 2))
     wanted = [min(n + 1 - n % 2, m - 1 + m % 2) for n, m in zip((h, w), size, strict=True)]
@@ -115,13 +123,13 @@ def _cut(kernel: Tensor, size: tuple[int, int]) -> tuple[Tensor, str | None]:
         return kernel, None
     part = kernel[..., top : top + wanted[0], left : left + wanted[1]]
     lost = float(1 - part.sum((-2, -1)).min())
-    if lost > TAIL:
+    if lost > most:
         raise KernelError(
-            f"a kernel of {w} x {h} pixels for a picture of {size[1]} x {size[0]}: cut to the size of the "
-            f"picture it would lose {100 * lost:.0f} % of its light; it must fit into the picture: is it the kernel of another one?"
+            f"a kernel of {w} x {h} pixels for a picture of {size[1]} x {size[0]}: cut to fit into the picture it "
+            f"would lose {100 * lost:.0f} % of its light; is it the kernel of another picture, or a picture itself?"
         )
     said = (
-        f"the kernel, {w} x {h} pixels, is larger than the picture; it was cut to {wanted[1]} x {wanted[0]} about its "
-        f"centre, {100 * lost:.2g} % of its light lay outside"
+        f"the kernel, {w} x {h} pixels, is too large; it was cut to {wanted[1]} x {wanted[0]} about its centre, "
+        f"{100 * lost:.2g} % of its light lay outside"
     )
     return part / part.sum((-2, -1), keepdim=True), said if lost > 0 else None

@@ -27,7 +27,7 @@ from acutance.images.measurement_file import Measurements, matrix_hash
 from acutance.operators import Sensing
 from acutance.problem import Observer, Problem
 from acutance.restore import Restoration, Restorer
-from acutance.tensors import filled
+from acutance.tensors import brightness, filled
 from acutance.weights import embedded, embedded_names
 
 METHOD = "dgunet-sense"
@@ -92,12 +92,13 @@ def matrix_of(restorer: Restorer) -> Tensor:
 
 @torch.no_grad()
 def measure(restorer: Restorer, image: Image | Tensor) -> Measurements:
-    """b = Phi x of a picture, or of its pixels (1, C, H, W) in [0, 1]."""
+    """b = Phi x / s of a picture, or of its pixels (1, C, H, W) in any units; s: its brightness."""
     pixels = (image.pixels if isinstance(image, Image) else image).float()
     pixels = filled(pixels, torch.isfinite(pixels).to(pixels))
     size, matrix = (pixels.shape[-2], pixels.shape[-1]), matrix_of(restorer)
-    numbers = Sensing(matrix.to(restorer.device), size).measure(pixels.to(restorer.device)).cpu()
-    return Measurements(numbers, size, pixels.shape[1], matrix_hash(matrix), restorer.weights or "")
+    scale = float(brightness(pixels))
+    numbers = Sensing(matrix.to(restorer.device), size).measure((pixels / scale).to(restorer.device)).cpu()
+    return Measurements(numbers, size, pixels.shape[1], matrix_hash(matrix), restorer.weights or "", scale)
 
 
 def recover(restorer: Restorer, measured: Measurements, *, on_step: Observer | None = None) -> Restoration:
@@ -117,5 +118,8 @@ def recover(restorer: Restorer, measured: Measurements, *, on_step: Observer | N
     begun = time.perf_counter()
     result = restorer.method.run(problem, on_step=on_step)
     seconds = time.perf_counter() - begun
-    image = Image(problem.crop(result.x).cpu())
-    return Restoration(image, result, seconds, restorer.spec.name, restorer.weights, numbers=measured.numbers.numel())
+    image = Image(measured.scale * problem.crop(result.x).cpu())
+    return Restoration(
+        image, result, seconds, restorer.spec.name, restorer.weights, scale=measured.scale,
+        numbers=measured.numbers.numel(),
+    )  # fmt: skip

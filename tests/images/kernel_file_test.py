@@ -80,7 +80,7 @@ def test_writing_refuses(tmp_path: Path) -> None:
         write_kernel(tmp_path / "k.jpg", kernel())
     with pytest.raises(OutputError, match="one channel"):
         write_kernel(tmp_path / "k.txt", kernel().expand(1, 3, 9, 7))
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="there is no folder"):
         write_kernel(tmp_path / "nowhere" / "k.npy", kernel())
     for bad in (kernel()[0], -kernel(), kernel() * 0, kernel() * torch.nan):
         with pytest.raises(KernelError):
@@ -179,7 +179,7 @@ def test_large_kernels_are_refused_after_trimming(tmp_path: Path) -> None:
     values[40:59, 40:59] = 1 / 361
     np.save(tmp_path / "k.npy", values)
     assert read_kernel(tmp_path / "k.npy", max_size=19).kernel.shape[-1] == 19
-    with pytest.raises(KernelError, match=r"k\.npy: .* larger than 17"):
+    with pytest.raises(KernelError, match=r"k\.npy: .* cut to fit it would lose"):
         read_kernel(tmp_path / "k.npy", max_size=17)
 
 
@@ -300,7 +300,7 @@ def test_tables_that_are_refused(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_large_tables_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acutance.images.kernel_file._MAX_TEXT", 10)
+    monkeypatch.setattr("acutance.images.kernel_tables._MAX_TEXT", 10)
     (tmp_path / "k.txt").write_text("1 2 3\n4 5 6\n")
     with pytest.raises(KernelError, match="too large"):
         read_kernel(tmp_path / "k.txt")
@@ -440,3 +440,65 @@ def test_damage_is_a_kernel_error_or_nothing(tmp_path: Path, name: str) -> None:
         assert torch.isfinite(back.kernel).all()
         assert back.kernel.min() >= 0
         np.testing.assert_allclose(back.kernel.double().sum((2, 3)).numpy(), 1, atol=1e-5)
+
+
+# -- enlarged, and formats that are rare ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [psf(), np.eye(3), np.ones((1, 1))], ids=["track", "few values", "one pixel"])
+def test_an_enlarged_picture_says_so_and_is_made_small_again(tmp_path: Path, values: NDArray[np.float64]) -> None:
+    given = torch.from_numpy(values / values.sum()).float()[None, None]
+    write_kernel(tmp_path / "k.png", given, bits=8, enlarge=20)
+    with Image.open(tmp_path / "k.png") as image:
+        assert image.size == (20 * values.shape[1], 20 * values.shape[0])
+    back = read_kernel(tmp_path / "k.png")
+    assert float((back.kernel - given).abs().max()) < 1e-3
+    with pytest.raises(KernelError, match="enlarge=2"):
+        write_kernel(tmp_path / "k.npy", given, enlarge=2)
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_kernel(tmp_path / "k.npy", kernel())
+    before = (tmp_path / "k.npy").read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("acutance.images.atomic.os.fsync", full)
+    with pytest.raises(OutputError):
+        write_kernel(tmp_path / "k.npy", 2 * kernel(), overwrite=True)
+    assert (tmp_path / "k.npy").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["k.npy"]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_gif_and_webp(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(grey()).save(tmp_path / f"k.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    back = read_kernel(tmp_path / f"k.{suffix}")
+    np.testing.assert_allclose(back.kernel[0, 0].numpy(), grey() / grey().sum(), atol=1e-6)
+    Image.fromarray(grey()).save(tmp_path / "k.webp", quality=90)
+    assert "WebP is lossy" in read_kernel(tmp_path / "k.webp").notes[0]
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "i2", "u2", "u1"])
+def test_matlab_4(tmp_path: Path, dtype: str) -> None:
+    values = grey().astype(dtype)
+    scipy.io.savemat(tmp_path / "k.mat", {"psf": values, "n": 3.0}, format="4")
+    back = read_kernel(tmp_path / "k.mat")
+    np.testing.assert_allclose(back.kernel[0, 0].numpy(), grey() / grey().sum(), atol=1e-6)
+    data = (tmp_path / "k.mat").read_bytes()
+    for damaged in (data[:60], data[:-4], data + b"x"):
+        (tmp_path / "k.mat").write_bytes(damaged)
+        with pytest.raises(KernelError, match="-v7"):
+            read_kernel(tmp_path / "k.mat")
+
+
+def test_a_kernel_with_wide_tails_is_cut_to_the_largest_size(tmp_path: Path) -> None:
+    r = np.arange(64) - 32
+    np.save(tmp_path / "k.npy", (1 + np.add.outer(r**2, r**2) / 4) ** -3.0)
+    back = read_kernel(tmp_path / "k.npy", max_size=41)
+    assert back.kernel.shape[-2:] == (41, 41)
+    assert "cut to 41x41" in back.notes[-1]
+    np.save(tmp_path / "k.npy", np.random.default_rng(1).uniform(1, 2, (64, 64)))
+    with pytest.raises(KernelError, match="a picture itself"):
+        read_kernel(tmp_path / "k.npy", max_size=41)

@@ -108,9 +108,68 @@ def test_slightly_different_channels_are_averaged() -> None:
 
 
 def test_a_tint_is_not_three_kernels() -> None:
-    repaired = repair_kernel(np.stack([gaussian(), gaussian() * 0.6, gaussian() * 0.3]))
-    assert near(repaired.kernel, gaussian())
-    assert "brightness only" in repaired.notes[0]
+    planes = np.stack([gaussian(), gaussian() * 0.6, gaussian() * 0.3])
+    for given in (np.moveaxis(planes, 0, -1), planes[None]):
+        repaired = repair_kernel(given)
+        assert near(repaired.kernel, gaussian())
+        assert "brightness only" in repaired.notes[0]
+
+
+@pytest.mark.parametrize("widths", [(2.0, 2.0, 2.0), (3.0, 2.0, 3.0)])
+def test_three_planes_of_different_light_are_a_volume(widths: tuple[float, ...]) -> None:
+    planes = np.stack([gaussian(sigma=s) * f for s, f in zip(widths, (0.2, 0.6, 0.2), strict=True)])
+    with pytest.raises(KernelError, match=r"volume.*plane in focus alone"):
+        repair_kernel(planes)
+    same = np.stack([gaussian(sigma=s) for s in (3.0, 2.0, 1.5)])
+    assert "planes of a volume" in repair_kernel(same).notes[-1]
+
+
+def made_large(kernel: Array, factor: int) -> Array:
+    return kernel.repeat(factor, 0).repeat(factor, 1)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 7, 18])
+@pytest.mark.parametrize("kind", ["bytes", "float", "colour", "margin"])
+def test_an_enlarged_kernel_is_made_small_again(kind: str, factor: int) -> None:
+    small = {"bytes": as_bytes(track()), "margin": np.pad(as_bytes(track()), 2)}.get(kind, track())
+    given = made_large(np.asarray(small), factor)
+    given = np.stack([given] * 3, -1) if kind == "colour" else given
+    repaired = repair_kernel(given)
+    assert torch.equal(repaired.kernel, repair_kernel(np.asarray(small)).kernel)
+    assert f"enlarged {factor} times" in repaired.notes[-1 if kind == "x" else 0] + repaired.notes[-1]
+
+
+def test_a_kernel_of_few_values_is_not_small() -> None:
+    """A box, a wide line and a disc are meant as they are, unless the file says that it is enlarged."""
+    line = np.zeros((12, 12))
+    line[4:6, 2:10] = 1
+    for given in (np.full((6, 6), 1 / 36), line):
+        assert not any("enlarged" in note for note in repair_kernel(given).notes)
+    told = repair_kernel(line, enlarged=2)
+    assert told.kernel.shape[-1] < 12
+    assert any("enlarged 2 times" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("n", [8, 10, 16])
+def test_an_even_symmetric_kernel_does_not_move_the_picture(n: int) -> None:
+    """As MATLAB's fspecial makes them: what it samples halfway between two pixels is sampled at the pixels."""
+    place = np.arange(n) - (n - 1) / 2
+    given = np.exp(-np.add.outer(place**2, place**2) / (2 * (n / 5) ** 2))
+    repaired = repair_kernel(given / given.sum())
+    kernel = repaired.kernel[0, 0].double().numpy()
+    assert kernel.shape == (n + 1, n + 1)
+    np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-7)
+    wide = np.arange(n + 1) - n / 2
+    inner = np.s_[2:-2, 2:-2]
+    expected = np.exp(-np.add.outer(wide**2, wide**2) / (2 * (n / 5) ** 2)) / given.sum()
+    np.testing.assert_allclose(kernel[inner], expected[inner], atol=0.03 * expected.max())
+    assert any("half a pixel" in note for note in repaired.notes)
+
+
+def test_an_even_box_gets_half_pixels_at_its_ends() -> None:
+    row = np.array([0.5, 1, 1, 1, 0.5]) / 4
+    kernel = repair_kernel(np.full((4, 4), 1 / 16)).kernel[0, 0].numpy()
+    np.testing.assert_allclose(kernel, np.outer(row, row), atol=1e-7)
 
 
 def test_empty_channels_are_left_out() -> None:
@@ -302,11 +361,17 @@ def test_a_plateau_is_reported() -> None:
     assert repair_kernel(np.full((5, 5), 255, np.uint8)).notes == ()
 
 
-def test_a_corner_origin_is_reported() -> None:
-    rolled = np.fft.ifftshift(gaussian(31, 31, 2.0))
-    repaired = repair_kernel(rolled)
-    assert any("four corners" in note for note in repaired.notes)
-    assert near(repaired.kernel, rolled)
+@pytest.mark.parametrize("shape", [(31, 31), (30, 32), (31, 96)])
+def test_an_origin_in_the_corner_is_moved_to_the_middle(shape: tuple[int, int]) -> None:
+    whole = gaussian(*shape, 2.0)
+    repaired = repair_kernel(np.fft.ifftshift(whole))
+    assert any("origin in the corner" in note for note in repaired.notes)
+    assert torch.equal(repaired.kernel, repair_kernel(whole).kernel)
+    one_sided = np.zeros((32, 32))
+    one_sided[0, :7] = 1 / 7
+    moved = repair_kernel(one_sided).kernel[0, 0]
+    assert moved.shape == (1, 13)
+    assert float(moved[0, 6:].sum()) == pytest.approx(1)
 
 
 def test_bits_tell_the_steps_of_scaled_values() -> None:

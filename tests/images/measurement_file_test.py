@@ -66,10 +66,12 @@ def _with(header: dict[str, str], raw: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ({"format": "acutance measurements 2"}, "format"),
+        ({"format": "acutance measurements 3"}, "format"),
         ({"height": "3000000", "width": "3000000"}, "max-megapixels"),
         ({"height": "97"}, "damaged"),
         ({"channels": "2"}, "damaged"),
+        ({"scale": "0"}, "damaged"),
+        ({"scale": "nan"}, "damaged"),
         ({"channels": "0"}, "channels"),
         ({"width": "-70"}, "pixels"),
         ({"width": "x"}, "no file of measurements"),

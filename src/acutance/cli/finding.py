@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 import typer
 
 from acutance.blind.base import Estimate
@@ -75,8 +74,7 @@ def kernel(
     side = found.kernel.shape[-1]
     write_kernel(exact, found.kernel, overwrite=overwrite)
     factor = -(-SHOWN // side)
-    shown = F.interpolate(found.kernel, scale_factor=float(factor), mode="nearest")
-    write_kernel(target, shown / shown.sum(), bits=8, overwrite=overwrite)
+    write_kernel(target, found.kernel, bits=8, overwrite=overwrite, enlarge=factor)
     for line in _described(found):
         say(line)
     emit(f"{plain(exact)}, {plain(target)}: {side} x {side} pixels, {seconds:.1f} s")

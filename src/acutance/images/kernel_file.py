@@ -6,16 +6,13 @@ before anything is allocated for it. Then `acutance.images.kernel_repair` makes 
 
 from __future__ import annotations
 
-import codecs
 import io
 import math
 import re
 import struct
 import warnings
 import zipfile
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,46 +24,40 @@ from torch import Tensor
 
 from acutance.errors import KernelError, OutputError
 from acutance.images import lazy_codecs
+from acutance.images.atomic import write_atomically
+from acutance.images.decoded import Decoded
+from acutance.images.kernel_found import MAX_PIXELS, Found, Values, check_pixels, pick
+from acutance.images.kernel_matlab import looks_like_mat4, read_mat, read_mat4
 from acutance.images.kernel_repair import KernelFile, repair_kernel
+from acutance.images.kernel_tables import read_text
+from acutance.images.png import encode_png
+from acutance.images.read_simple import read_gif, read_webp
 from acutance.images.tiff_directory import check_directories
+from acutance.kernel_fit import cut_to
 
 __all__ = ["KernelFile", "read_kernel", "repair_kernel", "write_kernel"]
 
-Values = NDArray[np.generic]
-
-_MAX_PIXELS = 16_000_000
-_MAX_TEXT = 50_000_000  # bytes
-_MAX_LINE = 1_000_000  # characters
-_MAX_ROWS = 20_000
+_TAIL = 0.02  # part of its light that a kernel larger than `max_size` may lose
 _MAX_FILE = 200_000_000  # bytes
 _MAX_DIRECTORY = 1_000_000  # bytes of a zip's table of contents
-_NAMES = ("psf", "kernel", "ker", "k", "f", "h", "blur")  # what kernels are called in MATLAB files
 _TEXT = (".txt", ".csv", ".tsv", ".dat")
+ENLARGED = "Acutance kernel enlarged"  # keyword of a PNG's text
 _KNOWN = "PNG, TIFF, BMP, JPEG, .npy, .npz, .txt, .csv or .mat (saved with -v7)"
 _TIFF_CODECS = (1, 5, 8, 32773, 32946, 50000)  # none, LZW, deflate, PackBits, old deflate, zstd
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What a file held: an array, its depth if it has one, and what there is to say."""
-
-    values: Values
-    bits: int | None = None
-    notes: tuple[str, ...] = ()
 
 
 def read_kernel(path: str | Path, *, centre: bool = False, flip: bool = False, max_size: int = 1025) -> KernelFile:
     """Read a blur kernel from a user's file, repair it, and say what was repaired.
 
-    Pictures: PNG, TIFF (integers or floats), BMP, JPEG. Arrays: `.npy`, `.npz`. Tables: `.txt`, `.csv`, with blanks,
-    commas or semicolons between the numbers and `#` before comments. MATLAB: `.mat` up to -v7. If a `.npz` or `.mat`
-    file holds several arrays, one called psf, kernel, ker, k, f, h or blur is taken.
+    Pictures: PNG, TIFF (integers or floats), BMP, JPEG, GIF, WebP. Arrays: `.npy`, `.npz`. Tables: `.txt`, `.csv`, with
+    blanks, commas or semicolons between the numbers and `#` before comments. MATLAB: `.mat` up to -v7. If a `.npz` or
+    `.mat` file holds several arrays, one called psf, kernel, ker, k, f, h or blur is taken.
 
     Args:
         path: The file; its kind is told from its content.
         centre: Move the centre of mass to the centre, see `repair_kernel`.
         flip: Rotate by 180 degrees, see `repair_kernel`.
-        max_size: Largest side of the repaired kernel, px.
+        max_size: Largest side of the repaired kernel, px; a larger one is cut if hardly any light is lost.
 
     Returns:
         The kernel, (1, C, h, w) float32, and the notes.
@@ -77,20 +68,20 @@ def read_kernel(path: str | Path, *, centre: bool = False, flip: bool = False, m
     path = Path(path)
     try:
         found = _read(path)
-        repaired = repair_kernel(found.values, centre=centre, flip=flip, bits=found.bits)
-        h, w = repaired.kernel.shape[-2:]
-        if max(h, w) > max_size:
-            raise KernelError(f"a kernel of {h} x {w} is larger than {max_size} px; is it a picture? If not, cut it")
+        repaired = repair_kernel(found.values, centre=centre, flip=flip, bits=found.bits, enlarged=found.enlarged)
+        kernel, lost = cut_to(repaired.kernel, (max_size, max_size), most=_TAIL)
     except KernelError as error:
         raise KernelError(f"{path.name}: {error}") from error.__cause__
     except Exception as error:  # decoders raise whatever they like on damaged files
         said = re.sub("<[^>]*>", "it", f"{type(error).__name__}: {error}"[:200])
         raise KernelError(f"{path.name}: damaged or unusual ({said}); save it again, as {_KNOWN}") from error
-    return KernelFile(repaired.kernel, found.notes + repaired.notes)
+    return KernelFile(kernel, (*found.notes, *repaired.notes, *([] if lost is None else [f"{lost}."])))
 
 
-def write_kernel(path: str | Path, kernel: Tensor, *, bits: Literal[8, 16] = 16, overwrite: bool = False) -> None:
-    """Write a kernel; the suffix of the path tells the format.
+def write_kernel(
+    path: str | Path, kernel: Tensor, *, bits: Literal[8, 16] = 16, overwrite: bool = False, enlarge: int = 1
+) -> None:
+    """Write a kernel; the suffix of the path tells the format. The file is there whole or not at all.
 
     `.npy` and `.txt` hold every float32 exactly, `.tif` too (float32, as a picture), `.png` is scaled to its maximum
     for the eye and has `bits` bits.
@@ -100,6 +91,7 @@ def write_kernel(path: str | Path, kernel: Tensor, *, bits: Literal[8, 16] = 16,
         kernel: (1, C, h, w), C = 1 or 3, non-negative; `.txt` takes C = 1 only.
         bits: Depth of a `.png`.
         overwrite: Whether a file that is there may be replaced.
+        enlarge: Each value becomes a square of so many pixels in a `.png`, which says so; `read_kernel` undoes it.
 
     Raises:
         KernelError: not such a kernel.
@@ -113,19 +105,12 @@ def write_kernel(path: str | Path, kernel: Tensor, *, bits: Literal[8, 16] = 16,
         raise KernelError("a kernel to write must be finite and non-negative, and not all zero")
     if bits not in (8, 16):
         raise KernelError(f"bits={bits}: a picture of a kernel has 8 or 16 bits")
-    data = _encode(path, planes, bits)
-    try:
-        with path.open("wb" if overwrite else "xb") as file:
-            file.write(data)
-    except FileExistsError as error:
-        raise OutputError(
-            f"{path} exists; choose another name, or overwrite it (overwrite=True, --overwrite)"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be written: {error}") from error
+    if enlarge < 1 or (enlarge > 1 and path.suffix.lower() != ".png"):
+        raise KernelError(f"enlarge={enlarge}: 1 or more, and more than 1 for a .png only")
+    write_atomically(path, _encode(path, planes, bits, enlarge), overwrite=overwrite)
 
 
-def _encode(path: Path, planes: NDArray[np.float32], bits: int) -> bytes:
+def _encode(path: Path, planes: NDArray[np.float32], bits: int, enlarge: int) -> bytes:
     """(1, C, h, w) -> the content of a file with this suffix."""
     grey = planes.shape[1] == 1
     picture = planes[0, 0] if grey else np.ascontiguousarray(np.moveaxis(planes[0], 0, -1))  # (h, w) or (h, w, 3)
@@ -138,7 +123,9 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int) -> bytes:
         case ".png":
             kind = {8: np.uint8, 16: np.uint16}[bits]
             scaled = np.rint(picture / np.float64(picture.max()) * (2**bits - 1)).astype(kind)
-            return bytes(lazy_codecs.png_encode(scaled))
+            scaled = scaled.repeat(enlarge, 0).repeat(enlarge, 1)
+            texts = () if enlarge == 1 else ((ENLARGED, str(enlarge)),)
+            return encode_png(scaled, exif_block=None, icc=None, dpi=None, texts=texts)
         case ".txt" if grey:
             np.savetxt(stream, picture, fmt="%.9g")
         case ".txt":
@@ -153,7 +140,7 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int) -> bytes:
 # -- which format -----------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> _Found:
+def _read(path: Path) -> Found:
     try:
         if not path.is_file():
             raise KernelError("no such file" if not path.exists() else "not a file")
@@ -170,46 +157,25 @@ def _read(path: Path) -> _Found:
             return reader(data)
     if data[:128].startswith((b"MATLAB 7.3", b"\x89HDF")):
         raise KernelError("MATLAB 7.3 (HDF5) files are not read; save it in MATLAB with save(name, 'psf', '-v7')")
+    if path.suffix.lower() == ".mat" and looks_like_mat4(data):
+        return read_mat4(data)
     if path.suffix.lower() in _TEXT:
-        return _read_text(data)
+        return read_text(data)
     raise KernelError(f"neither its content nor its name is that of a kernel file; save it as {_KNOWN}")
-
-
-def _check_pixels(*sides: int) -> None:
-    if not sides or min(sides) < 1:
-        raise KernelError(f"an array of shape {sides} is empty or not an array")
-    if math.prod(sides) > _MAX_PIXELS:
-        size = " x ".join(map(str, sides))
-        raise KernelError(f"{size} values are too many for a kernel (at most {_MAX_PIXELS}); is it the right file?")
-
-
-def _pick(shapes: Mapping[str, Sequence[int]], everything: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """(name, notes) of the array that is the kernel, of those that can be one."""
-    flat = [name for name, shape in shapes.items() if len(shape) == 2 and math.prod(shape) > 1]
-    called = [name for wanted in _NAMES for name in flat if name.lower() == wanted]
-    called = called[:1] if called and called[0].lower() in _NAMES[:2] else called
-    if len(called) != 1:
-        called = flat if len(flat) == 1 else list(shapes) if len(shapes) == 1 else []
-    listed = ", ".join(everything)[:500]
-    if not called:
-        raise KernelError(
-            f"which of its variables is the kernel cannot be told (it holds: {listed or 'nothing'}); "
-            "save the kernel alone, or under the name psf, as a two-dimensional array of real numbers"
-        )
-    return called[0], (f"The variable {called[0]} was taken, of {listed}.",) if len(everything) > 1 else ()
 
 
 # -- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def _read_picture(data: bytes) -> _Found:
+def _read_picture(data: bytes) -> Found:
     """PNG, BMP, JPEG."""
     notes = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data), formats=["PNG", "BMP", "JPEG"]) as image:
-            _check_pixels(image.height, image.width, len(image.getbands()))
+            check_pixels(image.height, image.width, len(image.getbands()))
             mode, jpeg = image.mode, image.format == "JPEG"
+            enlarged = str(getattr(image, "text", {}).get(ENLARGED, "1"))
             if mode == "P":
                 notes.append("The palette was expanded.")
             if image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):
@@ -223,7 +189,26 @@ def _read_picture(data: bytes) -> _Found:
     if jpeg:
         notes.append("JPEG is lossy, its traces are in the kernel; PNG, TIFF or .npy keep a kernel as it is.")
     values, alpha_notes = _without_alpha(values)
-    return _Found(values, bits, (*notes, *alpha_notes))
+    return Found(values, bits, (*notes, *alpha_notes), int(enlarged) if re.fullmatch(r"\d{1,4}", enlarged) else 1)
+
+
+def _read_gif(data: bytes) -> Found:
+    if len(data) < 14:
+        raise KernelError(f"it is cut short; save it as {_KNOWN}")
+    return _of_decoded(read_gif(data, MAX_PIXELS))
+
+
+def _read_webp(data: bytes) -> Found:
+    if data[8:12] != b"WEBP":
+        raise KernelError(f"its content is not that of a kernel file; save it as {_KNOWN}")
+    return _of_decoded(read_webp(data, MAX_PIXELS))
+
+
+def _of_decoded(decoded: Decoded) -> Found:
+    """Of a picture that the readers of pictures decoded."""
+    lossy = () if decoded.lossless else ("WebP is lossy, its traces are in the kernel; PNG, TIFF or .npy keep it.",)
+    values, notes = _without_alpha(decoded.colour)
+    return Found(values, 8, (*lossy, *notes))
 
 
 def _without_alpha(values: Values) -> tuple[Values, tuple[str, ...]]:
@@ -240,13 +225,13 @@ def _without_alpha(values: Values) -> tuple[Values, tuple[str, ...]]:
     return _without_alpha(colour)[0], ("The alpha channel was dropped.",)
 
 
-def _read_tiff(data: bytes) -> _Found:
+def _read_tiff(data: bytes) -> Found:
     """One page of integers or floats, grey or colour, of a plain compression."""
     check_directories(io.BytesIO(data))
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
-        _check_pixels(*page.shape)
-        _check_pixels(*page.chunks)
+        check_pixels(*page.shape)
+        check_pixels(*page.chunks)
         if len(tiff.pages) > 1 or page.imagedepth > 1 or int((tiff.imagej_metadata or {}).get("images", 1)) > 1:
             raise KernelError("it holds several pictures (a volume or a stack); save the one that is the kernel")
         if page.dtype is None or page.dtype.kind not in "buif" or page.dtype.itemsize > 8:
@@ -266,7 +251,7 @@ def _read_tiff(data: bytes) -> _Found:
     if axes == "SYX":  # colour by planes
         values = np.moveaxis(values, 0, -1)
     values, alpha_notes = _without_alpha(values)
-    return _Found(values, bits, notes + alpha_notes)
+    return Found(values, bits, notes + alpha_notes)
 
 
 # -- arrays -----------------------------------------------------------------------------------------------------------
@@ -284,20 +269,20 @@ def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
     return shape, fortran, dtype
 
 
-def _read_npy(data: bytes) -> _Found:
+def _read_npy(data: bytes) -> Found:
     stream = io.BytesIO(data)
     shape, fortran, dtype = _npy_header(stream)
     if len(shape) > 4 or not shape:
         raise KernelError(f"an array of shape {shape} is not a kernel; save one two-dimensional array")
-    _check_pixels(*shape)
+    check_pixels(*shape)
     count, start = math.prod(shape), stream.tell()
     if count * dtype.itemsize > len(data) - start:
         raise KernelError(f"{shape} values of {dtype} do not fit into the file; it is cut off, save it again")
     flat = np.frombuffer(data, dtype, count, start)
-    return _Found(flat.reshape(shape, order="F" if fortran else "C"))
+    return Found(flat.reshape(shape, order="F" if fortran else "C"))
 
 
-def _read_npz(data: bytes) -> _Found:
+def _read_npz(data: bytes) -> Found:
     _check_directory(data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
@@ -315,10 +300,10 @@ def _read_npz(data: bytes) -> _Found:
                 except KernelError:
                     if len(members) == 1:
                         raise
-        name, notes = _pick(shapes, list(members))
+        name, notes = pick(shapes, list(members))
         with archive.open(members[name]) as file:
-            content = file.read(_MAX_PIXELS * 8 + 12_000)
-    return _Found(_read_npy(content).values, notes=notes)
+            content = file.read(MAX_PIXELS * 8 + 12_000)
+    return Found(_read_npy(content).values, notes=notes)
 
 
 def _check_directory(data: bytes) -> None:
@@ -331,165 +316,11 @@ def _check_directory(data: bytes) -> None:
         raise KernelError("the archive holds too many files; save the kernel alone with numpy.savez")
 
 
-# -- tables -----------------------------------------------------------------------------------------------------------
-
-
-def _read_text(data: bytes) -> _Found:
-    if len(data) > _MAX_TEXT:
-        raise KernelError(f"a table of more than {_MAX_TEXT // 1_000_000} MB is too large; save it with numpy.save")
-    rows: list[NDArray[np.float64]] = []
-    total, separator = 0, ""
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    lines = io.TextIOWrapper(io.BytesIO(data), encoding)
-    for number in range(1, len(data) + 2):
-        try:
-            line = lines.readline(_MAX_LINE)
-        except UnicodeError as error:
-            raise KernelError(f"line {number} or one soon after is not text; save it as plain UTF-8") from error
-        if not line:
-            break
-        if len(line) >= _MAX_LINE:
-            raise KernelError(f"line {number} is longer than {_MAX_LINE} characters; one row of the kernel goes there")
-        line = re.split("[#%]", line, maxsplit=1)[0].strip()
-        if not line:
-            continue
-        separator = separator or next((c for c in ";,\t" if c in line), " ")
-        row = _parse_row(line, number, separator)
-        if rows and row.size != rows[0].size:
-            raise KernelError(
-                f"line {number} has {row.size} numbers, but the first row has {rows[0].size}; "
-                "all rows must be equally long"
-            )
-        rows.append(row)
-        total += row.size
-        _check_pixels(total)
-        if len(rows) > _MAX_ROWS:
-            raise KernelError(f"it has more than {_MAX_ROWS} rows; is it a kernel, one row to a line?")
-    if not rows:
-        raise KernelError("there are no numbers in it")
-    return _Found(np.stack(rows))
-
-
-def _parse_row(line: str, number: int, separator: str) -> NDArray[np.float64]:
-    """One row of a table -> (w,)."""
-    cells = line.split() if separator == " " else [cell.strip() for cell in line.split(separator)]
-    if separator != " " and len(cells) > 1 and not cells[-1]:
-        cells.pop()  # a separator at the end of every row
-    values = np.empty(len(cells))
-    for column, cell in enumerate(cells):
-        if re.search(r"\d,\d", cell) or (separator == "," and re.fullmatch(r"0\d+|\d+\s+\d+", cell)):
-            raise KernelError(
-                f"line {number} seems to have decimal commas ({line[:30]!r}); "
-                "write 0.5 instead of 0,5, and the same separator everywhere"
-            )
-        try:
-            if "_" in cell:
-                raise ValueError
-            values[column] = float(cell)
-        except ValueError:
-            what = f"{cell[:30]!r} is not a number" if cell else "nothing stands between two separators"
-            raise KernelError(
-                f"line {number}, column {column + 1}: {what}; # goes before comments and titles"
-            ) from None
-    return values
-
-
-# -- MATLAB -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Variable:
-    """A variable of a MATLAB 5 file: its header, and where its element is in the file."""
-
-    name: str
-    kind: int  # MATLAB's class
-    flags: int
-    shape: tuple[int, ...]
-    values_at: int  # of the tag of the values, counted from the header
-    start: int
-    length: int
-    packed: bool
-
-
-def _read_mat(data: bytes) -> _Found:
-    """MATLAB 5 to 7, full numeric arrays.
-
-    Not through scipy, which crashes the interpreter on some damaged files; of the format, this much is needed.
-    """
-    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
-    if order is None:
-        raise KernelError("its header is damaged; save it again with -v7")
-    variables: dict[str, _Variable] = {}
-    position = 128
-    while position < len(data):
-        kind, start, length, position = _mat_tag(data, position, order)
-        if kind not in (14, 15) or not length or len(variables) > 1000:
-            raise KernelError("it is damaged or holds too many variables; save the kernel alone with -v7")
-        variable = _mat_variable(data, start, length, order, packed=kind == 15)
-        variables[variable.name] = variable
-        if kind == 15:  # packed elements are not padded
-            position = start + length
-    variables.pop("", None)  # a nameless one is MATLAB's own
-    shapes = {v.name: v.shape for v in variables.values() if v.kind in _MAT_CLASSES and v.shape}
-    name, notes = _pick(shapes, list(variables))
-    return _Found(_mat_values(data, variables[name], order), notes=notes)
-
-
-def _mat_tag(data: bytes, at: int, order: str) -> tuple[int, int, int, int]:
-    """(type, start, length, position of the next) of the element at a position."""
-    if at + 8 > len(data):
-        raise KernelError("it is cut off; save it again with -v7")
-    first, second = struct.unpack_from(f"{order}II", data, at)
-    if first >> 16:  # up to four bytes are kept in the tag
-        return first & 0xFFFF, at + 4, min(first >> 16, 4), at + 8
-    return first, at + 8, second, at + 8 + second + -second % 8
-
-
-def _mat_variable(data: bytes, start: int, length: int, order: str, *, packed: bool) -> _Variable:
-    content = _mat_content(data, start, length, 1024, packed=packed)
-    _, flags_at, size, at = _mat_tag(content, 0, order)
-    if size != 8 or len(content) < at:
-        raise KernelError("a variable in it is damaged; save the kernel alone with -v7")
-    flags = struct.unpack_from(f"{order}I", content, flags_at)[0]
-    shape: tuple[int, ...] = ()
-    kind, shape_at, size, after = _mat_tag(content, at, order)
-    if kind == 5 and 8 <= size <= 64 and size % 4 == 0:  # objects have no shape
-        shape = struct.unpack_from(f"{order}{size // 4}i", content, shape_at)
-        at = after
-    _, name_at, size, at = _mat_tag(content, at, order)
-    name = str(content[name_at : name_at + min(size, 64)], "latin-1")
-    return _Variable(name, flags & 0xFF, flags, shape, at, start, length, packed)
-
-
-def _mat_content(data: bytes, start: int, length: int, limit: int, *, packed: bool) -> bytes:
-    """The first bytes, at most `limit`, of what is in an element, without its tag."""
-    if not packed:
-        return data[start : start + min(length, limit)]
-    return zlib.decompressobj().decompress(data[start : start + length], limit + 8)[8:]
-
-
-def _mat_values(data: bytes, variable: _Variable, order: str) -> Values:
-    _check_pixels(*variable.shape)
-    if variable.flags & 0x0800:
-        raise KernelError("a kernel must be of real numbers, not complex; save its real part")
-    count = math.prod(variable.shape)
-    limit = variable.values_at + 16 + 8 * count  # no type is longer than 8 bytes
-    content = _mat_content(data, variable.start, variable.length, limit, packed=variable.packed)
-    kind, start, length, _ = _mat_tag(content, variable.values_at, order)
-    stored = _MAT_TYPES.get(kind)
-    if stored is None or length != count * int(stored[1]) or start + length > len(content):
-        raise KernelError(f"the values of {variable.name!r} are damaged or cut off; save it again with -v7")
-    values = np.frombuffer(content, f"{order}{stored}", count, start).reshape(variable.shape, order="F")
-    meant = "?" if variable.flags & 0x0200 else _MAT_CLASSES[variable.kind]  # MATLAB stores whole doubles as bytes
-    return values.astype(meant)
-
-
-_MAT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-_MAT_CLASSES = dict(enumerate(("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"), 6))
-
-_READERS: Mapping[bytes, Callable[[bytes], _Found]] = {
+_READERS: Mapping[bytes, Callable[[bytes], Found]] = {
     b"\x89PNG\r\n\x1a\n": _read_picture,
     b"BM": _read_picture,
+    b"GIF8": _read_gif,
+    b"RIFF": _read_webp,
     b"\xff\xd8\xff": _read_picture,
     b"II*\0": _read_tiff,
     b"MM\0*": _read_tiff,
@@ -497,5 +328,5 @@ _READERS: Mapping[bytes, Callable[[bytes], _Found]] = {
     b"MM\0+": _read_tiff,
     b"\x93NUMPY": _read_npy,
     b"PK\3\4": _read_npz,
-    b"MATLAB 5.0": _read_mat,
+    b"MATLAB 5.0": read_mat,
 }

@@ -3,19 +3,22 @@
 The container is a safetensors file with one tensor, `numbers`, (C m, ceil(H / 32), ceil(W / 32)), float16 or float32,
 the m numbers of a channel together, and these texts in its header's `__metadata__`:
 
-    format      "acutance measurements 1"
+    format      "acutance measurements 2"
     height, width, channels     of the picture, whole numbers
     matrix      SHA-256 of the sampling matrix (m, 1024) as little-endian float32, row by row: who has another one
                 cannot read the numbers
     weights     name and version of the weights that the matrix belongs to
+    scale       what the picture was divided by before it was measured, its brightness
 
-The picture is in [0, 1], blocks are extended by reflection where they reach beyond it (`acutance.operators.Sensing`).
+A file of version 1 has no scale, which was 1. Blocks are extended by reflection where they reach beyond the picture
+(`acutance.operators.Sensing`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +34,8 @@ from acutance.images.decoded import DEFAULT_MAX_PIXELS
 from acutance.tensors import SENSED
 
 SUFFIX = ".cs"
-FORMAT = "acutance measurements 1"
+FORMAT = "acutance measurements 2"
+READ = ("acutance measurements 1", FORMAT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,7 @@ class Measurements:
     Args:
         numbers: (1, C m, ceil(H / 32), ceil(W / 32)), floating point.
         size: (H, W). channels: C. matrix: SHA-256 of the sampling matrix. weights: that it belongs to.
+        scale: the picture is the measured one times this number, above 0.
     """
 
     numbers: Tensor
@@ -48,6 +53,7 @@ class Measurements:
     channels: int
     matrix: str
     weights: str = ""
+    scale: float = 1.0
 
     @property
     def rows(self) -> int:
@@ -73,6 +79,7 @@ def write_measurements(path: Path, measured: Measurements, *, bits: int = 16, ov
     header = {
         "format": FORMAT, "height": str(measured.size[0]), "width": str(measured.size[1]),
         "channels": str(measured.channels), "matrix": measured.matrix, "weights": measured.weights,
+        "scale": repr(measured.scale),
     }  # fmt: skip
     raw = save({"numbers": numbers}, header)
     write_atomically(path, raw, overwrite=overwrite)
@@ -96,7 +103,8 @@ def read_measurements(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Me
         numbers = load(raw)["numbers"]
         height, width, channels = (int(header[key]) for key in ("height", "width", "channels"))
         matrix, weights = str(header["matrix"]), str(header.get("weights", ""))
-        known = header["format"] == FORMAT
+        scale = float(header.get("scale", "1"))
+        known = header["format"] in READ
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError, RuntimeError, struct.error,
             RecursionError):  # fmt: skip
         raise ImageError(f"{path} is no file of measurements, or a damaged one; `acutance sense` writes them") from None
@@ -112,9 +120,10 @@ def read_measurements(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Me
         or not channels <= numbers.shape[0] <= channels * SENSED**2
         or numbers.dtype not in (torch.float16, torch.float32)
         or not bool(torch.isfinite(numbers).all())
+        or not 0 < scale < math.inf
     ):
         raise ImageError(f"{path}: {tuple(numbers.shape)} numbers do not fit {width}x{height} pixels; it is damaged")
-    return Measurements(numbers.float()[None], (height, width), channels, matrix, weights)
+    return Measurements(numbers.float()[None], (height, width), channels, matrix, weights, scale)
 
 
 def _header(raw: bytes) -> dict[str, str]:

@@ -216,8 +216,9 @@ def encode_png(
     icc: bytes | None,
     dpi: tuple[float, float] | None,
     colour_chunks: tuple[tuple[bytes, bytes], ...] = (),
+    texts: tuple[tuple[str, str], ...] = (),
 ) -> bytes:
-    """Encode (H, W) or (H, W, 2..4) uint8 or uint16 samples and their metadata."""
+    """Encode (H, W) or (H, W, 2..4) uint8 or uint16 samples and their metadata; texts: (keyword, latin text)."""
     encoded = bytes(lazy_codecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
     added = [_chunk(name, content) for name, content in colour_chunks if icc is None or name != b"sRGB"]
     if icc is not None:
@@ -227,5 +228,6 @@ def encode_png(
         added.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     if exif_block is not None:
         added.append(_chunk(b"eXIf", exif_block))
+    added += [_chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")) for keyword, text in texts]
     after_header = len(SIGNATURE) + 25
     return b"".join([encoded[:after_header], *added, encoded[after_header:]])
