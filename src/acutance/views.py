@@ -8,7 +8,7 @@ from itertools import product
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.operators import Blur
+from acutance.operators import Blur, BlurField, LinearOperator
 from acutance.problem import Problem
 
 
@@ -40,13 +40,19 @@ class View:
         """The same problem with picture, kernel and masks seen so; its solution is that of `problem`, seen so.
 
         Raises:
-            ConfigError: its operator is no convolution.
+            ConfigError: its operator is no blur.
         """
-        if not isinstance(problem.blur, Blur):
-            raise ConfigError("views of a blur that is no convolution are not known; give views=1")
-        blur = replace(problem.blur, kernel=self(problem.blur.kernel))
+        blur = self._blur(problem.blur)
         mask, saturated = (None if m is None else self(m) for m in (problem.mask, problem.saturated))
         return replace(problem, observed=self(problem.observed), blur=blur, mask=mask, saturated=saturated)
+
+    def _blur(self, blur: LinearOperator | None) -> LinearOperator:
+        if isinstance(blur, Blur):
+            return replace(blur, kernel=self(blur.kernel))
+        if isinstance(blur, BlurField):  # the grid is turned like the kernels
+            seen = self(self(blur.kernels).permute(2, 3, 4, 0, 1))
+            return replace(blur, kernels=seen.permute(3, 4, 0, 1, 2))
+        raise ConfigError("views of a blur that is no convolution are not known; give views=1")
 
     def _flipped(self, x: Tensor) -> Tensor:
         dims = [d for d, flip in ((-2, self.rows), (-1, self.cols)) if flip]

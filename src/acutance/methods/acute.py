@@ -32,10 +32,11 @@ from acutance.errors import ConfigError
 from acutance.frame import Frame
 from acutance.linear import EPSILON, ROUNDS, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.fd import Fd, FdConfig
+from acutance.methods.patchwise import patchwise
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
 from acutance.methods.views import Views
 from acutance.networks.unet import UNet, UNetConfig
-from acutance.operators import Blur, LinearOperator
+from acutance.operators import Blur, BlurField, LinearOperator
 from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver, Standstill
@@ -66,6 +67,9 @@ nothing."""
 
 AMPLIFICATION = 5.0
 """What g_j and the noise level are multiplied by for the network, so that they are of the order of a picture."""
+
+LEAST_MARGIN = 16
+"""Pixels that a window of a blur field is larger than its weight, at least, where preconditioners are applied to it."""
 
 LARGE = 1 << 20
 """Pixels above which preconditioners are applied one by one: the same numbers with a fraction of the memory."""
@@ -156,6 +160,8 @@ class AcuteState(State):
 def classical(problem: Problem) -> Tensor:
     """x(0): what `acutance.methods.fd` makes of the problem, on the domain of the blur; where it fails, y extended."""
     x = problem.start()
+    if isinstance(problem.blur, BlurField):
+        return patchwise(problem, classical)
     if not isinstance(problem.blur, Blur):
         return _least_squares(problem)
     if x.shape[1] > 1 and x[0, 0].numel() >= LARGE:  # a third of the memory
@@ -169,7 +175,7 @@ def classical(problem: Problem) -> Tensor:
 
 
 def _least_squares(problem: Problem) -> Tensor:
-    """x(0) under an operator that is no convolution: least squares with the quadratic prior that `fd` begins with."""
+    """x(0) under an operator that is no blur: least squares with the quadratic prior that `fd` begins with."""
     assert problem.blur is not None
     c, start, blur = FIRST.config, problem.start(), problem.blur
     strength = c.start * c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
@@ -214,7 +220,12 @@ class Bank(nn.Module):
         return strength, self.log_constant.exp()[:, None, None, None]
 
     def forward(self, blur: LinearOperator, gradient: Tensor, level: Tensor, dtype: torch.dtype) -> Tensor:
-        """All g_j for a gradient A' r (B, C, H', W'): (B, J, C, H', W'), of that type; transforms in the gradient's."""
+        """All g_j for a gradient A' r (B, C, H', W'): (B, J, C, H', W'), of that type; transforms in the gradient's.
+
+        Where the kernel changes over the picture, so does K: window by window, blended.
+        """
+        if isinstance(blur, BlurField):
+            return self._local(blur, gradient, level, dtype)
         height, width = gradient.shape[-2:]
         n, m = fast_length(height), fast_length(width)
         power, differences = blur.power(n, m, gradient), laplacian_power(n, m, gradient)
@@ -235,6 +246,16 @@ class Bank(nn.Module):
                 spectrum = torch.fft.rfft2(gradient[b, c], s=(n, m))
                 for j in range(size):
                     out[b, j, c] = solved(spectrum, power[b, c], strength[b, j, 0, 0, 0], constant[j, 0, 0, 0])
+        return out
+
+
+    def _local(self, field: BlurField, gradient: Tensor, level: Tensor, dtype: torch.dtype) -> Tensor:
+        (height, width), (r, s) = gradient.shape[-2:], field.radius
+        margin = max(r, s, LEAST_MARGIN)
+        out = gradient.new_zeros(gradient.shape[0], len(self.weight), *gradient.shape[1:], dtype=dtype)
+        for window in field.windows(height - 2 * r, width - 2 * s, gradient, margin):
+            place = (..., window.domain_rows, window.domain_cols)
+            out[place] += (window.weight * self(window.blur, gradient[place], level, gradient.dtype)).to(dtype)
         return out
 
 

@@ -2,8 +2,18 @@
 
 from acutance.operators.base import LinearOperator
 from acutance.operators.blur import Blur, Boundary
+from acutance.operators.blur_field import BlurField
 from acutance.operators.check import adjoint_error
 from acutance.operators.filters import Difference, gradients
 from acutance.operators.sensing import Sensing
 
-__all__ = ["Blur", "Boundary", "Difference", "LinearOperator", "Sensing", "adjoint_error", "gradients"]
+__all__ = [
+    "Blur",
+    "BlurField",
+    "Boundary",
+    "Difference",
+    "LinearOperator",
+    "Sensing",
+    "adjoint_error",
+    "gradients",
+]
