@@ -179,6 +179,7 @@ class Result:
         iterates: every x(t) if asked for, else empty.
         kernel: the kernel that a blind method found, else None.
         remarks: what the method has to say of what it found, for people.
+        confidences: of a blind method, for each image: how probable it is that x is better than the input, in [0, 1].
     """
 
     x: Tensor
@@ -188,6 +189,7 @@ class Result:
     iterates: tuple[Tensor, ...] = ()
     kernel: Tensor | None = None
     remarks: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

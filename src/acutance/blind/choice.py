@@ -22,6 +22,7 @@ from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.kernel_step import differences
+from acutance.blind.shapes import widths
 from acutance.blind.spectrum import SHARP, SOFT, Focus, focus, slope, softness
 from acutance.methods.fd import Fd, FdConfig
 from acutance.metrics import kernel_similarity
@@ -108,16 +109,6 @@ def is_lens(lens: Focus, kernel: Tensor) -> bool:
     alike = float(kernel_similarity(kernel, lens.kernel.to(kernel)))
     narrow, wide = widths(kernel)
     return lens.misfit <= EXPLAINED and alike >= ALIKE and narrow >= LONG * wide
-
-
-def widths(kernel: Tensor) -> tuple[float, float]:
-    """Standard deviations in pixels of a kernel (1, 1, h, w) in its narrowest and widest direction."""
-    k = kernel[0, 0].double() / kernel.sum()
-    down, along = torch.meshgrid(*(torch.arange(n, dtype=k.dtype) for n in k.shape), indexing="ij")
-    places = torch.stack((down.flatten(), along.flatten())).to(k.device)
-    away = places - places @ k.flatten()[:, None]
-    low, high = torch.linalg.eigvalsh((away * k.flatten()) @ away.mT).clamp_min(0).sqrt().tolist()
-    return low, high
 
 
 def looked_at(picture: Tensor, usable: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

@@ -28,10 +28,10 @@ ROOM = 4
 """Pixels that the torus is larger than picture and kernel, at least."""
 
 
-def few_gradients(y: Tensor, kernel: Tensor, strength: float) -> Tensor:
-    """x for a picture (1, 1, H, W) in [0, 1] and a kernel (1, 1, s, s), of the size of y; strength: l."""
+def few_gradients(y: Tensor, kernel: Tensor, strength: float, growth: float = GROWTH) -> Tensor:
+    """x for a picture (1, 1, H, W) in [0, 1] and a kernel (1, 1, s, s), of the size of y; strength: l; growth: of b."""
     closed = Closed.of(y, kernel)
-    x = closed.rounds(closed.picture, closed.data, closed.power, strength, GROWTH)
+    x = closed.rounds(closed.picture, closed.data, closed.power, strength, growth)
     return x[..., : y.shape[-2], : y.shape[-1]]
 
 
