@@ -29,6 +29,7 @@ class Problem:
             it. A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
         saturated: like a mask, 1 where y is a lower bound, A x >= y, see `acutance.saturation`; None: nowhere. There
             a residual is min(A x - y, 0), whatever the mask says.
+        linear: whether y is linear light, a tone curve having been removed.
 
     Raises:
         ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
@@ -39,6 +40,7 @@ class Problem:
     sigma: Tensor | None = None
     mask: Tensor | None = None
     saturated: Tensor | None = None
+    linear: bool = False
 
     def __post_init__(self) -> None:
         y = self.observed

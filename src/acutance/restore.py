@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from acutance.blind.light import prefers_encoded
 from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
@@ -190,7 +191,7 @@ class Restorer:
         kernel: Tensor | None = None,
         *,
         sigma: float | None = None,
-        linear: bool = False,
+        linear: bool | None = None,
         mask: Tensor | None = None,
     ) -> Prepared:
         """The problem as the method wants it: channels, brightness, blur, device.
@@ -198,8 +199,10 @@ class Restorer:
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, nominal range [0, 1].
             kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
-            sigma: noise level, fraction of the range; None: estimated where the method needs it.
-            linear: decode the sRGB curve before and encode it after.
+            sigma: noise level, fraction of the range, of encoded values unless `linear` is True; None: estimated where
+                the method needs it.
+            linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
+                that know or find a kernel, unless the kernel explains encoded values better.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
                 Clipped pixels are found by themselves.
 
@@ -221,6 +224,9 @@ class Restorer:
         if self.needs.channels is None and channels == 3 and _is_grey(pixels, kernel):
             pixels = pixels[:, :1]
             full = None if full is None else full[:, :1]
+        if linear is None:
+            linear = self._light(image, pixels, kernel)
+            sigma = sigma if sigma is None or not linear else sigma * _steepness(pixels)
         if linear:
             pixels = srgb_to_linear(pixels)
         scale = brightness(pixels) if self.needs.unit_brightness else 1.0
@@ -228,7 +234,7 @@ class Restorer:
         if self.needs.channels is not None and channels == 1:
             pixels = pixels.expand(-1, self.needs.channels, -1, -1)
         blur = None if kernel is None else self._blur(kernel, pixels, channels)
-        problem = Problem(pixels, blur, mask=believed)
+        problem = Problem(pixels, blur, mask=believed, linear=linear)
         notes: tuple[str, ...] = ()
         if full is not None and bool(full.any()):
             problem = heeding(problem, full)
@@ -257,7 +263,7 @@ class Restorer:
         kernel: Tensor | None = None,
         *,
         sigma: float | None = None,
-        linear: bool = False,
+        linear: bool | None = None,
         mask: Tensor | None = None,
         on_step: Observer | None = None,
     ) -> Restoration:
@@ -379,6 +385,13 @@ class Restorer:
             raise ConfigError("the mask leaves no pixel to be believed; white (1) means: believe this pixel")
         return None if bool(believed.all()) else believed.to(pixels.dtype)
 
+    def _light(self, image: Image | Tensor, pixels: Tensor, kernel: Tensor | None) -> bool:
+        """Whether to solve in linear light: where blur happens, but not always what was blurred in a computer."""
+        finds = self.spec.name == BLIND
+        if not isinstance(image, Image) or not is_photograph(image) or self.needs.task != "deblur":
+            return False
+        return finds if kernel is None else self.needs.kernel and not prefers_encoded(pixels, kernel)
+
     def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
         if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):
             raise KernelError(
@@ -409,6 +422,17 @@ def merged(results: Sequence[Result]) -> Result:
 def is_lossy(image: Image) -> bool:
     """Whether the picture comes from a lossy file."""
     return image.info.format == "JPEG" or not image.info.lossless
+
+
+def is_photograph(image: Image) -> bool:
+    """Whether a picture is one of 8 bits from a file, so that its values are those of a tone curve much like sRGB."""
+    return image.info.bits == 8 and not image.info.is_float
+
+
+def _steepness(encoded: Tensor) -> float:
+    """Root mean square of the derivative of light by encoded values: what noise becomes by decoding."""
+    x, step = encoded.clamp(0, 1), 1e-3
+    return float(((srgb_to_linear(x + step) - srgb_to_linear(x - step)) / (2 * step)).square().mean().sqrt())
 
 
 def _is_grey(pixels: Tensor, kernel: Tensor | None) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 from acutance.blind import cleaning, pyramid
 from acutance.blind.base import BlindState, Unknowable
 from acutance.blind.kernel_step import differences, enough, estimated
-from acutance.blind.latent import GROWTH
+from acutance.blind.latent import GROWTH, LAST
 from acutance.errors import ConfigError
 from acutance.problem import Problem
 from acutance.solver import Solver
@@ -43,7 +43,8 @@ class Alternating(ABC):
         relaxed: what prior and threshold are divided by in each step.
         inner: whether only gradients count that lie at least half a kernel inside the frame.
         faint: part of the kernel's maximum below which its entries are set to 0 in each step.
-        growth: factor of the splitting's weight from one round to the next, see `acutance.blind.latent`.
+        growth, last: factor of the splitting's weight from one round to the next, and its end; see
+            `acutance.blind.latent`.
     """
 
     size: int = 31
@@ -56,6 +57,7 @@ class Alternating(ABC):
     inner: bool = False
     faint: float = 0.0
     growth: float = GROWTH
+    last: float = LAST
 
     def __post_init__(self) -> None:
         pyramid.sides(self.size)

@@ -67,9 +67,7 @@ def nearest(kernel: Tensor) -> Iterator[Shape]:
             yield best
 
 
-def _climbed(
-    kernel: Tensor, kind: str, make: Callable[[float, float], Tensor], size: float, turn: float
-) -> Shape:
+def _climbed(kernel: Tensor, kind: str, make: Callable[[float, float], Tensor], size: float, turn: float) -> Shape:
     """The most similar of a family, by steps in size and, of a line, in angle that become smaller."""
 
     def at(s: float, a: float) -> Shape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -30,13 +31,13 @@ def table(trials: Sequence[Trial]) -> str:
     blurred = [t for t in trials if t.blurred]
     if blurred:
         verdicts = [t.verdict for t in blurred]
-        tally = [verdicts.count(v) for v in ("better", "worse", "same")]
+        total = [verdicts.count(v) for v in ("better", "worse", "same")]
         gain, seconds = (sum(v) / len(blurred) for v in zip(*((t.gain, t.seconds) for t in blurred), strict=True))
-        lines.append(f"{'all blurred':14} {tally[0]:7} {tally[1]:6} {tally[2]:5} {gain:8.2f} {seconds:6.1f}")
+        lines.append(f"{'all blurred':14} {total[0]:7} {total[1]:6} {total[2]:5} {gain:8.2f} {seconds:6.1f}")
     told = [t for t in trials if t.confidence is not None]
     if told:
         lines += ["", f"{'confidence':14} {'pictures':>8} {'better or left':>15} {'gain dB':>8}"]
-        for low, high in zip(BINS, BINS[1:], strict=False):
+        for low, high in pairwise(BINS):
             own = [t for t in told if low <= (t.confidence or 0.0) < high]
             if own:
                 good = sum(t.verdict in ("better", "left") for t in own)
@@ -47,9 +48,7 @@ def table(trials: Sequence[Trial]) -> str:
 
 def write_json(folder: Path, trials: Sequence[Trial], settings: Settings) -> Path:
     """All trials, in use.json."""
-    return write_numbers(
-        folder / "use.json", {"settings": asdict(settings), "trials": [asdict(t) for t in trials]}
-    )
+    return write_numbers(folder / "use.json", {"settings": asdict(settings), "trials": [asdict(t) for t in trials]})
 
 
 def write_pictures(folder: Path, case: Case, image: Image, result: Tensor) -> None:
