@@ -124,9 +124,10 @@ def prepare(
     pixels = pixels / scale
     if needs.channels is not None and channels == 1:
         pixels = pixels.expand(-1, needs.channels, -1, -1)
-    known = not linear and whole == 1 and (not isinstance(image, Image) or _is_eight_bits(image))
+    known = not linear and whole == 1 and (not isinstance(image, Image) or is_photograph(image))
     believed = None if valid is None else valid.to(pixels)
-    problem = Problem(pixels, blur, mask=believed, unit=scale, step=1 / 255 / scale if known else None)
+    step = 1 / 255 / scale if known else None
+    problem = Problem(pixels, blur, mask=believed, unit=scale, step=step, linear=linear)
     if full is not None and bool(full.any()):
         problem = heeding(problem, full)
         share = float(full.any(1).float().mean())
@@ -261,8 +262,15 @@ def is_lossy(image: Image) -> bool:
     return image.info.format == "JPEG" or not image.info.lossless
 
 
-def _is_eight_bits(image: Image) -> bool:
+def is_photograph(image: Image) -> bool:
+    """Whether a picture is one of 8 bits from a file, so that its values are those of a tone curve much like sRGB."""
     return image.info.bits == 8 and not image.info.is_float
+
+
+def steepness(encoded: Tensor) -> float:
+    """Root mean square of the derivative of light by encoded values: what noise becomes by decoding."""
+    x, step = encoded.nan_to_num(0).clamp(0, 1), 1e-3
+    return float(((srgb_to_linear(x + step) - srgb_to_linear(x - step)) / (2 * step)).square().mean().sqrt())
 
 
 def _is_grey(pixels: Tensor, valid: Tensor | None, kernel: Tensor | None) -> bool:

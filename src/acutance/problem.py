@@ -36,6 +36,7 @@ class Problem:
             that happened in light), 0 where it is exact; None: exact. See `acutance.methods.acute`.
         unit: what 1 of `observed` is, as a fraction of the picture's range; for messages.
         step: between two values of `observed`, 1 / 255 of eight bits and a unit of 1; None: unknown.
+        linear: whether y is linear light, a tone curve having been removed.
 
     Raises:
         ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
@@ -49,6 +50,7 @@ class Problem:
     approximate: Tensor | None = None
     unit: float = 1.0
     step: float | None = None
+    linear: bool = False
 
     def __post_init__(self) -> None:
         y = self.observed

@@ -12,13 +12,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from acutance.blind.light import prefers_encoded
 from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
 from acutance.operators import Boundary
-from acutance.prepare import Prepared, prepare
+from acutance.prepare import Prepared, checked_pixels, is_photograph, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.solver import Solver
 from acutance.weights import embedded_for, find_weights
@@ -206,7 +207,7 @@ class Restorer:
         kernel: Tensor | None = None,
         *,
         sigma: float | None = None,
-        linear: bool = False,
+        linear: bool | None = None,
         mask: Tensor | None = None,
     ) -> Prepared:
         """The problem as the method wants it: channels, brightness, blur, device.
@@ -214,9 +215,10 @@ class Restorer:
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, any units, NaN where a pixel is missing.
             kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
-            sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5; None: estimated where the method
-                needs it.
-            linear: decode the sRGB curve before and encode it after.
+            sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5, of encoded values unless `linear`
+                is True; None: estimated where the method needs it.
+            linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
+                that know or find a kernel, unless the kernel explains encoded values better.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
                 Clipped pixels are found by themselves.
 
@@ -225,6 +227,9 @@ class Restorer:
             KernelError: the method needs a kernel, or it is none (NaN, zero), or it does not fit the picture.
             ConfigError: a mask for a method that uses none, or one that leaves nothing; a noise level out of range.
         """
+        if linear is None:
+            linear = self._light(image, kernel)
+            sigma = sigma if sigma is None or not linear else sigma * steepness(checked_pixels(image))
         return prepare(
             self.spec, image, kernel, sigma=sigma, linear=linear, mask=mask, boundary=self.boundary, device=self.device
         )
@@ -235,7 +240,7 @@ class Restorer:
         kernel: Tensor | None = None,
         *,
         sigma: float | None = None,
-        linear: bool = False,
+        linear: bool | None = None,
         mask: Tensor | None = None,
         on_step: Observer | None = None,
     ) -> Restoration:
@@ -355,6 +360,14 @@ class Restorer:
 
             results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
         return merged(results)
+
+    def _light(self, image: Image | Tensor, kernel: Tensor | None) -> bool:
+        """Whether to solve in linear light: where blur happens, but not always what was blurred in a computer."""
+        if not isinstance(image, Image) or not is_photograph(image) or self.needs.task != "deblur":
+            return False
+        if kernel is None:
+            return self.spec.name == BLIND
+        return self.needs.kernel and not prefers_encoded(image.pixels.nan_to_num(0), kernel)
 
 
 def merged(results: Sequence[Result]) -> Result:

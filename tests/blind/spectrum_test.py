@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Unknowable
-from acutance.blind.choice import choose, is_lens, is_point, widths
+from acutance.blind.choice import choose, is_lens, is_point
 from acutance.blind.method import build
+from acutance.blind.shapes import widths
 from acutance.blind.spectrum import SHARP, SLOPES, SOFT, Focus, focus, slope, softness
 from acutance.blind.xu_l0 import XuL0
 from acutance.operators import Blur

@@ -13,7 +13,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from acutance.blind import Estimate, Unknowable
-from acutance.blind.choice import widths
+from acutance.blind.shapes import widths
 from acutance.cli.app import app
 from acutance.errors import ConfigError, DataError
 from acutance.experiments import robustness, robustness_report

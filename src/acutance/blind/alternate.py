@@ -19,6 +19,7 @@ from torch import Tensor
 from acutance.blind import cleaning, pyramid
 from acutance.blind.base import BlindState, Unknowable
 from acutance.blind.kernel_step import differences, enough, estimated
+from acutance.blind.latent import GROWTH, LAST
 from acutance.errors import ConfigError
 from acutance.problem import Problem
 from acutance.solver import Solver
@@ -38,6 +39,12 @@ class Alternating(ABC):
         size: side of the kernel, pixels, odd; larger than the blur.
         strength: l of the prior, at first. weight: w, of the kernel's norm.
         iterations: at every scale. rounds: of the solve for the kernel.
+        fine_iterations: at the finest scale; 0: as many as at the others.
+        relaxed: what prior and threshold are divided by in each step.
+        inner: whether only gradients count that lie at least half a kernel inside the frame.
+        faint: part of the kernel's maximum below which its entries are set to 0 in each step.
+        growth, last: factor of the splitting's weight from one round to the next, and its end; see
+            `acutance.blind.latent`.
     """
 
     size: int = 31
@@ -45,6 +52,12 @@ class Alternating(ABC):
     weight: float = 20.0
     iterations: int = 5
     rounds: int = 60
+    fine_iterations: int = 0
+    relaxed: float = RELAXED
+    inner: bool = False
+    faint: float = 0.0
+    growth: float = GROWTH
+    last: float = LAST
 
     def __post_init__(self) -> None:
         pyramid.sides(self.size)
@@ -58,7 +71,11 @@ class Alternating(ABC):
     def solver(self) -> Solver[BlindState]:
         """`iterations` steps at every scale, the coarsest first."""
         levels = range(len(pyramid.sides(self.size)))
-        return Solver([Turn(self, level) for level in reversed(levels) for _ in range(self.iterations)])
+        return Solver([Turn(self, level) for level in reversed(levels) for _ in range(self.turns(level))])
+
+    def turns(self, level: int) -> int:
+        """Steps at a level, 0 the finest."""
+        return self.fine_iterations or self.iterations if level == 0 else self.iterations
 
     def finished(self, state: BlindState) -> Tensor:
         """See `acutance.blind.base.Estimator`."""
@@ -86,14 +103,17 @@ class Turn:
         y = pyramid.reduced(problem.observed, self.level)
         x = self.config.latent(y, kernel, state.strength)
         gradients = differences(x)
-        magnitude, threshold = gradients.square().sum(1, keepdim=True), state.threshold / RELAXED
+        magnitude, threshold = gradients.square().sum(1, keepdim=True), state.threshold / self.config.relaxed
         threshold = min(threshold, 0.9 * float(magnitude.max()))  # something is always left
         seen = believed(problem, self.level, y)
+        if self.config.inner:
+            seen = seen & inside(y, kernel.shape[-1] // 2)
         used = torch.where((magnitude >= threshold) & seen, gradients, 0.0)
         given = torch.where(seen, differences(y), 0.0)
         found = estimated(used, given, kernel, weight=self.config.weight, rounds=self.config.rounds)
+        found = torch.where(found < self.config.faint * found.max(), 0.0, found)
         kernel = cleaning.summed(cleaning.without_specks(cleaning.summed(found)))
-        return BlindState(x, kernel, self.level, threshold, max(state.strength / RELAXED, LEAST))
+        return BlindState(x, kernel, self.level, threshold, max(state.strength / self.config.relaxed, LEAST))
 
 
 def started(problem: Problem, size: int, level: int, strength: float) -> BlindState:
@@ -126,6 +146,15 @@ def believed(problem: Problem, level: int, y: Tensor) -> Tensor:
     lost = F.interpolate(1 - problem.mask, size=y.shape[-2:], mode="bilinear", antialias=True, align_corners=False)
     touched = F.max_pool2d(lost, 3, 1, 1) > 0
     return ~touched[..., :-1, :-1]
+
+
+def inside(y: Tensor, margin: int) -> Tensor:
+    """Differences of y at least `margin` pixels from the frame, bool, (1, 1, h - 1, w - 1); a quarter of a side at most."""
+    h, w = (n - 1 for n in y.shape[-2:])
+    m = min(margin, h // 4, w // 4)
+    seen = torch.zeros(1, 1, h, w, dtype=torch.bool, device=y.device)
+    seen[..., m : h - m, m : w - m] = True
+    return seen
 
 
 def at_level(state: BlindState, size: int, level: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from acutance.blind.spectrum import Focus
+from acutance.blind.shapes import Shape
 from acutance.errors import AcutanceError
 from acutance.problem import State
 from acutance.solver import Solver
@@ -56,27 +56,40 @@ class Estimate:
 
     Args:
         kernel: (1, 1, s, s). size: side that the estimator was given, pixels.
-        scores: of every side that was tried, lower is better.
-        blurred: whether there is a blur at all. focus: the lens, if it is to blame and not a movement.
-        doubt: how much of the picture's softness the kernel leaves, see `acutance.blind.choice.doubt`.
+        scores: of every side that was tried, the expected gain in dB.
+        blurred: whether the picture is explained better with the kernel than without.
+        shape: the disc, Gaussian or line that the kernel is; None: the path of a shaken camera.
+        linear: whether the kernel is for linear light. doubt: how much of the picture's softness the kernel leaves, see
+            `acutance.blind.scoring.doubt`; only where the size was told.
+        confidence: how probable it is that the kernel improves the picture; None where the size was told.
+        gain: what it is expected to gain, dB. share: of the result that is to be taken, the rest being the input.
     """
 
     kernel: Tensor
     size: int
     scores: dict[int, float]
     blurred: bool = True
-    focus: Focus | None = None
+    shape: Shape | None = None
+    linear: bool = False
     doubt: float = 0.0
+    confidence: float | None = None
+    gain: float = 0.0
+    share: float = 1.0
 
     @property
     def remark(self) -> str:
         """What was found, for people."""
         if not self.blurred:
-            return "no blur found: the picture is left as it is (--kernel, --motion, --disc if you know better)"
-        if self.focus is None:
+            return "no blur found that can be removed with confidence: the picture is left as it is"
+        sure = "" if self.confidence is None else f", confidence {100 * self.confidence:.0f} %"
+        if self.share < 1:
+            sure += f"; the result is mixed with {100 * (1 - self.share):.0f} % of the input"
+        if self.shape is None:
             side = self.kernel.shape[-1]
-            return f"shaken: a kernel of {side} x {side} pixels was found (`acutance kernel` writes it)"
-        size = f"{self.focus.size:.2g}"
-        if self.focus.kind == "disc":
-            return f"out of focus: a disc with a radius of {size} pixels was found (--disc {size})"
-        return f"soft all around: a Gaussian of {size} pixels was found (--gaussian {size})"
+            return f"shaken: a kernel of {side} x {side} pixels was found{sure}"
+        size = f"{self.shape.size:.2g}"
+        if self.shape.kind == "disc":
+            return f"out of focus: a disc with a radius of {size} pixels was found{sure}"
+        if self.shape.kind == "gaussian":
+            return f"soft all around: a Gaussian of {size} pixels was found{sure}"
+        return f"shaken along a line: {self.shape.size:.3g} pixels at {self.shape.angle:.0f} degrees were found{sure}"

@@ -28,10 +28,14 @@ ROOM = 4
 """Pixels that the torus is larger than picture and kernel, at least."""
 
 
-def few_gradients(y: Tensor, kernel: Tensor, strength: float) -> Tensor:
-    """x for a picture (1, 1, H, W) in [0, 1] and a kernel (1, 1, s, s), of the size of y; strength: l."""
+def few_gradients(y: Tensor, kernel: Tensor, strength: float, growth: float = GROWTH, last: float = LAST) -> Tensor:
+    """x for a picture (1, 1, H, W) in [0, 1] and a kernel (1, 1, s, s), of the size of y.
+
+    Args:
+        strength: l. growth, last: of b.
+    """
     closed = Closed.of(y, kernel)
-    x = closed.rounds(closed.picture, closed.data, closed.power, strength, GROWTH)
+    x = closed.rounds(closed.picture, closed.data, closed.power, strength, growth, last)
     return x[..., : y.shape[-2], : y.shape[-1]]
 
 
@@ -58,15 +62,17 @@ class Closed:
         power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfft2(picture)
         return Closed(picture, data, power, laplacian_power(n, m, y))
 
-    def rounds(self, x: Tensor, data: Tensor, power: Tensor, strength: float, growth: float) -> Tensor:
+    def rounds(
+        self, x: Tensor, data: Tensor, power: Tensor, strength: float, growth: float, last: float = LAST
+    ) -> Tensor:
         """All rounds in b from x on, (1, 1, n, m).
 
         Args:
             data, power: right side and diagonal of a quadratic that takes the place of || k * x - y ||^2.
-            strength: l. growth: of b.
+            strength: l. growth, last: of b.
         """
         size, b = (x.shape[-2], x.shape[-1]), 2 * strength
-        while b < LAST:
+        while b < last:
             down, along = DOWN.forward(x), ALONG.forward(x)
             kept = (down.square() + along.square() >= strength / b).to(x)
             tied = torch.fft.rfft2(DOWN.adjoint(down * kept) + ALONG.adjoint(along * kept))

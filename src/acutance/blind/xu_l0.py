@@ -21,4 +21,4 @@ class XuL0(Alternating):
 
     def latent(self, y: Tensor, kernel: Tensor, strength: float) -> Tensor:
         """Few gradients, whatever their size."""
-        return few_gradients(y, kernel, strength)
+        return few_gradients(y, kernel, strength, self.growth, self.last)

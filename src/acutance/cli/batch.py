@@ -57,7 +57,7 @@ class Settings:
 
     task: str = "deblur"
     sigma: float | None = None
-    linear: bool = False
+    linear: bool | None = None
     mask: Tensor | None = None
     overwrite: bool = False
     in_place: bool = False

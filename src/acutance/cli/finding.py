@@ -13,14 +13,16 @@ import typer
 from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
+from acutance.blind.hypothesis import Look
 from acutance.cli.console import emit, plain, say
 from acutance.cli.targets import refuse_link
 from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
-from acutance.images import read_image
+from acutance.images import read_image, srgb_to_linear
 from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import write_kernel
 from acutance.methods.spec import meant
+from acutance.prepare import is_photograph
 from acutance.tensors import brightness, filled
 
 SHOWN = 256
@@ -37,6 +39,9 @@ def kernel(
     size: Annotated[
         int | None, typer.Option("--kernel-size", min=3, help="Side in pixels, odd, larger than the blur; else tried.")
     ] = None,
+    encoded: Annotated[
+        bool, typer.Option("--encoded", help="Take the values as they are encoded, not as linear light.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
 ) -> None:
@@ -58,15 +63,17 @@ def kernel(
         if file.exists() and not overwrite:
             raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
     check_folder(target.parent)
-    pixels = read_image(picture, max_pixels=max_megapixels * 1_000_000).pixels
-    pixels = filled(pixels, torch.isfinite(pixels).to(pixels))
+    image = read_image(picture, max_pixels=max_megapixels * 1_000_000)
+    linear = is_photograph(image) and not encoded
+    pixels = filled(image.pixels, torch.isfinite(image.pixels).to(image.pixels))
+    pixels = srgb_to_linear(pixels) if linear else pixels
     grey = pixels.mean(1, keepdim=True) / float(brightness(pixels))
     begun = time.perf_counter()
     with Watch(1) as watch:
         watch.begin(picture.name)
         found = choose(
-            grey,
-            lambda side: ESTIMATORS[estimator](size=side),
+            Look.of(grey, linear=linear),
+            None if estimator == "xu-l0" and size is None else lambda side: ESTIMATORS[estimator](size=side),
             size,
             on_size=lambda side: watch.phase(f"finding the kernel, of up to {side} pixels"),
         )
@@ -83,9 +90,8 @@ def kernel(
 def _described(found: Estimate) -> list[str]:
     lines = []
     if len(found.scores) > 1:
-        least = min(found.scores.values())
-        tried = ", ".join(f"{side}: {score / least:.2f}" for side, score in found.scores.items())
-        lines.append(f"sizes tried, and their scores, lower is better: {tried}")
+        tried = ", ".join(f"{side}: {score:.1f}" for side, score in found.scores.items())
+        lines.append(f"sizes tried, and the gain that is expected of them in dB: {tried}")
     lines.append(found.remark)
     rows, cols = (found.kernel.sum(d).flatten() for d in (-1, -2))
     spread = [_spread(profile) for profile in (cols, rows)]

@@ -68,7 +68,14 @@ def restore(
     weights: Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")] = None,
     flip_kernel: Annotated[bool, typer.Option("--flip-kernel", help="Rotate the kernel by 180 degrees.")] = False,
     centre: Annotated[bool, typer.Option("--centre", help="Move the kernel's centre of mass to its centre.")] = False,
-    linear: Annotated[bool, typer.Option("--linear", help="Decode the sRGB curve around the solve.")] = False,
+    linear: Annotated[
+        bool | None,
+        typer.Option(
+            "--linear/--encoded",
+            help="Solve in linear light, or in the values of the file; else linear for photographs of 8 bits.",
+            show_default=False,
+        ),
+    ] = None,
     preview: Annotated[str | None, typer.Option(help="Only the piece X,Y,W,H, to try settings on.")] = None,
     bits: Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write before and after side by side.")] = None,

@@ -165,14 +165,14 @@ class Bench:
     def estimate(self, picture: Image) -> Estimate | Unknowable:
         """What is found."""
         try:
-            return self.blind.estimate(self.restorer.prepare(picture).problem)
+            return self.blind.estimate(self.restorer.prepare(picture, linear=False).problem)
         except Unknowable as reason:
             return reason
 
     def restore(self, picture: Image, found: Estimate | Unknowable) -> Restoration:
         """What is made of the picture if that is found."""
         told = Told(self.blind.config, self.blind.method, self.blind.otherwise, outcome=found)
-        return replace(self.restorer, method=told)(picture)
+        return replace(self.restorer, method=told)(picture, linear=False)
 
 
 def verdict(found: Estimate | Unknowable) -> Verdict:
@@ -181,7 +181,7 @@ def verdict(found: Estimate | Unknowable) -> Verdict:
         return Verdict.UNTOLD
     if not found.blurred:
         return Verdict.SHARP
-    return Verdict.KERNEL if found.focus is None else Verdict.LENS
+    return Verdict.KERNEL if found.shape is None else Verdict.LENS
 
 
 def run(

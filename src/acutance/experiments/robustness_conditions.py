@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from acutance.blind.choice import widths
+from acutance.blind.shapes import widths
 from acutance.images import Image, ImageInfo
 from acutance.operators import Blur
 from acutance.synth import kernels, noise

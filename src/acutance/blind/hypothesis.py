@@ -1,0 +1,105 @@
+"""The words of the search for a kernel: Look, Hypothesis, Proposer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from acutance.blind.base import Estimator, Unknowable
+from acutance.blind.evidence import GAMMA
+from acutance.blind.kernel_step import differences
+from acutance.blind.shapes import Shape
+from acutance.texture import where_textured
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A grey picture, as estimators want it.
+
+    Args:
+        picture: (1, 1, H, W), its gradients of the size that those of encoded values have. linear: linear light.
+        usable: bool, (1, 1, H, W), False where the picture is saturated, or missing and filled in; None: nowhere.
+        full: bool, (1, 1, H, W), True where it is saturated; None: nowhere.
+    """
+
+    picture: Tensor
+    linear: bool
+    usable: Tensor | None = None
+    full: Tensor | None = None
+
+    @staticmethod
+    def of(picture: Tensor, *, linear: bool = False, usable: Tensor | None = None, full: Tensor | None = None) -> Look:
+        """Of a grey picture (1, 1, H, W) in [0, 1]; linear light is multiplied so that its gradients are as large.
+
+        Linear light is dark in the mean, and so are its gradients; estimators have thresholds for encoded values.
+        """
+        if not linear:
+            return Look(picture, False, usable, full)
+        seen = picture.clamp_min(0) ** (1 / GAMMA)
+        large, small = (float(differences(x).abs().mean()) for x in (seen, picture))
+        factor = large / small if math.isfinite(large) and small > 0 else 1.0
+        return Look(factor * picture, True, usable, full)
+
+    def encoded(self) -> Look:
+        """The same as encoded values, by a power for a tone curve."""
+        if not self.linear:
+            return self
+        seen = self.picture.clamp_min(0) ** (1 / GAMMA)
+        return Look(seen / seen.amax().clamp_min(1e-6), False, self.usable, self.full)
+
+    @property
+    def side(self) -> int:
+        """The shorter side, pixels."""
+        return min(self.picture.shape[-2:])
+
+    def window(self, side: int) -> tuple[Tensor, Tensor | None]:
+        """The most textured window of at most `side` pixels, and its mask: 0 where it is not to be believed."""
+        place = (..., *where_textured(self.picture, side))
+        mask = None
+        if self.usable is not None and not bool(self.usable[place].all()):
+            mask = self.usable[place].to(self.picture)
+        return self.picture[place], mask
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """A kernel that may be the picture's.
+
+    Args:
+        kernel: (1, 1, s, s), not negative, sum 1. linear: whether it is applied to linear light.
+        size: side that the estimator was given, pixels. shape: the disc, Gaussian or line that it is, if it is one.
+    """
+
+    kernel: Tensor
+    linear: bool
+    size: int
+    shape: Shape | None = None
+
+
+MakeEstimator = Callable[[int], Estimator]
+"""An estimator of a kernel of that many pixels."""
+
+
+class Proposer(Protocol):
+    """A source of hypotheses."""
+
+    def __call__(self, look: Look, found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
+        """New hypotheses of a picture. Args: found: those that were proposed before."""
+        ...
+
+
+def checked(look: Look) -> None:
+    """See that a kernel can be told from a picture at all.
+
+    Raises:
+        Unknowable: it cannot.
+    """
+    if look.usable is not None and not bool(look.usable.any()):
+        raise Unknowable("all of the picture is missing or saturated")
+    if not bool(torch.isfinite(look.picture).all()):
+        raise Unknowable("the picture holds values that are no numbers; no kernel can be told from it")

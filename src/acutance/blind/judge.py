@@ -1,0 +1,63 @@
+r"""The judge: what a kernel will gain, told from the evidence for it.
+
+    gain(k) = w1 e1(k) + w2 e2(k) + w3 ( log(width + 0.2) + 1.6 )     dB, the mean over the windows
+
+e1 and e2 are the evidence for two strengths (`acutance.blind.evidence`), width the standard deviation of the kernel in its
+widest direction, pixels. The weights are those of a ridge regression on the gain of `fd` in 576 trials on 32 training
+photographs: kernels that the hypotheses found, right and wrong ones, true ones, turned and resized ones. Left out one
+photograph after the other, it chose a kernel that gains 1 dB in 19 of the 22 photographs where one was on offer, and one
+that loses 0.3 dB in 1 of 32, if it acts from 0.7 dB on.
+
+    confidence = 1 / (1 + exp( -STEEP (gain - MIDDLE) ))              fitted to how often a trial gained 0.3 dB
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from acutance.blind.evidence import Windows, evidence
+from acutance.blind.hypothesis import Hypothesis
+from acutance.blind.shapes import widths
+
+WEIGHTS = (-2.36, -3.58, 0.128)
+"""w."""
+
+STEEP, MIDDLE = 4.0, 0.78
+"""Of the confidence."""
+
+LOW, HIGH = 0.7, 0.9
+"""Expected gain from which a result is mixed with the input, and from which it is taken as it is, dB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the judge says of a hypothesis. Args: gains: expected ones, dB, by window, (n,)."""
+
+    hypothesis: Hypothesis
+    gains: Tensor
+
+    @property
+    def gain(self) -> float:
+        """Expected gain, dB."""
+        return float(self.gains.mean())
+
+    @property
+    def confidence(self) -> float:
+        """How probable a gain is, in [0, 1]."""
+        return 1 / (1 + math.exp(-STEEP * (self.gain - MIDDLE)))
+
+    @property
+    def share(self) -> float:
+        """How much of the result is to be taken, in [0, 1]; the rest is the input."""
+        return min(1.0, max(0.0, (self.gain - LOW) / (HIGH - LOW)))
+
+
+def judge(windows: Windows, hypothesis: Hypothesis) -> Verdict:
+    """The verdict on a hypothesis, from windows of the light that it is for."""
+    e = evidence(windows, hypothesis.kernel)
+    _, wide = widths(hypothesis.kernel)
+    w1, w2, w3 = WEIGHTS
+    return Verdict(hypothesis, w1 * e[:, 0] + w2 * e[:, 1] + w3 * (math.log(wide + 0.2) + 1.6))
