@@ -36,6 +36,13 @@ Maker = Callable[[int, str, int, tuple[str, ...]], Handler]
 """(threads, device, memory ceiling in bytes or 0, methods to load first) -> handler; runs in the worker."""
 
 
+def restorations(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Handler:
+    """The handler of the service; imports the library, and with it torch, in the worker only."""
+    from acutance.serve.restoration import make
+
+    return make(threads, device, memory, preload)
+
+
 def main(pipe: Connection, make: Maker, threads: int, device: str, memory: int, preload: tuple[str, ...]) -> None:
     """Run until the pipe ends. An error of an order is its answer; the worker goes on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server says when to end
