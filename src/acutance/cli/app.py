@@ -50,6 +50,12 @@ def _sense() -> Any:
     return sense
 
 
+def _serve() -> Any:
+    from acutance.cli.serving import serve
+
+    return serve
+
+
 def _methods() -> Any:
     from acutance.cli.methods import methods
 
@@ -102,6 +108,7 @@ COMMANDS = {
     "sense": Command(
         "Measure a picture by few numbers, compressively; `acutance restore` makes it a picture again.", _sense
     ),
+    "serve": Command("Start the page and the HTTP service; it needs no network.", _serve),
     "train": Command("Train a method; the same command goes on where a stopped run left off.", _train),
     "fit": Command("Fit the mixture of Gaussians that EPLL knows patches by; some ten minutes.", _fit),
     "training-page": Command("Put the tables of queue, trunks and ledger into a page.", _training_page),

@@ -1,0 +1,122 @@
+"""The fields of a request, as the documentation of the interface shows them, and as options of an order."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import File, Form, UploadFile
+
+from acutance.errors import ConfigError
+from acutance.serve.orders import Options
+
+MOST_SIGMA = 0.5
+"""Highest noise level that is taken, a fraction of the range."""
+
+Picture = Annotated[UploadFile, File(description="The picture: PNG, JPEG, WebP, TIFF, BMP, or GIF of one frame.")]
+Kernel = Annotated[
+    UploadFile | None, File(description="The blur kernel (PSF): PNG, TIFF, .npy, .npz, .txt, .csv or .mat.")
+]
+
+
+# No `from __future__ import annotations` here: FastAPI reads these types from the class.
+@dataclass(frozen=True)
+class Fields:
+    """Text fields of the form; all of them may be left out."""
+
+    motion: Annotated[
+        str | None, Form(description="Straight motion: LENGTH,ANGLE in pixels and degrees.", examples=["15,30"])
+    ] = None
+    disc: Annotated[str | None, Form(description="Out of focus: radius in pixels.", examples=["4"])] = None
+    gaussian: Annotated[
+        str | None, Form(description="Gaussian blur: standard deviation in pixels.", examples=["1.5"])
+    ] = None
+    sigma: Annotated[
+        str | None, Form(description="Noise level: 1%, 2.55/255 or 0.01; else estimated.", examples=["1%"])
+    ] = None
+    strength: Annotated[
+        str | None, Form(description="How far to go, 0 to 1, of a method that has it.", examples=["0.7"])
+    ] = None
+    method: Annotated[str | None, Form(description="A name of /v1/methods.", examples=["acute"])] = None
+    quality: Annotated[str | None, Form(description="fast, balanced or best.", examples=["balanced"])] = None
+
+    def options(self) -> Options:
+        """As options of an order; empty fields count as left out.
+
+        Raises:
+            ConfigError: a field that is no number, or not what it has to be.
+        """
+        motion = None
+        if self.motion:
+            parts = self.motion.split(",")
+            if len(parts) != 2:
+                raise ConfigError(f"motion={_short(self.motion)}: give LENGTH,ANGLE, e.g. 15,30")
+            motion = (number("motion", parts[0]), number("motion", parts[1]))
+        strength = optional("strength", self.strength)
+        if strength is not None and not 0 <= strength <= 1:
+            raise ConfigError(f"strength={strength:g}: give a number from 0 to 1")
+        return Options(
+            motion=motion,
+            disc=optional("disc", self.disc),
+            gaussian=optional("gaussian", self.gaussian),
+            sigma=level(self.sigma),
+            strength=strength,
+            method=_name("method", self.method),
+            quality=_name("quality", self.quality),
+        )
+
+
+def number(field: str, text: str) -> float:
+    """A finite number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) < 1e9:
+        raise ConfigError(f"{field}={_short(text)}: give a number")
+    return value
+
+
+def optional(field: str, text: str | None) -> float | None:
+    """The same of a field that may be empty."""
+    return number(field, text) if text else None
+
+
+def level(text: str | None) -> float | None:
+    """A noise level as a fraction of the range, from "1%", "2.55/255" or "0.01".
+
+    Raises:
+        ConfigError: none of these, or not from 0 to MOST_SIGMA.
+
+    Example:
+        >>> level("2.55/255")
+        0.01
+    """
+    if not text:
+        return None
+    above, _, below = text.strip().removesuffix("%").partition("/")
+    divisor = (100.0 if text.strip().endswith("%") else 1.0) * (number("sigma", below) if below else 1.0)
+    value = number("sigma", above) / divisor if divisor > 0 else -1.0
+    if not 0 <= value <= MOST_SIGMA:
+        raise ConfigError(f"sigma={_short(text)}: give the noise level as 1%, 2.55/255 or 0.01, up to 50%")
+    return value
+
+
+def suffix(name: str | None) -> str:
+    """The suffix of a client's file, the only part of its name that is used; "" where it is not a plain one."""
+    found = re.search(r"\.[A-Za-z0-9]{1,5}$", name or "")
+    return found[0].lower() if found else ""
+
+
+def _name(field: str, text: str | None) -> str | None:
+    if text and not re.fullmatch(r"[a-z0-9-]{1,40}", text):
+        raise ConfigError(f"{field}={_short(text)}: give a name in small letters; /v1/methods lists the methods")
+    return text or None
+
+
+def _short(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:60])

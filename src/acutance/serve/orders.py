@@ -1,0 +1,78 @@
+"""What the server and its workers say to each other: plain values that travel between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Task = Literal["restore", "kernel", "denoise", "derain"]
+
+Kind = Literal["request", "input", "memory", "crash", "deadline", "cancelled", "closing", "bug"]
+"""Why nothing became of an order. request: a field is wrong; input: the picture or the kernel file is unusable;
+memory: it did not fit; crash: the worker died; bug: an error that was not raised on purpose."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a picture is to be restored; None leaves the choice to the library.
+
+    Args:
+        motion: length in pixels and angle in degrees of straight motion. disc: radius of a disc, pixels.
+        gaussian: standard deviation of a Gaussian, pixels.
+        sigma: noise level, fraction of the range. strength: 0 to 1, of a method that has it.
+        method: of the catalogue. quality: fast, balanced or best.
+    """
+
+    motion: tuple[float, float] | None = None
+    disc: float | None = None
+    gaussian: float | None = None
+    sigma: float | None = None
+    strength: float | None = None
+    method: str | None = None
+    quality: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One picture and what to do with it.
+
+    Args:
+        task: see `Task`.
+        folder: private to this order; results are written into it.
+        picture, kernel: names of files in it.
+        options: see there.
+        show: also write PNGs that every browser shows of the picture before and after.
+        max_pixels: larger pictures are refused before they are decoded.
+    """
+
+    task: Task
+    folder: Path
+    picture: str
+    kernel: str | None = None
+    options: Options = Options()
+    show: bool = False
+    max_pixels: int = 50_000_000
+
+
+class Failed(Exception):
+    """Nothing became of an order. Args: kind: see `Kind`. message: for the person who sent it."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind, self.message = kind, message
+
+
+class Full(Exception):
+    """The queue is full. Args: seconds: after which it is worth asking again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"the queue is full; try again in about {seconds} s")
+        self.seconds = seconds
+
+
+Event = dict[str, Any]
+"""Progress: {"phase": "reading" | "kernel" | "restoring" | "writing", "step": 3, "steps": 10}."""
+
+Report = dict[str, Any]
+"""What became of an order: "picture", "kernel" ... are names of files in its folder, the rest is for people."""

@@ -1,0 +1,223 @@
+"""The only file of the service that calls the library: an order in, files and a report out. Runs in a worker."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acutance import errors
+from acutance.images import Image, ImageInfo, read_image, write_image
+from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
+from acutance.methods.spec import catalogue, find
+from acutance.problem import Progress
+from acutance.restore import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.serve.orders import Event, Failed, Order, Report
+from acutance.synth import kernels
+from acutance.weights import embedded_names
+
+LOADED = 6
+"""Methods that a worker keeps loaded; the one that was not used for longest goes first."""
+
+KERNEL_SHOWN = 256
+"""Side that the picture of a kernel has at least, pixels."""
+
+FOUND = {"method": "fd", "otherwise": "nothing"}
+"""Settings of `blind` where only the kernel is wanted."""
+
+SHOWN_BY_BROWSERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+
+Tell = Callable[[Event], None]
+
+
+def make(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Restorations:
+    """The handler of a worker, see `acutance.serve.worker.Maker`."""
+    torch.set_num_threads(threads)
+    return Restorations(device, preload)
+
+
+class Restorations:
+    """Carries out orders with methods that are loaded once.
+
+    Args:
+        device: where they run. preload: methods that are loaded now.
+    """
+
+    def __init__(self, device: str, preload: tuple[str, ...] = ()) -> None:
+        self.device = device
+        self._loaded: OrderedDict[tuple[object, ...], Restorer] = OrderedDict()
+        for name in preload:
+            self._restorer(name)
+        self.about = {"methods": methods(), "device": device, "torch": torch.__version__}
+
+    def __call__(self, order: Order, tell: Tell) -> Report:
+        """Carry out an order.
+
+        Raises:
+            Failed: with the library's own message, without the names of files and options of the command line.
+        """
+        try:
+            return self._carry_out(order, tell)
+        except errors.AcutanceError as error:
+            unusable = isinstance(error, errors.ImageError | errors.KernelError)
+            raise Failed("input" if unusable else "request", plain(str(error), order)) from error
+        except RuntimeError as error:
+            if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+                raise MemoryError from error
+            raise
+
+    def _carry_out(self, order: Order, tell: Tell) -> Report:
+        tell({"phase": "reading"})
+        psf = kernel_of(order)
+        if psf is not None and order.task != "restore":
+            raise errors.ConfigError(f"{order.task} takes no kernel; leave it out")
+        image = read_image(order.folder / order.picture, max_pixels=order.max_pixels)
+        blind = order.task == "kernel" or (order.task == "restore" and psf is None)
+        tell({"phase": "kernel" if blind else "restoring"})
+
+        def on_step(progress: Progress) -> None:
+            tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
+
+        chosen = self._for(order, psf)
+        done = chosen(image, None if psf is None else psf.kernel, sigma=order.options.sigma, on_step=on_step)
+        tell({"phase": "writing"})
+        found = done.result.kernel
+        report = described(done, image, () if psf is None else psf.notes)
+        if found is not None:
+            report |= write_found(order.folder, found.cpu(), wanted=order.task == "kernel")
+        if order.task != "kernel":
+            name = f"restored{image.info.suffix}"
+            notes = write_image(order.folder / name, done.image)
+            report |= {"picture": name, "notes": [*report["notes"], *map(plain, notes)]}
+            if order.show:
+                report |= write_shown(order.folder, image, done.image, name)
+        return report
+
+    def _for(self, order: Order, psf: KernelFile | None) -> Restorer:
+        """The method that the order names, or the one for its task."""
+        o = order.options
+        if order.task == "kernel":
+            if o.method is not None or o.strength is not None:
+                raise errors.ConfigError("the kernel is found by one method, which has no strength; leave them out")
+            return self._restorer(BLIND, None, None, **FOUND)
+        default = TASKS.get(order.task) or (BLIND if psf is None else DEFAULT)
+        name = o.method or default
+        spec = find(name)
+        task = "deblur" if order.task == "restore" else order.task
+        if spec.needs.task != task:
+            fitting = [m["name"] for m in methods() if m["task"] == task]
+            raise errors.ConfigError(f"method={name} does not {order.task}; methods that do: {', '.join(fitting)}")
+        if spec.weights is not None and spec.weights not in embedded_names():
+            raise errors.ConfigError(f"method={name} has no weights here; choose another")
+        return self._restorer(name, o.quality, o.strength)
+
+    def _restorer(
+        self, name: str, quality: str | None = None, strength: float | None = None, **settings: Any
+    ) -> Restorer:
+        key = (name, quality, strength, *sorted(settings.items()))
+        if key not in self._loaded:
+            if strength is not None:
+                settings["strength"] = strength
+            self._loaded[key] = Restorer.load(name, device=self.device, quality=quality, **settings)
+            if len(self._loaded) > LOADED:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(key)
+        return self._loaded[key]
+
+
+def methods() -> list[dict[str, Any]]:
+    """The methods that this service offers, those without shipped weights left out."""
+    shipped = embedded_names()
+    return [
+        {
+            "name": s.name, "task": s.needs.task, "summary": s.summary, "needs_kernel": s.needs.kernel,
+            "qualities": list(s.qualities), "reference": s.reference,
+        }
+        for s in catalogue().values()
+        if s.needs.task != "sense" and (s.weights is None or s.weights in shipped)
+    ]  # fmt: skip
+
+
+def kernel_of(order: Order) -> KernelFile | None:
+    """The kernel that an order describes, None where it is to be found.
+
+    Raises:
+        ConfigError: more than one. KernelError: an unusable one.
+    """
+    o = order.options
+    given = [n for n in ("motion", "disc", "gaussian") if getattr(o, n) is not None]
+    given += ["kernel"] if order.kernel is not None else []
+    if len(given) > 1:
+        raise errors.ConfigError(f"{' and '.join(given)} together: give one kernel")
+    if order.kernel is not None:
+        return read_kernel(order.folder / order.kernel)
+    if o.motion is not None:
+        if not 1 <= o.motion[0] <= 1001:
+            raise errors.ConfigError(f"motion: {o.motion[0]:g} pixels; give a length of 1 to 1001")
+        return KernelFile(kernels.line(*o.motion))
+    for name, value, make_kernel, largest in (
+        ("disc", o.disc, kernels.disc, 500.0),
+        ("gaussian", o.gaussian, kernels.gaussian, 170.0),
+    ):
+        if value is not None:
+            if not 0 < value <= largest:
+                raise errors.ConfigError(f"{name}: {value:g}; give a number above 0 and up to {largest:g} pixels")
+            return KernelFile(make_kernel(value))
+    return None
+
+
+def described(done: Restoration, image: Image, notes: tuple[str, ...]) -> Report:
+    """What the command's JSON says of a picture, and its size and kind."""
+    height, width = image.pixels.shape[-2:]
+    return {
+        "width": width, "height": height, "format": image.info.format, "bits": image.info.bits,
+        "method": done.method, "weights": done.weights, "steps": done.steps, "outcome": done.outcome.name.lower(),
+        "seconds": round(done.seconds, 3), "fitting_error": round(done.fitting_error, 6),
+        "notes": [plain(n) for n in (*notes, *image.info.notes, *done.notes)],
+    }  # fmt: skip
+
+
+def write_found(folder: Path, kernel: Tensor, *, wanted: bool) -> Report:
+    """The kernel that a blind method found, exactly and for the eye; {} for none unless it is `wanted`."""
+    side = kernel.shape[-1]
+    if side == 1 and not wanted:
+        return {"kernel_side": 1}
+    write_kernel(folder / "kernel.npy", kernel, overwrite=True)
+    shown = F.interpolate(kernel, scale_factor=float(-(-KERNEL_SHOWN // side)), mode="nearest")
+    write_kernel(folder / "kernel.png", shown / shown.sum(), bits=8, overwrite=True)
+    return {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": side}
+
+
+def write_shown(folder: Path, before: Image, after: Image, name: str) -> Report:
+    """PNGs of 8 bits of both pictures, where a browser does not show the file itself."""
+    if before.info.format in SHOWN_BY_BROWSERS:
+        return {"shown": name}
+    for file, image in (("before.png", before), ("after.png", after)):
+        info = ImageInfo(icc=image.info.icc)
+        alpha = None if image.alpha is None else image.alpha.clamp(0, 1)
+        write_image(folder / file, replace(image, info=info, alpha=alpha), overwrite=True)
+    return {"shown_before": "before.png", "shown": "after.png"}
+
+
+def plain(text: str, order: Order | None = None) -> str:
+    """A message of the library for someone who has no command line and knows nothing of our files.
+
+    Example:
+        >>> plain("noise level not given, estimated as 1 % of the range (--sigma)")
+        'noise level not given, estimated as 1 % of the range (sigma)'
+        >>> plain("a kernel of 9 x 9 pixels was found (`acutance kernel` writes it)")
+        'a kernel of 9 x 9 pixels was found'
+    """
+    if order is not None:
+        names = ((order.kernel, "the kernel"), (order.picture, "the picture"))
+        for name, what in ((n, w) for n, w in names if n is not None):
+            text = text.replace(str(order.folder / name), what).replace(name, what)
+        text = text.replace(str(order.folder), "the folder")
+    return re.sub(r"--([a-z][a-z-]*)", r"\1", re.sub(r" \([^()]*`acutance [^()]*\)", "", text))

@@ -1,0 +1,136 @@
+"""Orders carried out by the library: the same pictures as by the command, messages without its options and paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from acutance.images import Image, ImageInfo, read_image, write_image
+from acutance.images.kernel_file import read_kernel, write_kernel
+from acutance.operators import Blur
+from acutance.restore import Restorer
+from acutance.serve.header import declared_size
+from acutance.serve.orders import Event, Failed, Options, Order
+from acutance.serve.restoration import Restorations, plain
+from acutance.synth import kernels
+
+
+@pytest.fixture(scope="module")
+def carry_out() -> Restorations:
+    return Restorations("cpu")
+
+
+@pytest.fixture
+def picture(generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(1, 3, 40, 56, generator=generator)
+
+
+def quiet(event: Event) -> None:
+    pass
+
+
+def order(folder: Path, picture: str = "picture.png", **kwargs: Any) -> Order:
+    task, kernel = kwargs.pop("task", "restore"), kwargs.pop("kernel", None)
+    show = kwargs.pop("show", False)
+    return Order(task, folder, picture, kernel, Options(**kwargs), show=show)
+
+
+def test_a_picture_leaves_as_it_came_and_as_by_the_library(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations
+) -> None:
+    exif = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
+    sent = Image(picture, info=ImageInfo(format="TIFF", bits=16, dpi=(300.0, 300.0), exif=exif))
+    write_image(tmp_path / "picture.tif", sent)
+    events: list[Event] = []
+    report = carry_out(order(tmp_path, "picture.tif", disc=2.0, sigma=0.01, method="fd", show=True), events.append)
+    got = read_image(tmp_path / report["picture"])
+    wanted = Restorer.load("fd", device="cpu")(read_image(tmp_path / "picture.tif"), kernels.disc(2.0), sigma=0.01)
+    assert (report["picture"], got.info.bits, got.info.dpi) == ("restored.tif", 16, (300.0, 300.0))
+    assert (got.pixels - wanted.image.pixels.clamp(0, 1)).abs().max() < 1e-4
+    assert [e["phase"] for e in events if "step" not in e] == ["reading", "restoring", "writing"]
+    assert read_image(tmp_path / report["shown"]).info.bits == 8
+    assert report["method"] == "fd"
+
+
+def test_a_kernel_file_is_that_of_the_library(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    write_kernel(tmp_path / "kernel.npy", kernels.line(7, 30))
+    report = carry_out(order(tmp_path, kernel="kernel.npy", method="wiener", sigma=0.02), quiet)
+    kernel = read_kernel(tmp_path / "kernel.npy").kernel
+    wanted = Restorer.load("wiener", device="cpu")(read_image(tmp_path / "picture.png"), kernel, sigma=0.02)
+    difference = read_image(tmp_path / report["picture"]).pixels - wanted.image.pixels.clamp(0, 1)
+    assert difference.abs().max() < 0.6 / 255
+
+
+def test_the_kernel_that_is_found_is_written(
+    tmp_path: Path, generator: torch.Generator, carry_out: Restorations
+) -> None:
+    sharp = (torch.rand(1, 1, 9, 9, generator=generator) > 0.5).float().repeat_interleave(7, -1)
+    blurred = Blur(kernels.line(5, 0), "valid").forward(sharp.repeat_interleave(7, -2))
+    write_image(tmp_path / "picture.png", blurred)
+    report = carry_out(order(tmp_path, task="kernel"), quiet)
+    found = np.load(tmp_path / report["kernel"])
+    assert found.shape == (report["kernel_side"],) * 2
+    assert found.sum() == pytest.approx(1, abs=1e-4)
+    shown = declared_size(tmp_path / report["kernel_picture"])
+    assert shown is not None
+    assert shown[0] >= 256
+    assert "picture" not in report
+    assert not any("acutance kernel" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "says"),
+    [
+        ({"disc": 2.0, "gaussian": 1.0}, "request", "disc and gaussian together"),
+        ({"disc": -1.0}, "request", "above 0"),
+        ({"motion": (0.0, 3.0)}, "request", "1 to 1001"),
+        ({"method": "telescope"}, "request", "no method 'telescope'"),
+        ({"method": "nlm"}, "request", "does not restore"),
+        ({"method": "fd"}, "input", "needs the blur kernel; give it with kernel, motion, disc or gaussian"),
+        ({"disc": 2.0, "quality": "divine"}, "request", "divine"),
+        ({"disc": 300.0, "method": "fd"}, "input", "fit into the picture"),
+        ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "must not be negative"),
+        ({"task": "denoise", "disc": 2.0}, "request", "takes no kernel"),
+        ({"picture": "absent.png"}, "input", "cannot read the picture"),
+    ],
+)
+def test_errors_are_plain(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations, wrong: dict[str, Any], kind: str, says: str
+) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    with pytest.raises(Failed, match=says) as caught:
+        carry_out(order(tmp_path, **wrong), quiet)
+    assert caught.value.kind == kind
+    assert str(tmp_path) not in caught.value.message
+    assert "--" not in caught.value.message
+
+
+def test_options_of_the_command_line_become_fields() -> None:
+    assert plain("estimated as 1 % (--sigma); try --flip-kernel") == "estimated as 1 % (sigma); try flip-kernel"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+def test_the_size_is_read_from_the_header(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"p{suffix}"
+    write_image(path, torch.rand(1, 3, 33, 71))
+    assert declared_size(path) == (71, 33)
+
+
+def test_a_damaged_header_says_nothing(tmp_path: Path) -> None:
+    """Every prefix of every format, and noise behind every magic number: an answer or None, and no exception."""
+    path, rng = tmp_path / "p", np.random.default_rng(0)
+    for suffix in (".png", ".jpg", ".webp", ".tif", ".bmp"):
+        write_image(tmp_path / f"q{suffix}", torch.rand(1, 3, 9, 7))
+        data = (tmp_path / f"q{suffix}").read_bytes()
+        for cut in range(0, 40, 3):
+            path.write_bytes(data[:cut])
+            assert declared_size(path) in (None, (7, 9), (1, 1)), "a VP8X cut in its size reads as 1 x 1"
+        for _ in range(20):
+            path.write_bytes(data[:4] + rng.bytes(60))
+            size = declared_size(path)
+            assert size is None or len(size) == 2

@@ -1,0 +1,45 @@
+"""Handlers for workers of tests; a file of its own, since worker processes import it by name."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from acutance.errors import ImageError
+from acutance.serve.orders import Event, Failed, Order, Report
+
+
+class Obedient:
+    """Does what the name of the order's picture says: sleep-0.1, work-5, crash, raise, refuse, eat-500."""
+
+    def __init__(self) -> None:
+        self.about: dict[str, Any] = {"methods": [], "device": "none"}
+
+    def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
+        what, _, number = order.picture.partition("-")
+        amount = float(number or 0)
+        if what == "sleep":  # hears no cancellation
+            time.sleep(amount)
+        elif what == "work":
+            end = time.monotonic() + amount
+            while time.monotonic() < end:
+                tell({"phase": "restoring", "step": 1, "steps": 2})
+                time.sleep(0.02)
+        elif what == "crash":
+            os._exit(9)
+        elif what == "raise":
+            raise ImageError("a bug")
+        elif what == "refuse":
+            raise Failed("input", "no picture of a known kind")
+        elif what == "eat":
+            eaten = bytearray(int(amount * 1e6))
+            eaten[::4096] = b"x" * len(eaten[::4096])
+            time.sleep(5)
+        return {"pid": os.getpid(), "did": order.picture}
+
+
+def make(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Obedient:
+    """See `acutance.serve.worker.Maker`."""
+    return Obedient()
