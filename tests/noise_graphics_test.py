@@ -60,7 +60,6 @@ DRAWINGS = {
     "diffused error": diffused(),
     "edge": np.where(COLS + 0.3 * ROWS < 50, 90, 170).astype(np.uint8),
     "flat": np.full((SIDE, SIDE), 90, np.uint8),
-    "sine": (127 + 100 * np.sin(COLS / 3)).astype(np.uint8),
 }
 
 
