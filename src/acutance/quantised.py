@@ -47,8 +47,9 @@ def clipped(y: Tensor) -> Tensor:
     """
     top = y.nan_to_num(neginf=0.0, posinf=0.0).amax((1, 2, 3), keepdim=True)
     nominal = (top >= CLIPPED) & (top <= 1)
-    full = torch.tensor([_is_spike(p, t) for p, t in zip(y, top.flatten(), strict=True)], device=y.device)
-    return (y >= CLIPPED * top) & (y <= top) & (nominal | full.reshape(-1, 1, 1, 1))
+    each = zip(y, top.flatten(), nominal.flatten().tolist(), strict=True)
+    full = torch.tensor([known or _is_spike(picture, t) for picture, t, known in each], device=y.device)
+    return (y >= CLIPPED * top) & (y <= top) & full.reshape(-1, 1, 1, 1)
 
 
 def _is_spike(values: Tensor, top: Tensor) -> bool:

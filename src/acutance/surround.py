@@ -6,7 +6,10 @@ blurred across every edge, so its values leave a flat area slowly; beside a pict
 
     first  = mean |v - y(p)|        over the pixels p next to the region of value v,
     second = mean |y(p) - y(q)|     q the next pixel beyond p,
-    the region is beside the picture if  first > HARD second  and  first > LEAST_JUMP of the brightness.
+    the region is beside the picture if  first > HARD second  and  first > LEAST_JUMP of the brightness,
+
+in each of the four directions that the picture has an edge of the region in: behind a motion blur, which leaves edges
+along it sharp, a flat background fails across the motion.
 
 The region is all that is seen from the border of the frame, along rows and columns, in exactly the value of a corner.
 """
@@ -21,6 +24,9 @@ from acutance.tensors import brightness
 HARD = 3.0
 """Behind kernels of three pixels and more the first step out of a flat area is smaller than the second; where a picture
 was cut off it is 5 to 50 times as large."""
+
+FEW = 0.05
+"""A direction with a smaller part of all edge pixels has no say."""
 
 LEAST_JUMP = 0.02
 LEAST_SHARE = 0.005
@@ -51,14 +57,14 @@ def _seen_from_border(equal: Tensor) -> Tensor:
     runs = equal.to(torch.uint8)
     seen = torch.zeros_like(equal)
     for dim in (-2, -1):
-        seen |= runs.cumprod(dim) > 0
-        seen |= runs.flip(dim).cumprod(dim).flip(dim) > 0
+        seen |= runs.cumprod(dim, dtype=torch.uint8) > 0
+        seen |= runs.flip(dim).cumprod(dim, dtype=torch.uint8).flip(dim) > 0
     return seen
 
 
 def _is_hard(picture: Tensor, value: Tensor, region: Tensor, least_jump: float) -> bool:
     """Whether the picture begins at once beside the region, by the formula of the module."""
-    first, second, count = 0.0, 0.0, 0
+    directions = []
     for dim in (-2, -1):
         for x, inside in ((picture, region), (picture.flip(dim), region.flip(dim))):
             n = x.shape[dim]
@@ -66,7 +72,8 @@ def _is_hard(picture: Tensor, value: Tensor, region: Tensor, least_jump: float) 
             next_, after = x.narrow(dim, 1, n - 2), x.narrow(dim, 2, n - 2)
             jump = (next_ - value.reshape(1, -1, 1, 1)).abs().mean(1, keepdim=True)
             change = (after - next_).abs().mean(1, keepdim=True)
-            first += float(jump[edge].sum())
-            second += float(change[edge].sum())
-            count += int(edge.sum())
-    return count > 0 and first > HARD * second and first > least_jump * count
+            directions.append((int(edge.sum()), float(jump[edge].sum()), float(change[edge].sum())))
+    fewest = FEW * sum(count for count, _, _ in directions)
+    hard = [first > HARD * second and first > least_jump * count
+            for count, first, second in directions if count > fewest]  # fmt: skip
+    return bool(hard) and all(hard)

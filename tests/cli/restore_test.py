@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image as PillowImage
 from typer.testing import CliRunner
@@ -192,7 +193,7 @@ def test_without_fast_bfloat16_the_result_is_the_same(folder: Path, weights: Pat
         (("--disc", "2", "--method", "magic"), "acutance methods"),
         (("--disc", "2", "--bits", "12"), "8, 16 or 32"),
         (("--disc", "2", "--precision", "half"), "bfloat16"),
-        (("--disc", "200"), "fit into"),
+        (("--disc", "200"), "cut to fit"),
         (("--disc", "2", "--quality", "superb"), "fast, balanced, best"),
         (("--disc", "2", "--mask", "psf.npy"), "psf.npy"),
     ],
@@ -221,6 +222,39 @@ def test_a_mask_and_a_quality(folder: Path, weights: Path) -> None:
     result = runner.invoke(app, [str(a) for a in (*common, "--mask", folder / "small.png", "-o", folder / "no.png")])
     assert result.exit_code == 1
     assert "size of the picture" in result.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 1), (np.uint16, 1), (np.uint16, 65535), (bool, 1)])
+def test_a_mask_of_zeros_and_ones(folder: Path, dtype: type, white: int) -> None:
+    """What 1 is in a file of 8 or 16 bits depends on what else is in it."""
+    height, width = read_image(folder / "one.png").pixels.shape[-2:]
+    mask = np.full((height, width), 255, np.uint8)
+    mask[10:20, 30:45] = 0
+    PillowImage.fromarray(mask).save(folder / "mask.png")
+    PillowImage.fromarray(((mask > 0) * white).astype(dtype)).save(folder / "other.png")
+    common = ("restore", folder / "one.png", "--kernel", folder / "psf.npy", "--method", "wiener", "--sigma", "1%")
+    call(*common, "--mask", folder / "mask.png", "-o", folder / "a.png")
+    said = call(*common, "--mask", folder / "other.png", "-o", folder / "b.png")
+    assert ("1 was taken for white" in said.replace("\n", " ")) == (white == 1 and dtype is not bool)
+    assert torch.equal(read_image(folder / "a.png").pixels, read_image(folder / "b.png").pixels)
+
+
+@pytest.mark.parametrize("c", [1e-5, 1.0, 4e4])
+def test_a_float_file_with_missing_samples(folder: Path, c: float) -> None:
+    """It is restored in its own units; what was missing is filled in, which is said."""
+    samples = c * read_image(folder / "one.png").pixels[0].permute(1, 2, 0).numpy()
+    whole, holes = samples.astype(np.float32), samples.astype(np.float32)
+    holes[20:22, 30] = np.nan
+    tifffile.imwrite(folder / "whole.tif", whole, photometric="rgb")
+    tifffile.imwrite(folder / "holes.tif", holes, photometric="rgb")
+    common = ("--kernel", folder / "psf.npy", "--method", "fd", "--sigma", "1%", "--overwrite")
+    call("restore", folder / "whole.tif", *common, "-o", folder / "a.tif")
+    said = call("restore", folder / "holes.tif", *common, "-o", folder / "b.tif", "--compare", folder / "both.png")
+    assert "2 pixels are NaN or infinite" in said.replace("\n", " ")
+    first, second = (tifffile.imread(folder / f"{name}.tif") / c for name in "ab")
+    assert np.isfinite(second).all()
+    assert np.abs(first - second).mean() < 0.01
+    assert 0.5 < first.mean() / (whole / c).mean() < 1.5
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acutance.errors import ImageError
+from acutance.images.carried import Carried
 from acutance.images.image import Format
 
 DEFAULT_MAX_PIXELS = 250_000_000
@@ -39,6 +40,7 @@ class Decoded:
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    carried: Carried = field(default_factory=Carried)
     notes: list[str] = field(default_factory=list)
 
 

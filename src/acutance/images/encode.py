@@ -12,15 +12,19 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from acutance.images.carried import Carried, photoshop_segment, xmp_chunk
 from acutance.images.exif import TiffExif, to_tiff
 from acutance.images.image import Format
 from acutance.images.png import encode_png
 
 DEPTHS: dict[Format, tuple[int, ...]] = {"PNG": (8, 16), "JPEG": (8,), "WEBP": (8,), "TIFF": (8, 16, 32), "BMP": (8,)}
+KINDS = {"xmp": "XMP", "iptc": "IPTC", "comment": "comment", "texts": "texts"}
 JPEG_QUALITY = 95
 WEBP_QUALITY = 95
 _MAX_JPEG_EXIF = 65533 - 6
 _ADOBE_DEFLATE = 8
+_XMP, _IPTC = 700, 33723
+_MAX_JPEG_XMP = 65533 - 29
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Samples:
     icc: bytes | None
     dpi: tuple[float, float] | None
     colour_chunks: tuple[tuple[bytes, bytes], ...]
+    carried: Carried = field(default_factory=Carried)
     notes: list[str] = field(default_factory=list)
 
     def interleaved(self) -> NDArray[np.generic]:
@@ -47,6 +52,12 @@ class Samples:
         if self.alpha is not None:
             return np.concatenate([self.colour, self.alpha[..., None]], axis=-1)
         return np.ascontiguousarray(self.colour[..., 0] if self.colour.shape[-1] == 1 else self.colour)
+
+    def drop(self, format_name: str, *kinds: str) -> None:
+        """Say which of the kinds of carried metadata the format cannot hold, if they are there."""
+        lost = [KINDS[kind] for kind in kinds if getattr(self.carried, kind)]
+        if lost:
+            self.notes.append(f"{' and '.join(lost)} left out: {format_name} has no place for them")
 
     def drop_alpha(self, format_name: str) -> None:
         """Leave alpha out, with a note."""
@@ -57,12 +68,19 @@ class Samples:
 
 def png(samples: Samples) -> bytes:
     """PNG of 8 or 16 bits."""
+    samples.drop("PNG", "iptc")
+    texts, carried = list(samples.carried.texts), samples.carried
+    if carried.comment is not None:
+        texts.append((b"tEXt", b"Comment\0" + carried.comment.replace(b"\0", b" ")))
+    if carried.xmp is not None:
+        texts.append((b"iTXt", xmp_chunk(carried.xmp)))
     return encode_png(
         samples.interleaved(),
         exif_block=samples.exif,
         icc=samples.icc,
         dpi=samples.dpi,
         colour_chunks=samples.colour_chunks,
+        texts=tuple(texts),
     )
 
 
@@ -77,6 +95,18 @@ def jpeg(samples: Samples) -> bytes:
             options["exif"] = b"Exif\0\0" + samples.exif
         else:
             samples.notes.append("EXIF left out: it is too long for JPEG")
+    carried = samples.carried
+    for name, content, most in (("xmp", carried.xmp, _MAX_JPEG_XMP), ("comment", carried.comment, 65533)):
+        if content is not None and len(content) <= most:
+            options[name] = content
+        elif content is not None:
+            samples.notes.append(f"{KINDS[name]} left out: it is too long for JPEG")
+    segment = None if carried.iptc is None else photoshop_segment(carried.iptc)
+    if segment is not None:
+        options["extra"] = segment
+    elif carried.iptc is not None:
+        samples.notes.append("IPTC left out: it is too long for JPEG")
+    samples.drop("JPEG", "texts")
     return _pillow(samples, "JPEG", options)
 
 
@@ -86,6 +116,8 @@ def webp(samples: Samples) -> bytes:
         samples.notes.append("resolution left out: WebP has none")
     options: dict[str, Any] = {"lossless": samples.lossless, "quality": 75 if samples.lossless else WEBP_QUALITY}
     options |= {"exact": True, "method": 4, "icc_profile": samples.icc, "exif": samples.exif or b""}
+    options |= {"xmp": samples.carried.xmp or b""}
+    samples.drop("WebP", "iptc", "comment", "texts")
     if samples.colour.shape[-1] == 1:
         samples.notes.append("grey written as colour: WebP has no grey")
         samples.colour = np.repeat(samples.colour, 3, axis=-1)
@@ -97,6 +129,7 @@ def bmp(samples: Samples) -> bytes:
     samples.drop_alpha("BMP")
     if samples.exif is not None or samples.icc is not None:
         samples.notes.append("EXIF and colour profile left out: BMP has none")
+    samples.drop("BMP", "xmp", "iptc", "comment", "texts")
     return _pillow(samples, "BMP", {} if samples.dpi is None else {"dpi": samples.dpi})
 
 
@@ -124,6 +157,10 @@ def tiff(samples: Samples) -> bytes:
         options |= {"resolution": samples.dpi, "resolutionunit": "inch"}
     tags: list[tuple[int, int | str, int, Any, bool]] = [(274, 3, 1, 1, True)]
     exif = _tiff_exif(samples)
+    for code, content in ((_XMP, samples.carried.xmp), (_IPTC, samples.carried.iptc)):
+        if content is not None:
+            tags.append((code, 1, len(content), content, True))
+    samples.drop("TIFF", "comment", "texts")
     tags += [(code, 2, len(text) + 1, text + b"\0", True) for code, text in exif.texts.items()]
     file = BytesIO()
     tifffile.imwrite(file, picture, byteorder="<", extratags=tags, **options)

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from acutance.errors import ImageError
+from acutance.images.carried import Carried
 
 Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"]
 
@@ -36,6 +37,7 @@ class ImageInfo:
         icc: colour profile of the pixels.
         dpi: pixels per inch, horizontal and vertical, of the upright picture.
         colour_chunks: a PNG's own colour declarations (gAMA, cHRM, sRGB, cICP), written back to PNG only.
+        carried: XMP, IPTC, comment and texts.
         notes: one sentence for each thing that was converted, assumed or left behind on reading.
     """
 
@@ -48,6 +50,7 @@ class ImageInfo:
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    carried: Carried = field(default_factory=Carried)
     notes: tuple[str, ...] = ()
 
     @property

@@ -124,7 +124,7 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int, enlarge: int) ->
             kind = {8: np.uint8, 16: np.uint16}[bits]
             scaled = np.rint(picture / np.float64(picture.max()) * (2**bits - 1)).astype(kind)
             scaled = scaled.repeat(enlarge, 0).repeat(enlarge, 1)
-            texts = () if enlarge == 1 else ((ENLARGED, str(enlarge)),)
+            texts = () if enlarge == 1 else ((b"tEXt", f"{ENLARGED}\0{enlarge}".encode("latin-1")),)
             return encode_png(scaled, exif_block=None, icc=None, dpi=None, texts=texts)
         case ".txt" if grey:
             np.savetxt(stream, picture, fmt="%.9g")

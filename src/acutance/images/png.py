@@ -10,16 +10,18 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acutance.errors import ImageError
 from acutance.images import exif, lazy_codecs
+from acutance.images.carried import xmp_of_chunk
 from acutance.images.decoded import Decoded, check_size, sound_dpi
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -129,6 +131,10 @@ def _add_metadata(name: bytes, content: bytes, into: Decoded) -> None:
         x, y, unit = struct.unpack(">IIB", content)
         if unit == 1:
             into.dpi = sound_dpi(x * _INCH, y * _INCH)
+    elif name == b"iTXt" and (xmp := xmp_of_chunk(content)) is not None:
+        into.carried = replace(into.carried, xmp=xmp)
+    elif name in _TEXTS:
+        into.carried = replace(into.carried, texts=(*into.carried.texts, (name, content)))
     elif name in _COLOUR and len(content) <= 64:
         into.colour_chunks += ((name, content),)
 
@@ -162,8 +168,8 @@ def read_png(data: bytes, max_pixels: int) -> Decoded:
                 picture[name].append(content)
         elif name == b"acTL" and content[:4] not in (b"\0\0\0\0", b"\0\0\0\1"):
             raise ImageError("it is animated; take one frame out first, e.g. ffmpeg -i in.png frame-%d.png")
-        elif name in (*_COLOUR, b"iCCP", b"eXIf", b"pHYs"):
-            if intact and any(name == known for known, _ in metadata):
+        elif name in (*_COLOUR, *_TEXTS, b"iCCP", b"eXIf", b"pHYs"):
+            if intact and name not in _TEXTS and any(name == known for known, _ in metadata):
                 notes.append(f"second {name.decode()} chunk left out")
                 continue
             if intact:
@@ -216,9 +222,9 @@ def encode_png(
     icc: bytes | None,
     dpi: tuple[float, float] | None,
     colour_chunks: tuple[tuple[bytes, bytes], ...] = (),
-    texts: tuple[tuple[str, str], ...] = (),
+    texts: tuple[tuple[bytes, bytes], ...] = (),
 ) -> bytes:
-    """Encode (H, W) or (H, W, 2..4) uint8 or uint16 samples and their metadata; texts: (keyword, latin text)."""
+    """Encode (H, W) or (H, W, 2..4) uint8 or uint16 samples and their metadata; texts: chunks, (name, content)."""
     encoded = bytes(lazy_codecs.png_encode(np.ascontiguousarray(samples), level=_LEVEL))
     added = [_chunk(name, content) for name, content in colour_chunks if icc is None or name != b"sRGB"]
     if icc is not None:
@@ -228,6 +234,6 @@ def encode_png(
         added.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     if exif_block is not None:
         added.append(_chunk(b"eXIf", exif_block))
-    added += [_chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")) for keyword, text in texts]
+    added += [_chunk(name, content) for name, content in texts]
     after_header = len(SIGNATURE) + 25
     return b"".join([encoded[:after_header], *added, encoded[after_header:]])

@@ -118,6 +118,7 @@ def _to_image(decoded: Decoded) -> Image:
         if alpha is not None:
             np.clip(np.nan_to_num(alpha, copy=False), 0, 1, out=alpha)
     dpi = decoded.dpi[::-1] if decoded.dpi is not None and decoded.orientation >= 5 else decoded.dpi
+    carried, left_out = decoded.carried.within_bounds()
     info = ImageInfo(
         format=decoded.format,
         bits=decoded.bits,
@@ -128,7 +129,8 @@ def _to_image(decoded: Decoded) -> Image:
         icc=decoded.icc,
         dpi=dpi,
         colour_chunks=decoded.colour_chunks,
-        notes=tuple(decoded.notes),
+        carried=carried,
+        notes=(*decoded.notes, *left_out),
     )
     return Image(torch.from_numpy(pixels), None if alpha is None else torch.from_numpy(alpha), info)
 

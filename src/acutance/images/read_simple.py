@@ -16,6 +16,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, ImageFile, JpegImagePlugin
 
 from acutance.errors import ImageError
 from acutance.images import convert, exif, lazy_codecs
+from acutance.images.carried import Carried, iptc_of
 from acutance.images.decoded import Decoded, check_content, check_size, sound_dpi
 
 # A JPEG spends a bit at least on each 8x8 block; LZW codes grow to 4096 pixels in 12 bits; BMP's runs to 255 in 16.
@@ -32,6 +33,12 @@ def _add_metadata(source: ImageFile.ImageFile, into: Decoded) -> None:
     if block is not None:
         into.orientation, into.exif = exif.upright(block)
     into.icc = source.info.get("icc_profile") or None
+    xmp, comment = source.info.get("xmp"), source.info.get("comment")
+    into.carried = Carried(
+        xmp=xmp if isinstance(xmp, bytes) else None,
+        iptc=iptc_of(source.info.get("photoshop")),
+        comment=comment if isinstance(comment, bytes) else None,
+    )
     dpi = source.info.get("dpi")
     if isinstance(dpi, tuple) and len(dpi) == 2:
         into.dpi = sound_dpi(*dpi)
@@ -144,6 +151,8 @@ def read_webp(data: bytes, max_pixels: int) -> Decoded:
             has_alpha = True
         elif name == b"ICCP":
             decoded.icc = content or None
+        elif name == b"XMP ":
+            decoded.carried = Carried(xmp=content)
         elif name == b"EXIF":
             block = exif.without_prefix(content)
             if block is not None:

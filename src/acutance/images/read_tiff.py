@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from acutance.errors import ImageError
 from acutance.images import convert, exif
+from acutance.images.carried import Carried
 from acutance.images.decoded import Decoded, check_size, sound_dpi
 from acutance.images.recognise import RAW_REMEDY, refuse_raw_suffix
 from acutance.images.tiff_directory import check_directories
@@ -35,6 +36,7 @@ _SAVE_AGAIN = "save it again as an ordinary grey or RGB TIFF, LZW- or Deflate-co
 _SPLIT = "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.tif"
 _INCH_PER_UNIT = {2: 1.0, 3: 2.54}
 _NEW_SUBFILE, _MAKE, _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 254, 271, 274, 282, 283, 296
+_XMP, _IPTC = 700, 33723
 _SUB_IFDS, _INK_SET, _ICC, _DNG_VERSION = 330, 332, 34675, 50706
 
 
@@ -93,6 +95,15 @@ def _value(page: Any, code: int, default: int = 0) -> int:
     value = default if tag is None else tag.value
     value = value[0] if isinstance(value, tuple) and value else value
     return int(value) if isinstance(value, int) else default
+
+
+def _bytes(page: Any, code: int) -> bytes | None:
+    """A tag's value as bytes; None where it is absent or something else. Old programs store IPTC as long numbers."""
+    tag = page.tags.get(code)
+    value = None if tag is None else tag.value
+    if isinstance(value, tuple) and value and all(isinstance(v, int) and 0 <= v < 2**32 for v in value):
+        value = struct.pack(f"{page.parent.byteorder}{len(value)}I", *value)
+    return value if isinstance(value, bytes) else None
 
 
 def _refuse_raw(page: Any, path: PurePath) -> None:
@@ -250,7 +261,15 @@ def _add_metadata(page: Any, decoded: Decoded) -> None:
     profile = page.tags.get(_ICC)
     if decoded.icc is None and profile is not None and isinstance(profile.value, bytes):
         decoded.icc = profile.value
-    inches = _INCH_PER_UNIT.get(_value(page, _UNIT, 2))
+    xmp, iptc = (_bytes(page, code) for code in (_XMP, _IPTC))
+    decoded.carried = Carried(xmp=xmp, iptc=iptc)
+    for program, mark in (("ImageJ", "ImageJ="), ("OME", "<OME")):
+        if mark in page.description[:1000]:
+            decoded.notes.append(f"{program} metadata left out (size of a pixel, unit, channels)")
+    unit = _value(page, _UNIT, 2)
+    if unit not in _INCH_PER_UNIT and _X_RESOLUTION in page.tags and page.tags[_X_RESOLUTION].value != (1, 1):
+        decoded.notes.append("resolution without a unit left out")
+    inches = _INCH_PER_UNIT.get(unit)
     x, y = page.tags.get(_X_RESOLUTION), page.tags.get(_Y_RESOLUTION)
     if inches is None or x is None or y is None:
         return

@@ -62,6 +62,7 @@ def write_image(
             icc=_fitting_profile(picture, notes),
             dpi=picture.info.dpi,
             colour_chunks=picture.info.colour_chunks,
+            carried=picture.info.carried,
             notes=notes,
         )
         data = encode.ENCODERS[kind](samples)

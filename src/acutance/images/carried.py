@@ -1,0 +1,78 @@
+"""What a file carries besides EXIF and profile: XMP, IPTC, a comment, the texts of a PNG. Kept as bytes, never parsed.
+
+Each is small in honest files; what is larger than `MOST` is left out, and the reader says so.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+
+MOST = 2_000_000  # bytes of one item
+MOST_TEXTS = 200
+
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+_IPTC_RESOURCE = 0x0404
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Metadata that goes from file to file as it is.
+
+    Attributes:
+        xmp: XMP packet, XML; its orientation is 1. iptc: IPTC-IIM records. comment: of a JPEG or GIF.
+        texts: a PNG's tEXt, zTXt and iTXt chunks, (name, content), XMP not among them.
+    """
+
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+
+    def within_bounds(self) -> tuple[Carried, tuple[str, ...]]:
+        """Without what is larger than `MOST`, and a note for each thing left out; the orientation of XMP reset."""
+        notes = list[str]()
+
+        def checked(name: str, value: bytes | None) -> bytes | None:
+            if value and len(value) > MOST:
+                notes.append(f"{name} of {len(value)} bytes left out")
+            return value if value and len(value) <= MOST else None
+
+        xmp, iptc = checked("XMP", self.xmp), checked("IPTC", self.iptc)
+        comment = checked("comment", self.comment)
+        small = tuple(text for text in self.texts if len(text[1]) <= MOST)[:MOST_TEXTS]
+        if len(small) < len(self.texts):
+            notes.append(f"{len(self.texts) - len(small)} of {len(self.texts)} texts left out: too many or too large")
+        return Carried(None if xmp is None else _upright(xmp), iptc, comment, small), tuple(notes)
+
+
+def _upright(xmp: bytes) -> bytes:
+    """XMP whose orientation is 1, as the pixels are upright; of the same length."""
+    return re.sub(rb"(tiff:Orientation(?:=[\"']|>)\s*)[1-8]", rb"\g<1>1", xmp)
+
+
+def xmp_chunk(xmp: bytes) -> bytes:
+    """Content of a PNG's iTXt chunk that holds XMP, not compressed."""
+    return XMP_KEYWORD + b"\0\0\0\0\0" + xmp
+
+
+def xmp_of_chunk(content: bytes) -> bytes | None:
+    """XMP in the content of an iTXt chunk; None if it holds something else, or is compressed."""
+    keyword, _, rest = content.partition(b"\0")
+    if keyword != XMP_KEYWORD or rest[:1] != b"\0":
+        return None
+    return rest[2:].split(b"\0", 2)[-1] or None
+
+
+def photoshop_segment(iptc: bytes) -> bytes | None:
+    """The JPEG segment APP13 that holds IPTC records; None if they are too long for one."""
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return None if len(content) > 65533 else b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+
+
+def iptc_of(photoshop: object) -> bytes | None:
+    """IPTC records among a JPEG's Photoshop resources, as Pillow hands them over."""
+    found = photoshop.get(_IPTC_RESOURCE) if isinstance(photoshop, dict) else None
+    return found if isinstance(found, bytes) else None
