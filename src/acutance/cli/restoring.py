@@ -18,7 +18,7 @@ from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
-from acutance.cli.targets import Output, check_extra, check_targets, plan
+from acutance.cli.targets import Output, check_extra, check_targets, plan, writable_in_place
 from acutance.errors import ConfigError, KernelError
 from acutance.images import read_image
 from acutance.images.atomic import check_folder
@@ -113,6 +113,7 @@ def restore(
     inputs = {what: path for what, path in read if path is not None}
     to = Output.parse(output)
     selection = select(pictures, recursive=recursive, apart=_apart(inputs, to, pictures))
+    selection = writable_in_place(selection) if in_place else selection
     measured = [each.path.suffix.lower() == SUFFIX for each in selection.found]
     if any(measured) and not all(measured):
         raise ConfigError("measurements and pictures together; restore them by two commands")
@@ -171,7 +172,8 @@ def restore(
     settings = Settings(
         task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
         bits=bits, preview=region, explain=explain_to, compare=compare, max_pixels=most, digest=digest(same),
-        check_orientation=orientation and kernel is not None, journal=selection.several, as_json=as_json,
+        check_orientation=orientation and kernel is not None, journal=selection.several and not in_place,
+        as_json=as_json,
     )  # fmt: skip
     report_left_out(tally, as_json=as_json)
     run_all(jobs, settings, tally, Batch(restorer, psf, settings).one)
