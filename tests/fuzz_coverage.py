@@ -83,7 +83,7 @@ def seed(corpus: Path, role: str) -> None:
         return
     wanted = {"table": "kernel", "pth": "weights"}.get(role, role)
     suffixes = {"table": (".txt", ".csv"), "pth": (".pth",), "weights": (".safetensors",)}.get(role)
-    for number, each in enumerate(formats()):
+    for number, each in enumerate(formats().values()):
         fits = suffixes is None or Path(each.file).suffix in suffixes
         if each.role == wanted and fits and len(each.content) < 200_000:
             (corpus / f"seed-{number}").write_bytes(each.content)

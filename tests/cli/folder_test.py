@@ -222,7 +222,7 @@ def test_pipes_are_not_waited_for() -> None:
         assert "not an ordinary file" in run(source, *WIENER, status=1).output
     assert "not an ordinary file" in run("pipe.cs", status=1).output
     assert "out.png" in run("in/a.png", "-o", "out.png", *WIENER, status=1).output
-    assert "pipe.cs is not" in refused("in/a.png", "--method", "acute", "--disc", 2, "--weights", "pipe.cs")
+    assert "pipe.cs: it is not" in refused("in/a.png", "--method", "acute", "--disc", 2, "--weights", "pipe.cs")
 
 
 def test_a_folder_that_ends_with_a_slash_is_made() -> None:
