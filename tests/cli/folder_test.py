@@ -303,6 +303,7 @@ def test_long_names_are_cut_and_told_apart() -> None:
         (("in/a.png", "-o", "x.png", "--explain", "in/b.jpg"), "is a file"),
         (("in/a.png", "-o", "x.png", "--explain", "ex"), "no inner pictures"),
         (("in", "-o", "out", "--compare", "c.png"), "one picture"),
+        (("in/a.png", "--in-place", "--preview", "0,0,8,8"), "a piece of it"),
         (("in/a.png", "-o", "x.png", "--flip-kernel"), "--flip-kernel is for"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else None,

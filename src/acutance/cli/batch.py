@@ -202,7 +202,7 @@ class Batch:
                 raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
             raise LeftOut(why)
         if os.path.lexists(job.target) and not (s.overwrite or s.in_place):
-            there = read_mark(job.target)
+            there = None if s.compare is not None or s.explain is not None else read_mark(job.target)
             if there is not None and there.settings == s.digest and there.source == file_hash(job.source):
                 raise AlreadyDone(note=True)
             raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
