@@ -26,6 +26,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, layers: what has to pass before anything else"
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
+	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
 	@echo "make format   put the code into its format"
 	@echo "make clean    remove the virtual environment and everything generated"
 

@@ -480,6 +480,8 @@ def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> No
             assert done.noise_assumed
     restorer(Image(x, info=ImageInfo(format="JPEG")), KERNEL, sigma=0.003)
     assert float(method.seen[-1].sigma or 0) * method.seen[-1].unit == pytest.approx(0.003)
-    restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL)
-    level = method.seen[-1].sigma
-    assert level is not None, "of a lossless file the estimate itself"
+    done = restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL)
+    seen = method.seen[-1]
+    assert seen.sigma is not None
+    torch.testing.assert_close(seen.sigma, replace(seen, sigma=None).level())  # what the method would find by itself
+    assert done.noise_assumed

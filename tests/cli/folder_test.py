@@ -214,6 +214,34 @@ def test_what_stands_in_the_place_of_the_journal(kind: str) -> None:
     assert "2 done already" in run("in", "-o", "out", *WIENER).output
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes")
+def test_pipes_are_not_waited_for() -> None:
+    for name in ("pipe.png", "pipe", "pipe.cs", "out.png"):
+        os.mkfifo(name)
+    for source in ("pipe.png", "pipe"):
+        assert "not an ordinary file" in run(source, *WIENER, status=1).output
+    assert "not an ordinary file" in run("pipe.cs", status=1).output
+    assert "out.png" in run("in/a.png", "-o", "out.png", *WIENER, status=1).output
+    assert "pipe.cs: it is not" in refused("in/a.png", "--method", "acute", "--disc", 2, "--weights", "pipe.cs")
+
+
+def test_a_folder_that_ends_with_a_slash_is_made() -> None:
+    run("in/a.png", "-o", "new/er/", *WIENER)
+    assert names(Path("new")) == {"er/a.png"}
+    assert "there is no such file" in run("in/none.png", "-o", "new/", *WIENER, status=1).output
+
+
+def test_in_place_skips_what_cannot_be_written() -> None:
+    with PillowImage.open("in/a.png") as picture:
+        picture.quantize(16).save("in/g.gif")
+    said = run("in", "--in-place", *WIENER).output
+    assert "2 restored, 2 skipped" in said
+    assert ".gif is not written: in/g.gif" in said
+    assert not Path("in", NAME).exists()
+    assert "2 done already" in run("in", "--in-place", *WIENER).output
+    assert "GIF is only read" in refused("in/g.gif", "--in-place", *WIENER)
+
+
 def test_old_parts_are_removed() -> None:
     Path("out").mkdir()
     part = Path("out/.acutance-0123456789abcdef.part")
@@ -275,6 +303,7 @@ def test_long_names_are_cut_and_told_apart() -> None:
         (("in/a.png", "-o", "x.png", "--explain", "in/b.jpg"), "is a file"),
         (("in/a.png", "-o", "x.png", "--explain", "ex"), "no inner pictures"),
         (("in", "-o", "out", "--compare", "c.png"), "one picture"),
+        (("in/a.png", "--in-place", "--preview", "0,0,8,8"), "a piece of it"),
         (("in/a.png", "-o", "x.png", "--flip-kernel"), "--flip-kernel is for"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else None,

@@ -43,6 +43,6 @@ def test_what_a_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
     watch.on_step(step(1, 30))
     now[0] += 20
     watch.on_step(step(11, 30))
-    assert watch.line() == "a.png: 25.0 s so far, step 11 of at most 30, at most about 38.0 s left"
+    assert watch.line() == "a.png: 25.0 s so far, step 11 of at most 30, about 38.0 s left"
     watch.end()
     assert watch.line() is None

@@ -100,6 +100,7 @@ def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable
                 continue
             watch.begin(job.source.name)
             try:
+                _make_folder(job.target.parent)
                 one(job, watch)
                 tally.restored.append(job.source)
             except AlreadyDone:
@@ -121,6 +122,13 @@ def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable
             finally:
                 watch.end()
         tally.signal = stopping.number
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def message_of(error: Exception, job: Job) -> str | None:
@@ -160,8 +168,8 @@ class Batch:
             if journal is not None and already.note:
                 journal.add(state, job.source, job.target)
             raise
-        mark = self._mark(job)
         image = self._read(job)
+        mark = self._mark(job)
         if self.psf is not None and s.check_orientation and not self._judged:
             self._judged = True
             _judge(image, self.psf, s)
@@ -181,7 +189,9 @@ class Batch:
     def _look(self, job: Job, state: str, journal: Journal | None) -> None:
         """Whether there is anything to do, before the picture is read."""
         s = self.settings
-        if journal is not None and not s.overwrite and not s.in_place and journal.is_done(state, job.target):
+        if job.source.exists() and not job.source.is_file():
+            raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
+        if journal is not None and not s.overwrite and journal.is_done(state, job.target):
             raise AlreadyDone
         before = None if s.again else read_mark(job.source)
         if before is not None and s.task in before.tasks:
@@ -192,7 +202,7 @@ class Batch:
                 raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
             raise LeftOut(why)
         if os.path.lexists(job.target) and not (s.overwrite or s.in_place):
-            there = read_mark(job.target)
+            there = None if s.compare is not None or s.explain is not None else read_mark(job.target)
             if there is not None and there.settings == s.digest and there.source == file_hash(job.source):
                 raise AlreadyDone(note=True)
             raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
@@ -218,10 +228,6 @@ class Batch:
 
     def _journal(self, folder: Path) -> Journal:
         if folder not in self._journals:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
             self._journals[folder] = Journal(folder, self.settings.digest)
         return self._journals[folder]
 

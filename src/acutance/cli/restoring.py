@@ -18,7 +18,7 @@ from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
-from acutance.cli.targets import Output, check_extra, check_targets, plan
+from acutance.cli.targets import Output, check_extra, check_targets, plan, writable_in_place
 from acutance.errors import ConfigError, KernelError
 from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import KernelFile, read_kernel
@@ -112,6 +112,8 @@ def restore(
     there["--precision"], there["--task"] = precision != "auto", task != "deblur"
     if bits is not None and bits not in (8, 16, 32):
         raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
+    if in_place and preview is not None:
+        raise ConfigError("--in-place with --preview would replace the picture by a piece of it; leave one out")
     if threads is not None:
         torch.set_num_threads(threads)
     level, region, most = parse_level(sigma), _region(preview), max_megapixels * 1_000_000
@@ -119,6 +121,7 @@ def restore(
     inputs = {what: path for what, path in read if path is not None}
     to = Output.parse(output)
     selection = select(pictures, recursive=recursive, apart=_apart(inputs, to, pictures))
+    selection = writable_in_place(selection) if in_place else selection
     measured = [each.path.suffix.lower() == SUFFIX for each in selection.found]
     if any(measured) and not all(measured):
         raise ConfigError("measurements and pictures together; restore them by two commands")
@@ -144,22 +147,15 @@ def restore(
         if selection.several and value is not None:
             raise ConfigError(f"{option} takes one picture, not several")
     psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
-    wanted = method or _default(task, psf, weights)
-    find(wanted.partition(":")[0].strip())
-    chosen = Contender.parse(wanted)
-    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
-    if chosen.sigma is not None or own:
-        name = "sigma" if not own else min(own)
-        raise ConfigError(f"--method {method}: give the option --{name}, not a setting of that name")
-    options: dict[str, Any] = {k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}
-    options = {**chosen.settings, **options}
+    name, own = _named(method or _default(task, psf, weights))
+    options = {**own, **{k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}}
     restorer = Restorer.load(
-        chosen.name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
+        name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
         quality=quality, blend=1.0 if strength is None else strength,
         **options,
     )  # fmt: skip
     if psf is None and restorer.needs.kernel:
-        raise KernelError(NO_KERNEL.format(method=chosen.name))
+        raise KernelError(NO_KERNEL.format(method=name))
     if restorer.needs.task != "sense":
         task = restorer.needs.task
     blur = next((option for option in ("--kernel", "--motion", "--disc", "--gaussian") if there[option]), None)
@@ -170,18 +166,34 @@ def restore(
         say(f"[yellow]kernel:[/] {escape(note)}")
     held = None if mask is None else read_mask(mask, most)
     same = {
-        "task": task, "method": chosen.name, "options": options, "quality": quality, "weights": restorer.weights,
+        "task": task, "method": name, "options": options, "quality": quality, "weights": restorer.weights,
         "sigma": level, "linear": linear, "bits": bits, "preview": region, "strength": strength,
         "kernel": None if psf is None else psf.kernel.tolist(), "mask": None if mask is None else file_hash(mask),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
         bits=bits, preview=region, explain=explain_to, compare=compare, max_pixels=most, digest=digest(same),
-        check_orientation=orientation and kernel is not None, journal=selection.several, as_json=as_json,
+        check_orientation=orientation and kernel is not None, journal=selection.several and not in_place,
+        as_json=as_json,
     )  # fmt: skip
     report_left_out(tally, as_json=as_json)
     run_all(jobs, settings, tally, Batch(restorer, psf, settings).one)
     raise typer.Exit(_end(tally, selection))
+
+
+def _named(text: str) -> tuple[str, dict[str, Any]]:
+    """The method's name and its settings, from NAME or NAME:SETTING=VALUE,...
+
+    Raises:
+        UnknownMethod: there is no such method. ConfigError: a setting that is an option of the command.
+    """
+    find(text.partition(":")[0].strip())
+    chosen = Contender.parse(text)
+    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
+    if chosen.sigma is not None or own:
+        name = "sigma" if not own else min(own)
+        raise ConfigError(f"--method {text}: give the option --{name}, not a setting of that name")
+    return chosen.name, chosen.settings
 
 
 def _apart(inputs: dict[str, Path], output: Output | None, pictures: list[Path]) -> dict[Path, str]:

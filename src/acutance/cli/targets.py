@@ -7,10 +7,10 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acutance.cli.selection import MARK, PICTURE_SUFFIXES, Found, Selection
+from acutance.cli.selection import MARK, PICTURE_SUFFIXES, Found, Selection, Skipped
 from acutance.errors import ConfigError, ImageError, OutputError
 from acutance.images.atomic import check_folder
 from acutance.images.encode import ENCODERS
@@ -92,6 +92,21 @@ def plan(selection: Selection, output: Output | None, *, in_place: bool = False)
     return whole
 
 
+def writable_in_place(selection: Selection) -> Selection:
+    """The selection without the pictures of folders that are only read, such as GIF: those are skipped."""
+    found, skipped = [], list(selection.skipped)
+    for each in selection.found:
+        if each.named or not each.path.suffix or _is_written(each.path.suffix):
+            found.append(each)
+        else:
+            skipped.append(Skipped(each.path, f"cannot be replaced: {each.path.suffix} is not written"))
+    return replace(selection, found=tuple(found), skipped=tuple(skipped))
+
+
+def _is_written(suffix: str) -> bool:
+    return any(suffix.lower() in suffixes for kind, suffixes in SUFFIXES.items() if kind in ENCODERS)
+
+
 def _check_output(output: Output, selection: Selection, as_folder: bool) -> None:
     path = output.path
     if not as_folder:
@@ -120,8 +135,8 @@ def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) 
 def _suffix(path: Path) -> str:
     """The picture's own where it can be written, else that of its content, else .png."""
     suffix = path.suffix
-    if any(suffix.lower() in suffixes for kind, suffixes in SUFFIXES.items() if kind in ENCODERS):
-        return suffix
+    if _is_written(suffix) or not path.is_file():
+        return suffix if _is_written(suffix) else ".png"
     try:
         with path.open("rb") as file:
             kind = recognise(file.read(64), path)

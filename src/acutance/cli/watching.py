@@ -72,7 +72,7 @@ class Watch:
             far = f", step {self._step} of at most {self._steps}"
             if self._step > 1:
                 left = (now - self._first) / (self._step - 1) * (self._steps - self._step)
-                far += f", at most about {duration(left)} left" if left >= 1 else ""
+                far += f", about {duration(left)} left" if left >= 1 else ""
         return f"{name}{where}: {duration(now - self._begun)} so far{far}"
 
     def _tick(self) -> None:

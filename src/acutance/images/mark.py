@@ -84,6 +84,8 @@ def with_mark(data: bytes, mark: Mark) -> bytes:
 def read_mark(path: Path) -> Mark | None:
     """The mark of a picture; None where it has none, is damaged, or cannot be read. Decodes nothing."""
     try:
+        if not path.is_file():  # a pipe would have to be waited for
+            return None
         with path.open("rb") as file:
             return _search(file, os.fstat(file.fileno()).st_size)
     except (OSError, struct.error, ValueError):

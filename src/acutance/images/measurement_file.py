@@ -93,6 +93,8 @@ def read_measurements(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Me
         ImageError: no such file, no such container, of a picture of more than `max_pixels`, or damaged.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path} is not an ordinary file; give a .cs file")
         if path.stat().st_size > 16 * max_pixels + 100_000:
             raise ImageError(f"{path} is larger than measurements of {max_pixels / 1e6:.0f} megapixels can be")
         raw = path.read_bytes()

@@ -13,6 +13,8 @@ _NO_FRAME = (0xC4, 0xC8, 0xCC)
 def peek_size(path: Path) -> tuple[int, int] | None:
     """Width and height as stored, before any turning; None where the first bytes do not tell."""
     try:
+        if not path.is_file():  # a pipe would have to be waited for
+            return None
         with path.open("rb") as file:
             return _size(file)
     except (OSError, struct.error, ValueError):

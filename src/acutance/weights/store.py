@@ -110,6 +110,8 @@ def read_weights(path: Path) -> Weights:
         WeightsError: unreadable, too large, no tensors in it, or not the file of its card.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise WeightsError(f"cannot read the weights {path}: it is not an ordinary file")
         if path.stat().st_size > LARGEST:
             raise WeightsError(f"{path} has {path.stat().st_size / 1e9:.1f} GB; weights files up to 2 GB are read")
         raw = path.read_bytes()
