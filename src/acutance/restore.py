@@ -15,6 +15,7 @@ from torch import Tensor
 from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
+from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, catalogue, find, settings_for
 from acutance.operators import Blur, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
@@ -350,6 +351,12 @@ class Restorer:
 
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
+        if self.needs.kernel and self.needs.mask and problem.saturated is not None:
+            return in_two_parts(problem, lambda rest: self._part(rest, on_step))
+        return self._part(problem, on_step)
+
+    def _part(self, problem: Problem, on_step: Observer | None) -> Result:
+        """As `_run`, lamps apart."""
         channels = problem.observed.shape[1]
         if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
             return self.method.run(problem, on_step=on_step)
