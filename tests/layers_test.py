@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "acutance"
 STOREYS = (  # from the ground up; a room imports itself and the storeys below its own, never its neighbours
     ("errors", "tensors"),
     ("operators", "images", "metrics", "noise", "texture"),
-    ("noise_behind", "noise_told"),
+    ("noise_behind", "noise_told", "psf"),
     ("problem", "frame"),
     ("solver", "linear", "networks", "saturation", "views"),
     ("priors", "synth", "weights"),

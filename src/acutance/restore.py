@@ -17,7 +17,7 @@ from acutance.frame import Precision, resolve_precision
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, catalogue, find, settings_for
-from acutance.operators import Blur, Boundary
+from acutance.operators import Blur, BlurField, Boundary
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.saturation import clipped, heeding
 from acutance.solver import Solver
@@ -188,7 +188,7 @@ class Restorer:
     def prepare(
         self,
         image: Image | Tensor,
-        kernel: Tensor | None = None,
+        kernel: Tensor | BlurField | None = None,
         *,
         sigma: float | None = None,
         linear: bool = False,
@@ -198,7 +198,7 @@ class Restorer:
 
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, nominal range [0, 1].
-            kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
+            kernel: (1, 1 or C, h, w), see `docs/conventions.md`; or a field of kernels, one for every place.
             sigma: noise level, fraction of the range; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
@@ -255,7 +255,7 @@ class Restorer:
     def __call__(
         self,
         image: Image | Tensor,
-        kernel: Tensor | None = None,
+        kernel: Tensor | BlurField | None = None,
         *,
         sigma: float | None = None,
         linear: bool = False,
@@ -275,7 +275,9 @@ class Restorer:
         notes = (*prepared.notes, *result.remarks)
         return Restoration(restored, result, seconds, self.spec.name, self.weights, notes=notes, scale=prepared.scale)
 
-    def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
+    def forecast(
+        self, image: Image | Tensor, kernel: Tensor | BlurField | None = None, *, sigma: float | None = None
+    ) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
 
         A piece is begun and taken through its first step, twice, as the first time warms up; the second time, the step
@@ -386,7 +388,9 @@ class Restorer:
             raise ConfigError("the mask leaves no pixel to be believed; white (1) means: believe this pixel")
         return None if bool(believed.all()) else believed.to(pixels.dtype)
 
-    def _blur(self, kernel: Tensor, pixels: Tensor, channels: int) -> Blur:
+    def _blur(self, kernel: Tensor | BlurField, pixels: Tensor, channels: int) -> Blur | BlurField:
+        if isinstance(kernel, BlurField):
+            return self._field(kernel, pixels, channels)
         if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels):
             raise KernelError(
                 f"a kernel of shape {tuple(kernel.shape)} for a picture of {channels} channel(s); "
@@ -399,6 +403,16 @@ class Restorer:
                 "the picture; trim its empty margin, or is it the kernel of another picture?"
             )
         return Blur(kernel.to(self.device, torch.float32), self.boundary)
+
+    def _field(self, field: BlurField, pixels: Tensor, channels: int) -> BlurField:
+        h, w = field.kernels.shape[-2:]
+        if self.boundary != "valid":
+            raise KernelError(f"a kernel for every place has the border valid, not {self.boundary}")
+        if field.kernels.shape[2] not in (1, channels):
+            raise KernelError(f"kernels of {field.kernels.shape[2]} channels for a picture of {channels}")
+        if h > pixels.shape[-2] or w > pixels.shape[-1]:
+            raise KernelError(f"kernels of {h}x{w} do not fit into a picture of {pixels.shape[-2]}x{pixels.shape[-1]}")
+        return BlurField(field.kernels.to(self.device, torch.float32))
 
 
 def merged(results: Sequence[Result]) -> Result:
@@ -418,9 +432,11 @@ def is_lossy(image: Image) -> bool:
     return image.info.format == "JPEG" or not image.info.lossless
 
 
-def _is_grey(pixels: Tensor, kernel: Tensor | None) -> bool:
+def _is_grey(pixels: Tensor, kernel: Tensor | BlurField | None) -> bool:
     """Three equal channels, which are restored as one: behind kernels that differ they may not stay equal."""
     same = bool((pixels[:, 1:] == pixels[:, :1]).all())
+    if isinstance(kernel, BlurField):
+        return same and kernel.kernels.shape[2] == 1
     return same and (kernel is None or kernel.shape[1] == 1)
 
 

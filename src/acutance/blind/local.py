@@ -42,6 +42,7 @@ wrong ones 0.3 to 0.7."""
 ENOUGH = 0.5
 """Weight of the explained windows, at least, for the movement to be believed at all."""
 
+
 @dataclass(frozen=True, eq=False)
 class LocalKernels:
     """Kernels of a picture, place by place.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acutance.cli import experimenting_golf
+from acutance.cli import experimenting_golf, experimenting_night
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.experiments import motion as dynamic
 from acutance.experiments import motion_plot, motion_report, robustness, robustness_report
@@ -24,6 +24,7 @@ app.command("forgetting")(experimenting_golf.forget)
 app.command("balance")(experimenting_golf.weigh)
 app.command("convergence")(experimenting_golf.converge)
 app.command("brightness")(experimenting_golf.brighten)
+app.command("night")(experimenting_night.at_night)
 
 
 @app.callback()

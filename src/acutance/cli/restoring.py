@@ -22,8 +22,10 @@ from acutance.images import Image, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
+from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
 from acutance.problem import Progress
+from acutance.psf.files import FieldFile, is_field, read_field
 from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
 from acutance.synth import kernels
 
@@ -139,7 +141,9 @@ def restore(
         check_orientation=orientation and kernel is not None,
         max_pixels=max_megapixels * 1_000_000,
     )
-    psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
+    psf = _field(kernel, motion, disc, gaussian, preview, flip_kernel or centre) or choose_kernel(
+        kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre
+    )
     chosen = Contender.parse(method or _default(task, psf, weights))
     own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
     if chosen.sigma is not None or own:
@@ -167,7 +171,7 @@ def restore(
         "method": chosen.name, "options": options, "quality": quality, "weights": restorer.weights,
         "sigma": settings.sigma,
         "linear": linear, "bits": bits, "preview": settings.preview,
-        "kernel": None if psf is None else psf.kernel.tolist(),
+        "kernel": _values(psf),
     }  # fmt: skip
     failed = run_jobs(restorer, jobs, psf, settings, same if several else None, as_json=as_json)
     if failed:
@@ -176,7 +180,29 @@ def restore(
         raise typer.Exit(1)
 
 
-def _default(task: str, psf: KernelFile | None, weights: Path | None) -> str:
+def _field(file: Path | None, *others: object) -> FieldFile | None:
+    """The blur field of --kernel, if it is one.
+
+    Raises:
+        ConfigError: with another option for kernels, or one that a field does not know. KernelError: unusable.
+    """
+    if file is None or not is_field(file):
+        return None
+    if any(others):
+        raise ConfigError(
+            f"{file.name} holds a kernel for every place of the whole picture: leave out --motion, --disc, --gaussian, "
+            "--preview, --flip-kernel, --centre"
+        )
+    return read_field(file)
+
+
+def _values(psf: KernelFile | FieldFile | None) -> Any:
+    """The kernel as lists, None if there is none."""
+    kernel = None if psf is None else psf.kernel
+    return (kernel.kernels if isinstance(kernel, BlurField) else kernel).tolist() if kernel is not None else None
+
+
+def _default(task: str, psf: KernelFile | FieldFile | None, weights: Path | None) -> str:
     """The method where none is named; weights are for one that learns.
 
     Raises:
@@ -224,7 +250,7 @@ def choose_kernel(
 def run_jobs(
     restorer: Restorer,
     jobs: list[Job],
-    psf: KernelFile | None,
+    psf: KernelFile | FieldFile | None,
     settings: Settings,
     journal_settings: dict[str, Any] | None,
     *,
@@ -247,7 +273,7 @@ def run_jobs(
             task = bar.add_task(escape(job.source.name), total=1)
             try:
                 image = _load(job, settings, restorer)
-                if psf is not None and settings.check_orientation and not judged:
+                if isinstance(psf, KernelFile) and settings.check_orientation and not judged:
                     judged = True
                     _judge(image, psf, settings)
                 seconds = _announce(restorer, image, psf, settings)
@@ -336,7 +362,7 @@ def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
         say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
 
 
-def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
+def _announce(restorer: Restorer, image: Image, psf: KernelFile | FieldFile | None, settings: Settings) -> float | None:
     height, width = image.pixels.shape[-2:]
     if height * width < FORECAST_PIXELS:
         return None

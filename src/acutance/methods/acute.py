@@ -250,7 +250,6 @@ class Bank(nn.Module):
                     out[b, j, c] = solved(spectrum, power[b, c], strength[b, j, 0, 0, 0], constant[j, 0, 0, 0])
         return out
 
-
     def _local(self, field: BlurField, gradient: Tensor, level: Tensor, dtype: torch.dtype) -> Tensor:
         (height, width), (r, s) = gradient.shape[-2:], field.radius
         margin = max(r, s, LEAST_MARGIN)

@@ -49,8 +49,9 @@ class Window(NamedTuple):
     """The part of a picture that is restored with the kernel of one node.
 
     Args:
-        blur: of the node. around: the kernels of its neighbours and its own, (P, C or 1, h, w). rows, cols: of y. weight: of what is restored, on the domain of that part of y; the weights
-            of all windows sum to 1. domain_rows, domain_cols: of x.
+        blur: of the node. around: the kernels of its neighbours and its own, (P, C or 1, h, w).
+        rows, cols: of y. domain_rows, domain_cols: of x.
+        weight: of what is restored, on the domain of that part of y; the weights of all windows sum to 1.
     """
 
     blur: Blur
