@@ -65,7 +65,7 @@ def test_other_files_are_no_fields(tmp_path: Path) -> None:
     assert not is_field(tmp_path / "kernel.npz")
     assert not is_field(tmp_path / "text.npz")
     assert not is_field(tmp_path / "missing.npz")
-    with pytest.raises(KernelError, match="numpy.savez"):
+    with pytest.raises(KernelError, match=r"numpy\.savez"):
         read_field(tmp_path / "kernel.npz")
 
 

@@ -43,6 +43,10 @@ ENOUGH = 0.5
 """Weight of the explained windows, at least, for the movement to be believed at all."""
 
 
+POINT = 0.99
+"""Part of a kernel in one pixel from which it is none."""
+
+
 @dataclass(frozen=True, eq=False)
 class LocalKernels:
     """Kernels of a picture, place by place.
@@ -156,7 +160,9 @@ def _squared(kernel: Tensor, size: int) -> Tensor:
 
 
 def _certainty(window: Tensor, kernel: Tensor) -> float:
-    """How much of the softness of a window its kernel takes away, 0 to 1."""
+    """How much of the softness of a window its kernel takes away, 0 to 1; a point takes nothing away."""
+    if float(kernel.max()) > POINT:
+        return 0.0
     return min(1.0, max(0.0, 1 - doubt(window, kernel)))
 
 
