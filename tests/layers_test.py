@@ -19,6 +19,7 @@ STOREYS = (  # from the ground up; a room imports itself and the storeys below i
     ("operators", "images", "metrics", "texture"),
     ("noise",),
     ("noise_behind", "noise_told"),
+    ("psf",),
     ("problem", "frame"),
     ("solver", "linear", "networks", "saturation", "views"),
     ("priors", "synth", "weights"),

@@ -25,7 +25,7 @@ from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
-from acutance.operators import Blur, Boundary
+from acutance.operators import Blur, BlurField, Boundary
 from acutance.problem import Problem
 from acutance.quantised import clipped
 from acutance.saturation import heeding
@@ -85,7 +85,7 @@ class Prepared:
 def prepare(
     spec: MethodSpec,
     image: Image | Tensor,
-    kernel: Tensor | None = None,
+    kernel: Tensor | BlurField | None = None,
     *,
     sigma: float | None = None,
     linear: bool = False,
@@ -108,8 +108,10 @@ def prepare(
         full = None if full is None else full & valid
         valid = valid if needs.mask else None
     whole = range_of(image, pixels, valid)
-    blur = None
-    if kernel is not None:
+    blur: Blur | BlurField | None = None
+    if isinstance(kernel, BlurField):
+        blur = _field(kernel, pixels, channels, boundary)
+    elif kernel is not None:
         if not isinstance(kernel, Tensor):
             raise KernelError(f"a kernel must be a tensor (1, 1 or C, h, w), not a {type(kernel).__name__}")
         fitted, said = fitted_kernel(kernel.to(device), channels, (pixels.shape[-2], pixels.shape[-1]))
@@ -273,10 +275,28 @@ def steepness(encoded: Tensor) -> float:
     return float(((srgb_to_linear(x + step) - srgb_to_linear(x - step)) / (2 * step)).square().mean().sqrt())
 
 
-def _is_grey(pixels: Tensor, valid: Tensor | None, kernel: Tensor | None) -> bool:
+def _field(field: BlurField, pixels: Tensor, channels: int, boundary: Boundary) -> BlurField:
+    """A kernel for every place, on the picture's device.
+
+    Raises:
+        KernelError: it does not fit the picture, or another border is asked for.
+    """
+    h, w = field.kernels.shape[-2:]
+    if boundary != "valid":
+        raise KernelError(f"a kernel for every place has the border valid, not {boundary}")
+    if field.kernels.shape[2] not in (1, channels):
+        raise KernelError(f"kernels of {field.kernels.shape[2]} channels for a picture of {channels}")
+    if h > pixels.shape[-2] or w > pixels.shape[-1]:
+        size = f"{pixels.shape[-1]} x {pixels.shape[-2]}"
+        raise KernelError(f"kernels of {w} x {h} pixels do not fit into a picture of {size}")
+    return BlurField(field.kernels.to(pixels.device, torch.float32))
+
+
+def _is_grey(pixels: Tensor, valid: Tensor | None, kernel: Tensor | BlurField | None) -> bool:
     """Three equal channels, which are restored as one: behind kernels that differ they may not stay equal."""
 
     def same(x: Tensor) -> bool:
         return bool((x[:, 1:] == x[:, :1]).all())
 
-    return same(pixels) and (valid is None or same(valid)) and (kernel is None or kernel.shape[1] == 1)
+    planes = 1 if kernel is None else kernel.kernels.shape[2] if isinstance(kernel, BlurField) else kernel.shape[1]
+    return same(pixels) and (valid is None or same(valid)) and planes == 1

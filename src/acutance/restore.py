@@ -17,8 +17,9 @@ from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
 from acutance.kernel_fit import fitted_kernel
+from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
-from acutance.operators import Boundary
+from acutance.operators import BlurField, Boundary
 from acutance.prepare import Prepared, checked_pixels, is_photograph, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.solver import Solver
@@ -186,7 +187,7 @@ class Restorer:
         solver = _solver(self.method)
         return isinstance(self.method, ExplainsItself) or (solver is not None and isinstance(solver.steps[0], Explains))
 
-    def check_kernel(self, kernel: Tensor, size: tuple[int, int]) -> None:
+    def check_kernel(self, kernel: Tensor | BlurField, size: tuple[int, int]) -> None:
         """Refuse what is no kernel or cannot fit, before a picture is read, see `acutance.kernel_fit`.
 
         Args:
@@ -195,6 +196,8 @@ class Restorer:
         Raises:
             KernelError: NaN, zero, or far larger than the picture.
         """
+        if isinstance(kernel, BlurField):
+            return  # see `acutance.prepare`
         channels = kernel.shape[1] if kernel.ndim == 4 else 1
         try:
             fitted_kernel(kernel, channels, size)
@@ -204,7 +207,7 @@ class Restorer:
     def prepare(
         self,
         image: Image | Tensor,
-        kernel: Tensor | None = None,
+        kernel: Tensor | BlurField | None = None,
         *,
         sigma: float | None = None,
         linear: bool | None = None,
@@ -214,7 +217,7 @@ class Restorer:
 
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, any units, NaN where a pixel is missing.
-            kernel: (1, 1 or C, h, w), see `docs/conventions.md`.
+            kernel: (1, 1 or C, h, w), see `docs/conventions.md`; or a field of kernels, one for every place.
             sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5, of encoded values unless `linear`
                 is True; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
@@ -237,7 +240,7 @@ class Restorer:
     def __call__(
         self,
         image: Image | Tensor,
-        kernel: Tensor | None = None,
+        kernel: Tensor | BlurField | None = None,
         *,
         sigma: float | None = None,
         linear: bool | None = None,
@@ -270,7 +273,9 @@ class Restorer:
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
 
-    def forecast(self, image: Image | Tensor, kernel: Tensor | None = None, *, sigma: float | None = None) -> float:
+    def forecast(
+        self, image: Image | Tensor, kernel: Tensor | BlurField | None = None, *, sigma: float | None = None
+    ) -> float:
         """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
 
         A piece is begun and taken through its first step, twice, as the first time warms up; the second time, the step
@@ -346,6 +351,12 @@ class Restorer:
 
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
+        if self.needs.kernel and self.needs.mask and problem.saturated is not None:
+            return in_two_parts(problem, lambda rest: self._part(rest, on_step))
+        return self._part(problem, on_step)
+
+    def _part(self, problem: Problem, on_step: Observer | None) -> Result:
+        """As `_run`, lamps apart."""
         channels = problem.observed.shape[1]
         if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
             return self.method.run(problem, on_step=on_step)
@@ -361,13 +372,25 @@ class Restorer:
             results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
         return merged(results)
 
-    def _light(self, image: Image | Tensor, kernel: Tensor | None) -> bool:
+    def _light(self, image: Image | Tensor, kernel: Tensor | BlurField | None) -> bool:
         """Whether to solve in linear light: where blur happens, but not always what was blurred in a computer."""
         if not isinstance(image, Image) or not is_photograph(image) or self.needs.task != "deblur":
             return False
         if kernel is None:
             return self.spec.name == BLIND
+        if isinstance(kernel, BlurField):
+            return True
         return self.needs.kernel and not prefers_encoded(image.pixels.nan_to_num(0), kernel)
+
+    def _field(self, field: BlurField, pixels: Tensor, channels: int) -> BlurField:
+        h, w = field.kernels.shape[-2:]
+        if self.boundary != "valid":
+            raise KernelError(f"a kernel for every place has the border valid, not {self.boundary}")
+        if field.kernels.shape[2] not in (1, channels):
+            raise KernelError(f"kernels of {field.kernels.shape[2]} channels for a picture of {channels}")
+        if h > pixels.shape[-2] or w > pixels.shape[-1]:
+            raise KernelError(f"kernels of {h}x{w} do not fit into a picture of {pixels.shape[-2]}x{pixels.shape[-1]}")
+        return BlurField(field.kernels.to(self.device, torch.float32))
 
 
 def merged(results: Sequence[Result]) -> Result:

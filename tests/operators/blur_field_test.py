@@ -11,6 +11,8 @@ from torch import Tensor
 from acutance.errors import KernelError
 from acutance.operators import Blur, BlurField, adjoint_error
 from acutance.operators import blur_field as module
+from acutance.problem import Problem
+from acutance.views import VIEWS
 
 GRIDS = ((1, 1), (1, 3), (2, 2), (3, 4), (7, 5))
 SHAPES = ((1, 3, 3), (1, 4, 5), (3, 5, 2))
@@ -85,9 +87,9 @@ def test_the_kernel_of_a_node_is_what_a_pixel_there_sees() -> None:
 
 def test_it_is_differentiable_in_picture_and_kernels(generator: torch.Generator) -> None:
     kernels = draw(2, 2, 1, 3, 3, generator=generator).requires_grad_()
-    x = draw(1, 1, 12, 11, generator=generator).requires_grad_()
+    x = draw(1, 1, 8, 7, generator=generator).requires_grad_()
     assert torch.autograd.gradcheck(lambda k, z: BlurField(k).forward(z), (kernels, x))
-    y = draw(1, 1, 10, 9, generator=generator).requires_grad_()
+    y = draw(1, 1, 6, 5, generator=generator).requires_grad_()
     assert torch.autograd.gradcheck(lambda k, z: BlurField(k).adjoint(z), (kernels, y))
 
 
@@ -134,3 +136,30 @@ def test_what_is_no_field_is_refused(shape: tuple[int, ...]) -> None:
 def test_a_picture_smaller_than_the_kernels_is_refused() -> None:
     with pytest.raises(KernelError, match="too small"):
         BlurField(torch.ones(2, 2, 1, 5, 5)).forward(torch.ones(1, 1, 4, 20))
+
+
+def test_windows_cover_the_picture_once_and_their_power_bounds_the_kernels_around(generator: torch.Generator) -> None:
+    field = BlurField(draw(3, 4, 1, 5, 7, generator=generator).abs())
+    y = draw(1, 1, 30, 44, generator=generator)
+    total = torch.zeros(1, 1, *field.domain_size(30, 44), dtype=torch.float64)
+    for window in field.windows(30, 44, y, margin=3):
+        rows, cols = window.domain_rows, window.domain_cols
+        total[..., rows, cols] += window.weight
+        assert (
+            window.blur.domain_size(*y[..., window.rows, window.cols].shape[-2:]) == total[..., rows, cols].shape[-2:]
+        )
+        power = window.power(24, 24)
+        assert bool((power >= window.blur.power(24, 24)).all())
+        for kernel in window.around:
+            assert bool((power >= module.NEIGHBOUR * Blur(kernel[None]).power(24, 24) - 1e-12).all())
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_a_view_of_a_field_is_the_field_of_the_view(generator: torch.Generator) -> None:
+    field = BlurField(draw(2, 3, 1, 3, 5, generator=generator))
+    x = draw(1, 2, *field.domain_size(14, 18), generator=generator)
+    y = field.forward(x)
+    for view in VIEWS:
+        seen = view.problem(Problem(y, field))
+        assert isinstance(seen.blur, BlurField)
+        torch.testing.assert_close(seen.blur.forward(view(x)), view(y))

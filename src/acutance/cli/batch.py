@@ -29,6 +29,7 @@ from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.images.peek import peek_size
 from acutance.methods.spec import find
 from acutance.orientation import Orientation, judge_orientation
+from acutance.psf.files import FieldFile
 from acutance.restore import Restoration, Restorer
 from acutance.synth import kernels
 
@@ -148,7 +149,7 @@ class Batch:
     """The pictures of a command, one by one. Args: restorer, psf, settings: for all of them."""
 
     restorer: Restorer
-    psf: KernelFile | None
+    psf: KernelFile | FieldFile | None
     settings: Settings
     _journals: dict[Path, Journal] = field(default_factory=dict)
     _judged: bool = False
@@ -170,7 +171,7 @@ class Batch:
             raise
         image = self._read(job)
         mark = self._mark(job)
-        if self.psf is not None and s.check_orientation and not self._judged:
+        if isinstance(self.psf, KernelFile) and s.check_orientation and not self._judged:
             self._judged = True
             _judge(image, self.psf, s)
         seconds = _announce(self.restorer, image, self.psf, s)
@@ -314,7 +315,7 @@ def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
         say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
 
 
-def _announce(restorer: Restorer, image: Image, psf: KernelFile | None, settings: Settings) -> float | None:
+def _announce(restorer: Restorer, image: Image, psf: KernelFile | FieldFile | None, settings: Settings) -> float | None:
     height, width = image.pixels.shape[-2:]
     if height * width < FORECAST_PIXELS:
         return None

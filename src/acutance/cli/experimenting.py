@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from acutance.cli import experimenting_golf, experimenting_use
+from acutance.cli import experimenting_golf, experimenting_night, experimenting_use
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.experiments import motion as dynamic
 from acutance.experiments import motion_plot, motion_report, robustness, robustness_report
@@ -25,6 +25,7 @@ app.command("balance")(experimenting_golf.weigh)
 app.command("convergence")(experimenting_golf.converge)
 app.command("brightness")(experimenting_golf.brighten)
 app.command("use")(experimenting_use.use)
+app.command("night")(experimenting_night.at_night)
 
 
 @app.callback()

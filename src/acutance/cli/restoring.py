@@ -25,6 +25,8 @@ from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
+from acutance.operators import BlurField
+from acutance.psf.files import FieldFile, is_field, read_field
 from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
 from acutance.synth import kernels
 
@@ -146,7 +148,9 @@ def restore(
     for option, value in one_only:
         if selection.several and value is not None:
             raise ConfigError(f"{option} takes one picture, not several")
-    psf = choose_kernel(kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre)
+    psf = _field(kernel, motion, disc, gaussian, preview, flip_kernel or centre) or choose_kernel(
+        kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre
+    )
     name, own = _named(method or _default(task, psf, weights))
     options = {**own, **{k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}}
     restorer = Restorer.load(
@@ -168,7 +172,7 @@ def restore(
     same = {
         "task": task, "method": name, "options": options, "quality": quality, "weights": restorer.weights,
         "sigma": level, "linear": linear, "bits": bits, "preview": region, "strength": strength,
-        "kernel": None if psf is None else psf.kernel.tolist(), "mask": None if mask is None else file_hash(mask),
+        "kernel": _values(psf), "mask": None if mask is None else file_hash(mask),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
@@ -212,7 +216,29 @@ def _end(tally: Tally, selection: Selection) -> int:
     return tally.status or int(output_lost())
 
 
-def _default(task: str, psf: KernelFile | None, weights: Path | None) -> str:
+def _field(file: Path | None, *others: object) -> FieldFile | None:
+    """The blur field of --kernel, if it is one.
+
+    Raises:
+        ConfigError: with another option for kernels, or one that a field does not know. KernelError: unusable.
+    """
+    if file is None or not is_field(file):
+        return None
+    if any(others):
+        raise ConfigError(
+            f"{file.name} holds a kernel for every place of the whole picture: leave out --motion, --disc, --gaussian, "
+            "--preview, --flip-kernel, --centre"
+        )
+    return read_field(file)
+
+
+def _values(psf: KernelFile | FieldFile | None) -> Any:
+    """The kernel as lists, None if there is none."""
+    kernel = None if psf is None else psf.kernel
+    return (kernel.kernels if isinstance(kernel, BlurField) else kernel).tolist() if kernel is not None else None
+
+
+def _default(task: str, psf: KernelFile | FieldFile | None, weights: Path | None) -> str:
     """The method where none is named; weights are for one that learns.
 
     Raises:

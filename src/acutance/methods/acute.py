@@ -226,9 +226,15 @@ class Bank(nn.Module):
         """
         if isinstance(blur, BlurField):
             return self._local(blur, gradient, level, dtype)
-        height, width = gradient.shape[-2:]
-        n, m = fast_length(height), fast_length(width)
-        power, differences = blur.power(n, m, gradient), laplacian_power(n, m, gradient)
+        n, m = (fast_length(size) for size in gradient.shape[-2:])
+        return self._solved(blur.power(n, m, gradient), (n, m), gradient, level, dtype)
+
+    def _solved(
+        self, power: Tensor, size: tuple[int, int], gradient: Tensor, level: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        """All g_j on a torus of that size, where |K|^2 is `power`."""
+        (height, width), (n, m) = gradient.shape[-2:], size
+        differences = laplacian_power(n, m, gradient)
         strength, constant = self.quadratics(level.to(gradient))
 
         def solved(spectrum: Tensor, power: Tensor, strength: Tensor, constant: Tensor) -> Tensor:
@@ -238,13 +244,13 @@ class Bank(nn.Module):
         if torch.is_grad_enabled() or n * m < LARGE:
             spectrum = torch.fft.rfft2(gradient, s=(n, m))
             return solved(spectrum[:, None], power[:, None], strength, constant).to(dtype)
-        batch, channels, size = *gradient.shape[:2], len(self.weight)
-        out = gradient.new_empty(batch, size, channels, height, width, dtype=dtype)
+        batch, channels, bank = *gradient.shape[:2], len(self.weight)
+        out = gradient.new_empty(batch, bank, channels, height, width, dtype=dtype)
         power = power.expand(batch, channels, -1, -1)
         for b in range(batch):
             for c in range(channels):
                 spectrum = torch.fft.rfft2(gradient[b, c], s=(n, m))
-                for j in range(size):
+                for j in range(bank):
                     out[b, j, c] = solved(spectrum, power[b, c], strength[b, j, 0, 0, 0], constant[j, 0, 0, 0])
         return out
 
@@ -254,7 +260,10 @@ class Bank(nn.Module):
         out = gradient.new_zeros(gradient.shape[0], len(self.weight), *gradient.shape[1:], dtype=dtype)
         for window in field.windows(height - 2 * r, width - 2 * s, gradient, margin):
             place = (..., window.domain_rows, window.domain_cols)
-            out[place] += (window.weight * self(window.blur, gradient[place], level, gradient.dtype)).to(dtype)
+            piece = gradient[place]
+            size = (fast_length(piece.shape[-2]), fast_length(piece.shape[-1]))
+            found = self._solved(window.power(*size), size, piece, level, gradient.dtype)
+            out[place] += (window.weight * found).to(dtype)
         return out
 
 

@@ -26,6 +26,10 @@ from acutance.operators.base import LinearOperator
 from acutance.operators.blur import Blur
 from acutance.tensors import crop, fast_length, pad
 
+NEIGHBOUR = 0.25
+"""Share of |K|^2 of the nodes around that `Window.power` has at least. Where K_i is 0 and its neighbour's K is 1, the
+kernel in between has |K|^2 = w^2, and a step by the blended inverse, w^2 ((1 - w) / share + w), exceeds 1 by 2 %."""
+
 REMEMBERED = 1 << 25
 """Values of all transfer functions, at most, that are kept between two calls: 256 MB."""
 
@@ -45,16 +49,27 @@ class Window(NamedTuple):
     """The part of a picture that is restored with the kernel of one node.
 
     Args:
-        blur: of the node. rows, cols: of y. weight: of what is restored, on the domain of that part of y; the weights
-            of all windows sum to 1. domain_rows, domain_cols: of x.
+        blur: of the node. around: the kernels of its neighbours and its own, (P, C or 1, h, w).
+        rows, cols: of y. domain_rows, domain_cols: of x.
+        weight: of what is restored, on the domain of that part of y; the weights of all windows sum to 1.
     """
 
     blur: Blur
+    around: Tensor
     rows: slice
     cols: slice
     weight: Tensor
     domain_rows: slice
     domain_cols: slice
+
+    def power(self, height: int, width: int) -> Tensor:
+        """|K|^2 of the node, nowhere so small that dividing by it would blow up what the kernels around let through.
+
+        Returns:
+            (1, C or 1, height, width // 2 + 1), as `torch.fft.rfft2` orders it.
+        """
+        largest = Blur(self.around).power(height, width).amax(0, keepdim=True)
+        return self.blur.power(height, width).maximum(NEIGHBOUR * largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +211,8 @@ class BlurField(LinearOperator):
                 rows_y, rows_x = _around(down[i], r, margin, height)
                 cols_y, cols_x = _around(along[j], s, margin, width)
                 weight = down[i, rows_x, None] * along[j, cols_x]
-                yield Window(Blur(self.kernels[i, j][None]), rows_y, cols_y, weight, rows_x, cols_x)
+                around = self.kernels[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2].flatten(0, 1)
+                yield Window(Blur(self.kernels[i, j][None]), around, rows_y, cols_y, weight, rows_x, cols_x)
 
     def _leading(self, x: Tensor) -> tuple[int, int]:
         return x.shape[0], max(x.shape[1], self.kernels.shape[2])
