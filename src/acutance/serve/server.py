@@ -33,7 +33,7 @@ class PatientProtocol(H11Protocol):
         self.loop.call_later(HEADER_SECONDS, self._check_head)
 
     def _check_head(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        if not self.cycle and not self.transport.is_closing():
             self.transport.write(SLOW)
             self.transport.close()
 
