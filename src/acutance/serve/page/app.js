@@ -144,12 +144,12 @@ async function run() {
 async function show(done, signal) {
   tell({ phase: 'loading' });
   const links = done.links;
-  const [after, before, kernel] = await Promise.all(
-    [links.shown, links.shown_before, links.kernel_picture].map((link) => link && api.picture(link, signal)),
+  const [saved, shown, before, kernel] = await Promise.all(
+    [links.picture, links.shown, links.shown_before, links.kernel_picture].map((link) => link && api.picture(link, signal)),
   );
-  const saved = links.shown === links.picture ? after : await api.picture(links.picture, signal);
-  state.result = { blob: saved, suffix: { PNG: 'png', GIF: 'png', JPEG: 'jpg', WEBP: 'webp', TIFF: 'tif', BMP: 'bmp' }[done.report.format] };
-  await viewer.compare(url(after), before && url(before));
+  const suffix = { PNG: 'png', GIF: 'png', JPEG: 'jpg', WEBP: 'webp', TIFF: 'tif', BMP: 'bmp' }[done.report.format];
+  state.result = { blob: saved, suffix };
+  await viewer.compare(url(shown || saved), before && url(before));
   byId('unshown').hidden = true;
   describe(done.report, kernel);
   byId('save').hidden = false;
