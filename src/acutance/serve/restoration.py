@@ -55,7 +55,8 @@ class Restorations:
         self._loaded: OrderedDict[tuple[object, ...], Restorer] = OrderedDict()
         for name in preload:
             self._restorer(name)
-        self.about = {"methods": methods(), "device": device, "torch": torch.__version__}
+        # torch's own class of its version would make the server import torch
+        self.about = {"methods": methods(), "device": device, "torch": str(torch.__version__)}
 
     def __call__(self, order: Order, tell: Tell) -> Report:
         """Carry out an order.
