@@ -44,7 +44,7 @@ class Live:
             listening.set()
 
         self.server = server.build(settings, "127.0.0.1", 0, make=serve_workers.copier, on_start=started)
-        self.pool = self.server._guard.pool
+        self.pool = self.server.guard.pool
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
         assert listening.wait(20)
@@ -136,7 +136,7 @@ def test_more_clients_than_it_can_serve(live: Live, photo: Path) -> None:
     assert total[429] > 0
     assert sum((a for a in answers[1:]), Counter[int]())[500] == 0, "a crash is that of its own picture alone"
     assert live.post(picture).status_code == 200
-    until(lambda: list(live.server._guard.app.state.store.root.iterdir()) == [])
+    until(lambda: list(live.server.guard.app.state.store.root.iterdir()) == [])
 
 
 def test_the_end_is_graceful(photo: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_end_is_graceful(photo: Path) -> None:
     with running(queue=3) as live, ThreadPoolExecutor(1) as clients:
         accepted = clients.submit(live.post, photo.read_bytes(), disc="1")
         until(lambda: live.pool.running == 1)
-        root, pids = live.server._guard.app.state.store.root, live.pool.pids()
+        root, pids = live.server.guard.app.state.store.root, live.pool.pids()
         live.end()
         with pytest.raises((httpx.TransportError, AssertionError)):
             assert live.post(photo.read_bytes()).status_code != 503
