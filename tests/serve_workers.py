@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,29 @@ class Obedient:
             eaten[::4096] = b"x" * len(eaten[::4096])
             time.sleep(5)
         return {"pid": os.getpid(), "did": order.picture}
+
+
+class Copier(Obedient):
+    """Answers with the picture itself, after `disc` seconds; dies where a Gaussian is asked for."""
+
+    def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
+        tell({"phase": "restoring", "step": 1, "steps": 4})
+        end = time.monotonic() + (order.options.disc or 0)
+        while time.monotonic() < end:
+            tell({"phase": "restoring", "step": 2, "steps": 4})
+            time.sleep(0.02)
+        if order.options.gaussian is not None:
+            os._exit(9)
+        shutil.copy(order.folder / order.picture, order.folder / "restored.png")
+        return {
+            "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8, "method": "copier",
+            "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1, "notes": ["it was copied"],
+        }  # fmt: skip
+
+
+def copier(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Copier:
+    """The same, of a worker that copies."""
+    return Copier()
 
 
 def make(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Obedient:

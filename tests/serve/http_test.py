@@ -86,7 +86,7 @@ def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
     with client.stream("GET", job.json()["events"]) as stream:
         told = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
     assert told[-1]["state"] == "done", told[-1]
-    assert client.get(told[-1]["links"]["shown"]).content[:2] == b"\xff\xd8"
+    assert client.get(told[-1]["links"]["picture"]).content[:2] == b"\xff\xd8"
     assert client.get(f"/v1/jobs/{told[-1]['id']}/before").status_code == 404
     assert client.get("/v1/jobs/unknown").status_code == 404
 

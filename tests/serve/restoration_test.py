@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,15 @@ def test_a_picture_leaves_as_it_came_and_as_by_the_library(
     assert [e["phase"] for e in events if "step" not in e] == ["reading", "restoring", "writing"]
     assert read_image(tmp_path / report["shown"]).info.bits == 8
     assert report["method"] == "fd"
+
+
+def test_the_server_needs_no_torch_to_read_it(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
+    """Unpickling a class of torch would import torch into the server, 200 MB."""
+    write_image(tmp_path / "picture.png", picture)
+    events: list[Event] = []
+    report = carry_out(order(tmp_path, disc=2.0, method="fd"), events.append)
+    for said in (carry_out.about, report, events):
+        assert not [op for op, *_ in pickletools.genops(pickle.dumps(said)) if op.name in ("GLOBAL", "STACK_GLOBAL")]
 
 
 def test_a_kernel_file_is_that_of_the_library(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:

@@ -5,7 +5,7 @@
     settings, orders     values that everybody knows
     restoration          the only file that calls the library; runs in a worker
     worker, pool         one process per device or pair of cores, a bounded queue before them
-    header, uploads      what comes in, refused before it is decoded
+    header               the size of a picture, known before it is decoded
     jobs, metrics        results that are kept for a while, and what is counted
     forms, guard, routes, app, server    HTTP
 

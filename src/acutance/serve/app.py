@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from acutance import errors
 from acutance.serve import routes
-from acutance.serve.guard import App, Guard
+from acutance.serve.guard import Guard
 from acutance.serve.jobs import Store
 from acutance.serve.metrics import Metrics
 from acutance.serve.orders import Failed, Full
@@ -31,7 +31,7 @@ SWEEP = 30.0
 log = logging.getLogger("acutance.serve")
 
 
-def create_app(settings: Settings, make: Maker = restorations) -> App:
+def create_app(settings: Settings, make: Maker = restorations) -> Guard:
     """The service as an ASGI application; its lifespan starts and ends the workers.
 
     Args:
@@ -62,8 +62,7 @@ def create_app(settings: Settings, make: Maker = restorations) -> App:
     app.state.pool, app.state.metrics = pool, metrics
     app.include_router(routes.router)
     _add_handlers(app)
-    guard = Guard(app, settings, pool, metrics)
-    return guard
+    return Guard(app, settings, pool, metrics)
 
 
 async def _sweep(store: Store) -> None:

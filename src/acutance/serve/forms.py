@@ -91,10 +91,6 @@ def level(text: str | None) -> float | None:
 
     Raises:
         ConfigError: none of these, or not from 0 to MOST_SIGMA.
-
-    Example:
-        >>> level("2.55/255")
-        0.01
     """
     if not text:
         return None

@@ -71,13 +71,15 @@ class Ticket:
 
 
 class Process:
-    """A running worker. Waits until it is ready.
+    """A running worker. Waits until it is ready, unless `given_up` says that it is no longer wanted.
 
     Raises:
         Failed: it did not come up.
     """
 
-    def __init__(self, make: worker.Maker, settings: Settings, slot: int) -> None:
+    def __init__(
+        self, make: worker.Maker, settings: Settings, slot: int, given_up: Callable[[], bool] = lambda: False
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         device = settings.devices[slot % len(settings.devices)]
@@ -86,7 +88,10 @@ class Process:
         self.process.start()
         theirs.close()
         self.about: dict[str, Any] = {}
-        kind, content = self.receive(START) or ("failed", None)
+        message, end = self.receive(LOOK), time.monotonic() + START
+        while message is None and time.monotonic() < end and not given_up():
+            message = self.receive(LOOK)
+        kind, content = message or ("late", None)
         if kind != "ready":
             self.kill()
             raise Failed("crash", "a worker did not start")
@@ -223,9 +228,11 @@ class Pool:
             process = self._workers.get(slot)
             if process is None:
                 try:
-                    process = self._workers[slot] = Process(self.make, self.settings, slot)
+                    process = self._workers[slot] = Process(self.make, self.settings, slot, self._nothing_left)
                     failures = 0
                 except (Failed, OSError) as error:
+                    if self._nothing_left():
+                        return
                     failures += 1
                     log.error("worker %d: %s", slot, error)
                     if self._idle_until(time.monotonic() + min(MOST_BACKOFF, 2.0**failures)):
@@ -248,12 +255,15 @@ class Pool:
                 self._workers.pop(slot).kill()
                 log.warning("worker %d is replaced", slot)
 
+    def _nothing_left(self) -> bool:
+        return self.closing and not self._queue
+
     def _idle_until(self, moment: float) -> bool:
         """Wait while no worker is up; whether the pool is closing and nothing is left to do."""
         while time.monotonic() < moment:
             with self._changed:
                 self._drop_stopped()
-                if self.closing and not self._queue:
+                if self._nothing_left():
                     return True
                 self._changed.wait(LOOK)
         return False

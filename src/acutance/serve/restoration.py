@@ -55,7 +55,8 @@ class Restorations:
         self._loaded: OrderedDict[tuple[object, ...], Restorer] = OrderedDict()
         for name in preload:
             self._restorer(name)
-        self.about = {"methods": methods(), "device": device, "torch": torch.__version__}
+        # torch's own class of its version would make the server import torch
+        self.about = {"methods": methods(), "device": device, "torch": str(torch.__version__)}
 
     def __call__(self, order: Order, tell: Tell) -> Report:
         """Carry out an order.
@@ -97,7 +98,7 @@ class Restorations:
             notes = write_image(order.folder / name, done.image)
             report |= {"picture": name, "notes": [*report["notes"], *map(plain, notes)]}
             if order.show:
-                report |= write_shown(order.folder, image, done.image, name)
+                report |= write_shown(order.folder, image, done.image)
         return report
 
     def _for(self, order: Order, psf: KernelFile | None) -> Restorer:
@@ -195,10 +196,10 @@ def write_found(folder: Path, kernel: Tensor, *, wanted: bool) -> Report:
     return {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": side}
 
 
-def write_shown(folder: Path, before: Image, after: Image, name: str) -> Report:
-    """PNGs of 8 bits of both pictures, where a browser does not show the file itself."""
+def write_shown(folder: Path, before: Image, after: Image) -> Report:
+    """PNGs of 8 bits of both pictures; {} where a browser shows the files themselves."""
     if before.info.format in SHOWN_BY_BROWSERS:
-        return {"shown": name}
+        return {}
     for file, image in (("before.png", before), ("after.png", after)):
         info = ImageInfo(icc=image.info.icc)
         alpha = None if image.alpha is None else image.alpha.clamp(0, 1)

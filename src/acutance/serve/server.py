@@ -33,7 +33,7 @@ class PatientProtocol(H11Protocol):
         self.loop.call_later(HEADER_SECONDS, self._check_head)
 
     def _check_head(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        if not self.cycle and not self.transport.is_closing():
             self.transport.write(SLOW)
             self.transport.close()
 
@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, guard: Guard, on_start: Callable[[int], None] | None = None) -> None:
         super().__init__(config)
-        self._guard, self._on_start = guard, on_start
+        self.guard, self._on_start = guard, on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT or SIGTERM: the first ends gracefully, a second SIGINT at once."""
-        self._guard.pool.closing = True
+        self.guard.pool.closing = True
         super().handle_exit(sig, frame)
 
 
@@ -73,7 +73,6 @@ def build(
     """
     logging.getLogger("acutance.serve").setLevel(logging.INFO)
     guard = create_app(settings, make)
-    assert isinstance(guard, Guard)
     options: dict[str, Any] = {
         "host": host, "port": port, "http": PatientProtocol, "ws": "none", "access_log": False, "log_level": "warning",
         "server_header": False, "limit_concurrency": CONNECTIONS, "timeout_keep_alive": 15,

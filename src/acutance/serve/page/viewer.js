@@ -1,1 +1,126 @@
+// Before and after in one frame: a divider, two zooms, and scrolling.
 
+const STEP = 2; // per cent that an arrow key moves the divider
+
+export class Viewer {
+  constructor(byId) {
+    this.frame = byId('frame');
+    this.stage = byId('stage');
+    this.canvas = byId('canvas');
+    this.before = byId('before');
+    this.after = byId('after');
+    this.divider = byId('divider');
+    this.tags = [...this.frame.querySelectorAll('.tag')];
+    this.position = 50;
+    this.zoomed = false;
+    this.listen();
+  }
+
+  listen() {
+    this.stage.addEventListener('scroll', () => this.clip());
+    new ResizeObserver(() => this.layout()).observe(this.stage);
+    this.divider.addEventListener('pointerdown', (event) => {
+      this.divider.setPointerCapture(event.pointerId);
+      event.preventDefault();
+      this.divider.focus();
+    });
+    this.divider.addEventListener('pointermove', (event) => {
+      if (!this.divider.hasPointerCapture(event.pointerId)) return;
+      const box = this.frame.getBoundingClientRect();
+      this.moveTo((100 * (event.clientX - box.left)) / box.width);
+    });
+    this.divider.addEventListener('keydown', (event) => {
+      const moves = { ArrowLeft: -STEP, ArrowDown: -STEP, ArrowRight: STEP, ArrowUp: STEP, PageDown: -10, PageUp: 10 };
+      const ends = { Home: 0, End: 100 };
+      if (event.key in moves) this.moveTo(this.position + moves[event.key]);
+      else if (event.key in ends) this.moveTo(ends[event.key]);
+      else return;
+      event.preventDefault();
+    });
+    this.drag();
+  }
+
+  /** Drag the picture with the mouse; fingers scroll it by themselves. */
+  drag() {
+    let from = null;
+    this.stage.addEventListener('pointerdown', (event) => {
+      if (event.pointerType !== 'mouse' || event.button !== 0 || !this.zoomed) return;
+      from = [event.clientX + this.stage.scrollLeft, event.clientY + this.stage.scrollTop];
+      this.stage.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    this.stage.addEventListener('pointermove', (event) => {
+      if (from) this.stage.scrollTo(from[0] - event.clientX, from[1] - event.clientY);
+    });
+    for (const end of ['pointerup', 'pointercancel']) this.stage.addEventListener(end, () => (from = null));
+  }
+
+  /** Show a picture alone; resolves to whether the browser can. */
+  async show(url) {
+    this.clear();
+    const shown = await load(this.before, url);
+    this.canvas.hidden = !shown;
+    this.layout();
+    return shown;
+  }
+
+  /** Show the restored picture beside it. */
+  async compare(url, beforeUrl) {
+    if (beforeUrl) {
+      await load(this.before, beforeUrl);
+      this.canvas.hidden = false;
+    }
+    if (!(await load(this.after, url))) return;
+    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = false;
+    this.layout();
+  }
+
+  clear() {
+    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = true;
+    this.moveTo(50);
+  }
+
+  zoom(full) {
+    this.zoomed = full;
+    this.layout();
+    if (full) {
+      const { scrollWidth, scrollHeight, clientWidth, clientHeight } = this.stage;
+      this.stage.scrollTo((scrollWidth - clientWidth) / 2, (scrollHeight - clientHeight) / 2);
+    }
+  }
+
+  layout() {
+    const { naturalWidth: w, naturalHeight: h } = this.before;
+    if (!w || !h) return;
+    const box = this.frame.getBoundingClientRect();
+    const fit = Math.min(box.width / w, box.height / h);
+    const scale = this.zoomed ? 1 / devicePixelRatio : fit;
+    this.canvas.style.width = `${w * scale}px`;
+    this.canvas.style.height = `${h * scale}px`;
+    this.stage.classList.toggle('zoomed', this.zoomed);
+    this.clip();
+  }
+
+  moveTo(percent) {
+    this.position = Math.min(100, Math.max(0, percent));
+    this.clip();
+  }
+
+  /** The after picture is seen right of the divider, which stays where it is while the picture scrolls. */
+  clip() {
+    const frame = this.frame.getBoundingClientRect();
+    const canvas = this.canvas.getBoundingClientRect();
+    const x = frame.left + (frame.width * this.position) / 100 - canvas.left;
+    this.after.style.clipPath = `inset(0 0 0 ${Math.min(canvas.width, Math.max(0, x))}px)`;
+    this.divider.style.left = `${this.position}%`;
+    this.divider.setAttribute('aria-valuenow', String(Math.round(this.position)));
+  }
+}
+
+function load(image, url) {
+  return new Promise((resolve) => {
+    image.onload = () => resolve(true);
+    image.onerror = () => resolve(false);
+    image.src = url;
+  });
+}
