@@ -2,11 +2,11 @@ r"""The judge: what a kernel will gain, told from the evidence for it.
 
     gain(k) = w1 e1(k) + w2 e2(k) + w3 ( log(width + 0.2) + 1.6 )     dB, the mean over the windows
 
-e1 and e2 are the evidence for two strengths (`acutance.blind.evidence`), width the standard deviation of the kernel in its
-widest direction, pixels. The weights are those of a ridge regression on the gain of `fd` in 576 trials on 32 training
-photographs: kernels that the hypotheses found, right and wrong ones, true ones, turned and resized ones. Left out one
-photograph after the other, it chose a kernel that gains 1 dB in 19 of the 22 photographs where one was on offer, and one
-that loses 0.3 dB in 1 of 32, if it acts from 0.7 dB on.
+e1 and e2 are the evidence for two strengths (`acutance.blind.evidence`), width the standard deviation of the kernel in
+its widest direction, pixels. The weights are those of a ridge regression on the gain of `fd` in 576 trials on 32
+training photographs: kernels that the hypotheses found, right and wrong ones, true ones, turned and resized ones. Left
+out one photograph after the other, it chose a kernel that gains 1 dB in 19 of the 22 photographs where one was on
+offer, and one that loses 0.3 dB in 1 of 32, if it acts from 0.7 dB on.
 
     confidence = 1 / (1 + exp( -STEEP (gain - MIDDLE) ))              fitted to how often a trial gained 0.3 dB
 """

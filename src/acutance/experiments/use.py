@@ -3,8 +3,8 @@ r"""What does the default command make of a user's pictures? Better, worse, or l
     gain = PSNR(restored, truth) - PSNR(input, truth),      each moved by its own best shift
 
 A blurred picture became *better* from a gain of `BETTER` dB on, *worse* from `WORSE` dB down. A sharp one was *left
-alone* where the result is at least `KEPT` dB from the input. The pictures are those of `acutance.experiments.use_cases`;
-each goes through a file, as a user's does.
+alone* where the result is at least `KEPT` dB from the input. The pictures are those of
+`acutance.experiments.use_cases`; each goes through a file, as a user's does.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Trial:
     Args:
         kind, name: of the case. blurred: whether there was a blur to remove.
         before, after: aligned PSNR of the input and of the result against the truth, dB.
-        kept: PSNR of the result against the input, dB. seconds: of the run. confidence: in [0, 1], None where the method
-            tells none. remarks: what the user was told.
+        kept: PSNR of the result against the input, dB. seconds: of the run.
+        confidence: in [0, 1], None where the method tells none. remarks: what the user was told.
     """
 
     kind: str

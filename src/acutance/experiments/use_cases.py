@@ -2,9 +2,9 @@ r"""Pictures as users have them: blurred in linear light by a camera, and writte
 
     y = jpeg( resize( T( clip( blur(L) + noise ) ) ) ),      L = T^-1(photograph),      T: the camera's tone curve
 
-The truth is `resize(T(clip(L)))`. The blur is one kernel for the whole picture, or a camera that turns. Noise is that of
-photons and of reading, with a level of 0.5 to 1 % after the tone curve. All draws of a case are seeded by its kind and
-number, so that a case is the same however many are made.
+The truth is `resize(T(clip(L)))`. The blur is one kernel for the whole picture, or a camera that turns. Noise is that
+of photons and of reading, with a level of 0.5 to 1 % after the tone curve. The draws of a case are seeded by its kind
+and number.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from acutance.blind.shapes import widths
 from acutance.data.photographs import Photographs
 from acutance.operators import Blur
 from acutance.synth import graphics, kernels
-from acutance.synth.camera import Camera, Draw, Tone, exposed, lit
+from acutance.synth.camera import Draw, Tone, exposed, lit
 from acutance.synth.noise import before_encoding
 from acutance.tensors import crop
 
