@@ -33,8 +33,8 @@ GROWTH, LAST = 4.0, 1e3
 EDGE = 1e-4
 """Squared gradient from which a difference is an edge."""
 
-FEWEST = 1e-3
-"""Share of edges that is added, so that empty windows tell nothing."""
+FEWEST = 3e-3
+"""Share of edges that is added, so that an empty picture tells nothing."""
 
 SIDE = 224
 """Side of a window, pixels."""
@@ -115,5 +115,8 @@ def edges(windows: Windows, kernel: Tensor) -> Tensor:
 
 
 def evidence(windows: Windows, kernel: Tensor) -> Tensor:
-    """e(k) of every window and strength, (n, len(STRENGTHS)): below 0 where the kernel explains the picture."""
-    return (edges(windows, kernel) + FEWEST).log() - (windows.without + FEWEST).log()
+    """e(k) for every strength, (len(STRENGTHS),): below 0 where the kernel explains the picture.
+
+    Edges are counted over all windows together, so that those with few of them have no say.
+    """
+    return (edges(windows, kernel).mean(0) + FEWEST).log() - (windows.without.mean(0) + FEWEST).log()

@@ -152,7 +152,9 @@ class Blind:
                 return replace(self._without(problem, on_step), remarks=(said,), confidences=_told(found.confidence))
             if found.blurred:
                 found = replace(found, confidence=found.confidence)
-                return self._finished(problem, found, (f"{found.remark}; it explains little of the blur",), on_step)
+                return self._finished(
+                    problem, found, (f"{found.remark}; it explains little of the blur: expect little",), on_step
+                )
         if not found.blurred:
             return self._left(problem, found.remark, found.confidence, on_step)
         return self._finished(problem, found, (found.remark,), on_step)

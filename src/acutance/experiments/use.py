@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from acutance.bench.score import PERFECT, Scoring, aligned
-from acutance.experiments.use_cases import KINDS, Case, cases, load
+from acutance.experiments.use_cases import Case, cases, load
 from acutance.images import Image, read_image
 from acutance.metrics import psnr
 from acutance.restore import BLIND, Restorer
@@ -90,10 +90,11 @@ def run(
     Raises:
         DataError: no photograph that is large enough.
     """
-    kinds = {name: kind for name, kind in KINDS.items() if not settings.kinds or name in settings.kinds}
     photographs = load(data, settings.side)
     trials = []
-    for case in cases(photographs, side=settings.side, seed=settings.seed, portion=settings.portion, kinds=kinds):
+    for case in cases(
+        photographs, side=settings.side, seed=settings.seed, portion=settings.portion, kinds=settings.kinds
+    ):
         image = read(case)
         began = time.perf_counter()
         restored = restorer(image)
