@@ -3,10 +3,10 @@ r"""Is a picture explained better with a kernel than without? The evidence for a
     x(k) = argmin_x || k * x - y ||^2 + l || grad x ||_0,        e(k) = log ||grad x(k)||_0 - log ||grad x(1)||_0
 
 `1` is the kernel of one pixel. Behind the right kernel a picture of few edges explains what is seen. Without it, or
-with a wrong one, a blurred edge, a double edge or a ring takes many. So e(k) is low for a right kernel, about 0 for one that
-does nothing, and high for one that spoils. Unlike the residual and unlike autocorrelations it also sees a kernel that
-was turned by 180 degrees or is too large. It is taken for two strengths l, in several windows, most of which the kernel
-was not estimated from.
+with a wrong one, a blurred edge, a double edge or a ring takes many. So e(k) is low for a right kernel, about 0 for one
+that does nothing, and high for one that spoils. Unlike the residual and unlike autocorrelations it also sees a kernel
+that was turned by 180 degrees or is too large. It is taken for two strengths l, in several windows, most of which the
+kernel was not estimated from. A picture without edges, such as clouds, tells little.
 
 Tried on 22 training photographs (320 pixels, 392 kernels, right and wrong) beside 35 other measures (residual,
 sparsity, ringing, echoes, spectrum; leave-one-picture-out): the two alone choose as well as any combination.

@@ -40,7 +40,7 @@ def use(
         def note(trial: usage.Trial, case: Case, image: Image, result: Tensor) -> None:
             bar.update(task, advance=1, description=escape(trial.name))
             out.print(
-                f"{trial.name:16} {trial.before:6.2f} -> {trial.after:6.2f} dB  {trial.verdict:8} {trial.seconds:5.1f} s "
+                f"{trial.name:14} {trial.before:6.2f} -> {trial.after:6.2f} dB {trial.verdict:7} {trial.seconds:.0f} s "
                 f"{'' if trial.confidence is None else f'{trial.confidence:.2f} '}{'; '.join(trial.remarks)}",
                 markup=False,
                 soft_wrap=True,
