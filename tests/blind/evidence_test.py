@@ -106,9 +106,12 @@ def test_larger_sizes_are_not_tried_where_a_small_one_explains_the_picture(monke
     _, y, _ = shaken()
     look, tried = Look.of(y), list[int]()
     monkeypatch.setattr(search, "LADDER", (9, 15, 21, 31))
+    monkeypatch.setattr(search, "FITS", 1.0)
     sure = SizeSearch(expected=lambda h: 2.0 if h.size == 15 else 0.0, on_size=tried.append)
     assert [h.size for h in sure(look)] == [9, 15, 21]
     assert tried == [9, 15, 21]
+    monkeypatch.setattr(search, "FITS", 0.1)
+    assert [h.size for h in sure(look)] == [9, 15, 21, 31], "the kernel fills its room"
     unsure = SizeSearch(expected=lambda h: 0.5)
     assert [h.size for h in unsure(look)] == [9, 15, 21, 31]
 

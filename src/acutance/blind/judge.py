@@ -26,7 +26,7 @@ WEIGHTS = (-2.36, -3.58, 0.128)
 STEEP, MIDDLE = 4.0, 0.78
 """Of the confidence."""
 
-LOW, HIGH = 0.65, 0.85
+LOW, HIGH = 0.7, 0.9
 """Expected gain from which a result is mixed with the input, and from which it is taken as it is, dB."""
 
 

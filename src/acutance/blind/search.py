@@ -1,7 +1,7 @@
 """Hypotheses by an estimator that is given many sizes.
 
 Small sizes come first, since they cost little: a size needs a window of some sixteen kernels only. Where one of them
-explains the picture well and the largest of them no better, that is all. Else the larger sizes are carried to half the
+explains the picture well, has room enough, and the largest of them is no better, that is all. Else the larger sizes are carried to half the
 resolution, which costs a quarter of the whole, are compared there by s(k) (`acutance.blind.scoring.judged`), and the
 best of them go on to the full resolution.
 """
@@ -34,6 +34,9 @@ KEPT = 2
 
 ENOUGH = 1.2
 """Expected gain of a small size, dB, with which no larger one is tried if the largest small one expects less."""
+
+FITS = 0.75
+"""A kernel of at most so many of the sides of its square had room enough."""
 
 SIDES, LEAST_WINDOW, WINDOW = 16, 224, 400
 """A window has so many sides of the kernel; so many pixels a side at least; and at most."""
@@ -72,8 +75,8 @@ class SizeSearch:
         small = [Hypothesis(run.finish(), look.linear, run.size) for run in self._begun(look, sizes, small=True)]
         yield from small
         if self.expected is not None and small:
-            gains = [self.expected(h) for h in small]
-            if max(gains) >= ENOUGH and gains[-1] < max(gains):
+            best = max(small, key=self.expected)
+            if self.expected(best) >= ENOUGH and best is not small[-1] and fits(best):
                 return
         large = sorted(self._begun(look, sizes, small=False), key=lambda run: run.score)[:KEPT]
         for run in large:
@@ -95,6 +98,11 @@ class SizeSearch:
                 if small and side == sizes[0]:
                     raise
         return runs
+
+
+def fits(hypothesis: Hypothesis) -> bool:
+    """Whether a kernel leaves a margin in the square that its estimator was given."""
+    return hypothesis.kernel.shape[-1] <= FITS * hypothesis.size
 
 
 @dataclass(frozen=True, eq=False)
