@@ -1,9 +1,9 @@
 """Hypotheses by an estimator that is given many sizes.
 
 Small sizes come first, since they cost little: a size needs a window of some sixteen kernels only. Where one of them
-explains the picture well, has room enough, and the largest of them is no better, that is all. Else the larger sizes are carried to half the
-resolution, which costs a quarter of the whole, are compared there by s(k) (`acutance.blind.scoring.judged`), and the
-best of them go on to the full resolution.
+explains the picture well, had room enough, and the largest of them is no better, that is all. Else the larger sizes
+are carried to half the resolution, which costs a quarter of the whole, are compared there by s(k)
+(`acutance.blind.scoring.judged`), and the best of them go on to the full resolution.
 """
 
 from __future__ import annotations
