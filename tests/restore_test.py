@@ -405,8 +405,12 @@ def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> No
             assert level is not None
             assert float(level) == pytest.approx(max(0.01, lossy * float(noise_level(x))), rel=1e-5)
             assert "compression hides" in done.notes[-1]
-    restorer(Image(x, info=ImageInfo(format="JPEG")), KERNEL, sigma=0.003)
+    restorer(Image(x, info=ImageInfo(format="JPEG")), KERNEL, sigma=0.003, linear=False)
     assert float(method.seen[-1].sigma or 0) == pytest.approx(0.003)
+    flat = Image(torch.full_like(x, 0.5), info=ImageInfo(format="JPEG"))
+    restorer(flat, KERNEL, sigma=0.003)
+    assert method.seen[-1].linear, "the level of the file's values is converted: 2.4 / 1.055 * (0.555 / 1.055)^1.4"
+    assert float(method.seen[-1].sigma or 0) == pytest.approx(0.003 * 0.9256, rel=1e-3)
     restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL)
     level = method.seen[-1].sigma
     assert (level is None) == ("heeds_sigma" in needs)
