@@ -470,7 +470,7 @@ def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> No
         ((0.5 * picture() + 0.02 * noise).clamp(0, 1), 1.0),
     ):  # smooth; texture
         for info in (ImageInfo(format="JPEG"), ImageInfo(format="WEBP", lossless=False)):
-            done = restorer(Image(x, info=info), KERNEL)
+            done = restorer(Image(x, info=info), KERNEL, linear=False)
             level = method.seen[-1].sigma
             assert level is not None
             assert float(level) * method.seen[-1].unit == pytest.approx(
@@ -478,9 +478,14 @@ def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> No
             )
             assert done.noise_level == pytest.approx(float(level) * method.seen[-1].unit, rel=1e-5)
             assert done.noise_assumed
-    restorer(Image(x, info=ImageInfo(format="JPEG")), KERNEL, sigma=0.003)
+    restorer(Image(x, info=ImageInfo(format="JPEG")), KERNEL, sigma=0.003, linear=False)
     assert float(method.seen[-1].sigma or 0) * method.seen[-1].unit == pytest.approx(0.003)
-    done = restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL)
+    flat = Image(torch.full_like(x, 0.5), info=ImageInfo(format="JPEG"))
+    restorer(flat, KERNEL, sigma=0.003)
+    assert method.seen[-1].linear, "the level of the file's values is converted: 2.4 / 1.055 * (0.555 / 1.055)^1.4"
+    told = float(method.seen[-1].sigma or 0) * method.seen[-1].unit
+    assert told == pytest.approx(0.003 * 0.9256, rel=1e-3)
+    done = restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL, linear=False)
     seen = method.seen[-1]
     assert seen.sigma is not None
     torch.testing.assert_close(seen.sigma, replace(seen, sigma=None).level())  # what the method would find by itself

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from acutance.blind import Unknowable, cleaning, pyramid
 from acutance.blind.choice import choose, estimate
+from acutance.blind.hypothesis import Look
 from acutance.blind.kernel_step import differences, enough, estimated
 from acutance.blind.latent import few_gradients
 from acutance.blind.method import build
@@ -112,8 +113,8 @@ def test_the_kernel_is_found() -> None:
 def test_the_size_is_found_and_the_picture_restored() -> None:
     x, y, k = shaken()
     tried: list[int] = []
-    found = choose(y, lambda side: XuL0(size=side), on_size=tried.append)
-    assert tried[:2] == [15, 21]
+    found = choose(Look.of(y), on_size=tried.append)
+    assert tried[:3] == [9, 15, 21]
     assert found.size in tried
     assert found.blurred
     assert likeness(found.kernel, k) > 0.8
@@ -145,11 +146,11 @@ def test_a_sharp_picture_with_burnt_out_places_is_left_as_it_is() -> None:
 
 def test_where_nothing_can_be_told() -> None:
     with pytest.raises(Unknowable, match="too small"):
-        choose(torch.rand(1, 1, 20, 20), lambda side: XuL0(size=side))
+        choose(Look.of(torch.rand(1, 1, 16, 16)))
     with pytest.raises(Unknowable, match="not enough"):
-        choose(torch.full((1, 1, 99, 99), 0.5), lambda side: XuL0(size=side))
+        choose(Look.of(torch.full((1, 1, 99, 99), 0.5)))
     with pytest.raises(Unknowable, match="no numbers"):
-        choose(torch.full((1, 1, 99, 99), torch.nan), lambda side: XuL0(size=side))
+        choose(Look.of(torch.full((1, 1, 99, 99), torch.nan)))
 
 
 @pytest.mark.parametrize(
@@ -188,12 +189,12 @@ def test_what_is_not_to_be_believed_has_no_say() -> None:
     spoilt[..., 30:70, 40:100] = 1.0  # as if burnt out: edges that no kernel has gone over
     usable = torch.ones_like(y, dtype=torch.bool)
     usable[..., 30:70, 40:100] = False
-    heeded = choose(spoilt, lambda side: XuL0(size=side), 15, usable=usable).kernel
-    unheeded = choose(spoilt, lambda side: XuL0(size=side), 15).kernel
+    heeded = choose(Look.of(spoilt, usable=usable), lambda side: XuL0(size=side), 15).kernel
+    unheeded = choose(Look.of(spoilt), lambda side: XuL0(size=side), 15).kernel
     assert likeness(heeded, k) > 0.8
     assert likeness(heeded, k) > likeness(unheeded, k)
     with pytest.raises(Unknowable, match="missing or saturated"):
-        choose(y, lambda side: XuL0(size=side), usable=torch.zeros_like(usable))
+        choose(Look.of(y, usable=torch.zeros_like(usable)))
 
 
 def test_a_mask_reaches_the_estimate() -> None:

@@ -6,14 +6,16 @@ import math
 
 import pytest
 import torch
+from blind.scenes import town
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Unknowable
-from acutance.blind.choice import choose, is_lens, is_point
+from acutance.blind.choice import choose
+from acutance.blind.hypothesis import Look
 from acutance.blind.method import build
-from acutance.blind.shapes import widths
+from acutance.blind.shapes import Shape, widths
 from acutance.blind.spectrum import SHARP, SLOPES, SOFT, Focus, focus, slope, softness
-from acutance.blind.xu_l0 import XuL0
+from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.synth import kernels
@@ -74,35 +76,27 @@ def test_widths_of_a_kernel() -> None:
     assert wide == pytest.approx(math.sqrt(2 * 60 / 9))
 
 
-def test_points() -> None:
-    assert is_point(torch.ones(1, 1, 1, 1))
-    assert is_point(kernels.gaussian(0.5, 9))
-    assert not is_point(kernels.gaussian(2.0, 15))
-
-
-def test_a_lens_needs_all_three() -> None:
-    lens, disc = Focus("disc", 4.0, 1.0), kernels.disc(4.0)
-    assert is_lens(lens, disc)
-    assert not is_lens(Focus("disc", 4.0, 3.0), disc), "its spectrum is another"
-    assert not is_lens(lens, torch.eye(9)[None, None] / 9), "long"
-    assert not is_lens(lens, kernels.gaussian(0.4, 9)), "much smaller"
-
-
-def test_defocus_is_found_and_named() -> None:
-    y = taken(kernels.disc(4.0))
-    found = choose(y, lambda side: XuL0(size=side))
-    assert found.focus is not None
-    assert found.remark.startswith("out of focus: a disc")
-    assert "--disc 4" in found.remark
+def test_defocus_is_found() -> None:
+    disc = kernels.disc(4.0)
+    y = Blur(disc, "valid").forward(town(220 + disc.shape[-1] - 1))
+    y = y + 0.003 * torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    found = choose(Look.of(y))
+    assert found.blurred
+    assert float(kernel_similarity(found.kernel, disc)) > 0.85
     done = build(method="fd").run(Problem(y))
     assert done.remarks == (found.remark,)
+    assert done.confidences == (found.confidence,)
 
 
 def test_remarks() -> None:
     k = torch.ones(1, 1, 3, 3) / 9
+    disc, line = Shape(k, "disc", 1.2, 0.0, 1.0), Shape(k, "line", 9.0, 30.0, 1.0)
     assert "3 x 3" in Estimate(k, 15, {}).remark
     assert "no blur" in Estimate(k, 15, {}, blurred=False).remark
-    assert "--gaussian 1.2" in Estimate(k, 15, {}, focus=Focus("gaussian", 1.2, 0.1)).remark
+    assert "radius of 1.2" in Estimate(k, 15, {}, shape=disc).remark
+    assert "9 pixels at 30 degrees" in Estimate(k, 15, {}, shape=line).remark
+    assert "confidence 80 %" in Estimate(k, 15, {}, confidence=0.8).remark
+    assert "25 % of the input" in Estimate(k, 15, {}, confidence=0.5, share=0.75).remark
 
 
 def test_what_cannot_be_told_is_said() -> None:
@@ -122,7 +116,7 @@ def test_nothing_but_noise_is_said(level: float) -> None:
     assert slope(y) == pytest.approx(1, rel=0.5)
     assert slope(taken(kernels.disc(3.0), level=0.03)) > 100
     with pytest.raises(Unknowable, match="nothing but noise"):
-        choose(y, lambda side: XuL0(size=side))
+        choose(Look.of(y))
 
 
 def test_half_a_pixel_of_a_lens_is_no_blur() -> None:

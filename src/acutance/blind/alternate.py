@@ -149,7 +149,7 @@ def believed(problem: Problem, level: int, y: Tensor) -> Tensor:
 
 
 def inside(y: Tensor, margin: int) -> Tensor:
-    """Differences of y at least `margin` pixels from the frame, bool, (1, 1, h - 1, w - 1); a quarter of a side at most."""
+    """Differences of y at least `margin` pixels from the frame: bool, (1, 1, h - 1, w - 1); a quarter at most."""
     h, w = (n - 1 for n in y.shape[-2:])
     m = min(margin, h // 4, w // 4)
     seen = torch.zeros(1, 1, h, w, dtype=torch.bool, device=y.device)

@@ -66,7 +66,13 @@ def choose(
     if min(window.shape[-2:]) >= TELLING and slope(window) < RISING:
         raise Unknowable("nothing but noise is in the picture")
     windows = Windows.of(look.picture, look.full)
-    verdicts = [judge(windows, h) for h in SizeSearch(make, on_size=on_size)(look)]
+    verdicts = list[Verdict]()
+
+    def expected(hypothesis: Hypothesis) -> float:
+        return next(v.gain for v in verdicts if v.hypothesis is hypothesis)
+
+    for hypothesis in SizeSearch(make, expected, on_size)(look):
+        verdicts.append(judge(windows, hypothesis))
     verdicts += [judge(windows, h) for h in shapes(look, verdicts)]
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > LOW / 2:

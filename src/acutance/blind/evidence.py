@@ -2,14 +2,14 @@ r"""Is a picture explained better with a kernel than without? The evidence for a
 
     x(k) = argmin_x || k * x - y ||^2 + l || grad x ||_0,        e(k) = log ||grad x(k)||_0 - log ||grad x(1)||_0
 
-`1` is the kernel of one pixel. Behind the right kernel a picture of few edges explains what is seen. Without it, or with a
-wrong one, a blurred edge, a double edge or a ring takes many. So e(k) is low for a right kernel, about 0 for one that does
-nothing, and high for one that spoils. Unlike the residual and unlike autocorrelations it also sees a kernel that was
-turned by 180 degrees or is too large. It is taken for two strengths l, in several windows, most of which the kernel was not
-estimated from.
+`1` is the kernel of one pixel. Behind the right kernel a picture of few edges explains what is seen. Without it, or
+with a wrong one, a blurred edge, a double edge or a ring takes many. So e(k) is low for a right kernel, about 0 for one
+that does nothing, and high for one that spoils. Unlike the residual and unlike autocorrelations it also sees a kernel
+that was turned by 180 degrees or is too large. It is taken for two strengths l, in several windows, most of which the
+kernel was not estimated from. A picture without edges, such as clouds, tells little.
 
-Tried on 22 training photographs (320 pixels, 392 kernels, right and wrong) beside 35 other measures (residual, sparsity,
-ringing, echoes, spectrum; leave-one-picture-out): the two alone choose as well as any combination.
+Tried on 22 training photographs (320 pixels, 392 kernels, right and wrong) beside 35 other measures (residual,
+sparsity, ringing, echoes, spectrum; leave-one-picture-out): the two alone choose as well as any combination.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ GROWTH, LAST = 4.0, 1e3
 EDGE = 1e-4
 """Squared gradient from which a difference is an edge."""
 
-FEWEST = 1e-3
-"""Share of edges that is added, so that empty windows tell nothing."""
+FEWEST = 3e-3
+"""Share of edges that is added, so that an empty picture tells nothing."""
 
 SIDE = 224
 """Side of a window, pixels."""
@@ -115,5 +115,8 @@ def edges(windows: Windows, kernel: Tensor) -> Tensor:
 
 
 def evidence(windows: Windows, kernel: Tensor) -> Tensor:
-    """e(k) of every window and strength, (n, len(STRENGTHS)): below 0 where the kernel explains the picture."""
-    return (edges(windows, kernel) + FEWEST).log() - (windows.without + FEWEST).log()
+    """e(k) for every strength, (len(STRENGTHS),): below 0 where the kernel explains the picture.
+
+    Edges are counted over all windows together, so that those with few of them have no say.
+    """
+    return (edges(windows, kernel).mean(0) + FEWEST).log() - (windows.without.mean(0) + FEWEST).log()

@@ -1,12 +1,12 @@
 r"""The judge: what a kernel will gain, told from the evidence for it.
 
-    gain(k) = w1 e1(k) + w2 e2(k) + w3 ( log(width + 0.2) + 1.6 )     dB, the mean over the windows
+    gain(k) = w1 e1(k) + w2 e2(k) + w3 ( log(width + 0.2) + 1.6 )     dB
 
-e1 and e2 are the evidence for two strengths (`acutance.blind.evidence`), width the standard deviation of the kernel in its
-widest direction, pixels. The weights are those of a ridge regression on the gain of `fd` in 576 trials on 32 training
-photographs: kernels that the hypotheses found, right and wrong ones, true ones, turned and resized ones. Left out one
-photograph after the other, it chose a kernel that gains 1 dB in 19 of the 22 photographs where one was on offer, and one
-that loses 0.3 dB in 1 of 32, if it acts from 0.7 dB on.
+e1 and e2 are the evidence for two strengths (`acutance.blind.evidence`), width the standard deviation of the kernel in
+its widest direction, pixels. The weights are those of a ridge regression on the gain of `fd` in 576 trials on 32
+training photographs: kernels that the hypotheses found, right and wrong ones, true ones, turned and resized ones. Left
+out one photograph after the other, it chose a kernel that gains 1 dB in 19 of the 22 photographs where one was on
+offer, and one that loses 0.3 dB in 1 of 32, if it acts from 0.7 dB on.
 
     confidence = 1 / (1 + exp( -STEEP (gain - MIDDLE) ))              fitted to how often a trial gained 0.3 dB
 """
@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from acutance.blind.evidence import Windows, evidence
 from acutance.blind.hypothesis import Hypothesis
@@ -34,15 +32,10 @@ LOW, HIGH = 0.7, 0.9
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What the judge says of a hypothesis. Args: gains: expected ones, dB, by window, (n,)."""
+    """What the judge says of a hypothesis. Args: gain: what is expected of it, dB."""
 
     hypothesis: Hypothesis
-    gains: Tensor
-
-    @property
-    def gain(self) -> float:
-        """Expected gain, dB."""
-        return float(self.gains.mean())
+    gain: float
 
     @property
     def confidence(self) -> float:
@@ -57,7 +50,7 @@ class Verdict:
 
 def judge(windows: Windows, hypothesis: Hypothesis) -> Verdict:
     """The verdict on a hypothesis, from windows of the light that it is for."""
-    e = evidence(windows, hypothesis.kernel)
+    e1, e2 = evidence(windows, hypothesis.kernel).tolist()
     _, wide = widths(hypothesis.kernel)
     w1, w2, w3 = WEIGHTS
-    return Verdict(hypothesis, w1 * e[:, 0] + w2 * e[:, 1] + w3 * (math.log(wide + 0.2) + 1.6))
+    return Verdict(hypothesis, w1 * e1 + w2 * e2 + w3 * (math.log(wide + 0.2) + 1.6))

@@ -46,7 +46,7 @@ that restoring with the kernel mends are (by 1.3 to 3.7 dB), and seven of the ei
 -1.2 to 0.2 dB) are not."""
 
 MOVED = 0.9
-"""Softness in some direction from which a picture that no kernel explains is given to a method that needs none, pixels."""
+"""Softness in some direction from which a picture that no kernel explains goes to a method that needs none, pixels."""
 
 SHOWN = 128
 """Side that kernels have at least where they are explained, pixels."""
@@ -145,11 +145,16 @@ class Blind:
             return self._left(problem, f"{reason}; it is left as it is", 0.0, on_step)
         if found.doubt > DOUBTFUL or (not found.blurred and self._moved(problem, found)):
             if self.otherwise is not None:
-                said = f"no single kernel explains this blur (things moved on their own?): restored by {self.config.otherwise}"
+                said = (
+                    "no single kernel explains this blur (things moved on their own?): restored by "
+                    f"{self.config.otherwise}, which needs none"
+                )
                 return replace(self._without(problem, on_step), remarks=(said,), confidences=_told(found.confidence))
             if found.blurred:
                 found = replace(found, confidence=found.confidence)
-                return self._finished(problem, found, (f"{found.remark}; it explains little of the blur",), on_step)
+                return self._finished(
+                    problem, found, (f"{found.remark}; it explains little of the blur: expect little",), on_step
+                )
         if not found.blurred:
             return self._left(problem, found.remark, found.confidence, on_step)
         return self._finished(problem, found, (found.remark,), on_step)

@@ -1,11 +1,9 @@
 """Hypotheses by an estimator that is given many sizes.
 
-All sizes are carried to half the resolution, which costs a quarter of the whole. There they are compared by
-
-    s(k) = || k * z - y ||  ( ||g||_1 / ||g||_2 )  ||g||_1^{1/2},      z = fd(y, k),  g = grad z,      lower is better,
-
-(`acutance.blind.choice.judged`), and the best of them go on to the full resolution. A size needs a window of some sixteen
-kernels only, so that small ones, which may need their full resolution, cost little.
+Small sizes come first, since they cost little: a size needs a window of some sixteen kernels only. Where one of them
+explains the picture well, had room enough, and the largest of them is no better, that is all. Else the larger sizes
+are carried to half the resolution, which costs a quarter of the whole, are compared there by s(k)
+(`acutance.blind.scoring.judged`), and the best of them go on to the full resolution.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from acutance.blind import cleaning, pyramid
-from acutance.blind.base import BlindState, Unknowable
+from acutance.blind.base import BlindState, Estimator, Unknowable
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator
 from acutance.blind.scoring import judged
 from acutance.blind.xu_l0 import XuL0
@@ -29,12 +27,18 @@ HALF = 2
 """Level of half the resolution."""
 
 SMALL = 21
-"""Sides up to this one all go on to the full resolution."""
+"""Largest of the small sides."""
 
-KEPT = 3
+KEPT = 2
 """How many of the larger sizes go on."""
 
-SIDES, LEAST_WINDOW, WINDOW = 16, 224, 512
+ENOUGH = 1.2
+"""Expected gain of a small size, dB, with which no larger one is tried if the largest small one expects less."""
+
+FITS = 0.75
+"""A kernel of at most so many of the sides of its square had room enough."""
+
+SIDES, LEAST_WINDOW, WINDOW = 16, 224, 400
 """A window has so many sides of the kernel; so many pixels a side at least; and at most."""
 
 
@@ -53,11 +57,12 @@ class SizeSearch:
     """The proposer.
 
     Args:
-        make: the estimator. kept: of the larger sizes that go on. on_size: told each size before it is tried.
+        make: the estimator. expected: gain of a hypothesis, dB; None: all sizes are tried.
+        on_size: told each size before it is tried.
     """
 
     make: MakeEstimator = quick
-    kept: int = KEPT
+    expected: Callable[[Hypothesis], float] | None = None
     on_size: Callable[[int], None] | None = None
 
     def __call__(self, look: Look, found: Sequence[Hypothesis] = ()) -> Iterator[Hypothesis]:
@@ -66,20 +71,38 @@ class SizeSearch:
         Raises:
             Unknowable: no size can be estimated.
         """
-        runs, reason = list[_Run](), Unknowable("no kernel fits into the picture")
-        for side in [s for s in LADDER if 4 * s <= look.side] or LADDER[:1]:
+        sizes = [s for s in LADDER if 4 * s <= look.side] or LADDER[:1]
+        small = [Hypothesis(run.finish(), look.linear, run.size) for run in self._begun(look, sizes, small=True)]
+        yield from small
+        if self.expected is not None and small:
+            best = max(small, key=self.expected)
+            if self.expected(best) >= ENOUGH and best is not small[-1] and fits(best):
+                return
+        large = sorted(self._begun(look, sizes, small=False), key=lambda run: run.score)[:KEPT]
+        for run in large:
+            yield Hypothesis(run.finish(), look.linear, run.size)
+
+    def _begun(self, look: Look, sizes: Sequence[int], *, small: bool) -> list[_Run]:
+        """The small or the larger sizes, begun.
+
+        Raises:
+            Unknowable: no small size can be estimated.
+        """
+        runs = list[_Run]()
+        for side in [s for s in sizes if (s <= SMALL) == small]:
             if self.on_size is not None:
                 self.on_size(side)
             try:
                 runs.append(_Run.begun(look, side, self.make(side)))
-            except Unknowable as error:
-                reason = error
-        if not runs:
-            raise reason
-        large = sorted((r for r in runs if r.size > SMALL), key=lambda r: r.score)[: self.kept]
-        for run in runs:
-            if run.size <= SMALL or run in large:
-                yield Hypothesis(run.finish(), look.linear, run.size)
+            except Unknowable:
+                if small and side == sizes[0]:
+                    raise
+        return runs
+
+
+def fits(hypothesis: Hypothesis) -> bool:
+    """Whether a kernel leaves a margin in the square that its estimator was given."""
+    return hypothesis.kernel.shape[-1] <= FITS * hypothesis.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,21 +116,19 @@ class _Run:
     finished: Callable[[BlindState], Tensor]
 
     @staticmethod
-    def begun(look: Look, size: int, estimator: object) -> _Run:
+    def begun(look: Look, size: int, estimator: Estimator) -> _Run:
         """Carried to half the resolution."""
         window, mask = look.window(min(WINDOW, max(LEAST_WINDOW, SIDES * size)))
-        states = estimator.solver().iterate(Problem(window, mask=mask))  # type: ignore[attr-defined]
+        states = estimator.solver().iterate(Problem(window, mask=mask))
         before = state = next(states)
         while size > SMALL and state.level >= HALF:
             before, state = state, next(states)
         score = 0.0
         if size > SMALL:
             score = judged(pyramid.reduced(window, HALF), cleaning.finished(before.kernel), size // 4)
-        return _Run(size, score, state, states, estimator.finished)  # type: ignore[attr-defined]
+        return _Run(size, score, state, states, estimator.finished)
 
     def finish(self) -> Tensor:
         """The kernel."""
-        state = self.state
-        for state in self.rest:
-            pass
-        return self.finished(state)
+        *_, last = [self.state, *self.rest]
+        return self.finished(last)

@@ -18,9 +18,7 @@ from acutance.images import Image
 
 
 def use(
-    data: Annotated[
-        Path, typer.Option("--data", help="Folder of sharp photographs; one in 25 is held out to judge by.")
-    ],
+    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photographs; one in 25 is held out.")],
     portion: Annotated[float, typer.Option(min=0.01, help="Of 30 pictures; 4 makes 120.")] = usage.Settings.portion,
     side: Annotated[int, typer.Option(min=192, help="Of a picture, pixels.")] = usage.Settings.side,
     seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = usage.Settings.seed,
@@ -42,7 +40,7 @@ def use(
         def note(trial: usage.Trial, case: Case, image: Image, result: Tensor) -> None:
             bar.update(task, advance=1, description=escape(trial.name))
             out.print(
-                f"{trial.name:16} {trial.before:6.2f} -> {trial.after:6.2f} dB  {trial.verdict:8} {trial.seconds:5.1f} s  "
+                f"{trial.name:14} {trial.before:6.2f} -> {trial.after:6.2f} dB {trial.verdict:7} {trial.seconds:.0f} s "
                 f"{'' if trial.confidence is None else f'{trial.confidence:.2f} '}{'; '.join(trial.remarks)}",
                 markup=False,
                 soft_wrap=True,

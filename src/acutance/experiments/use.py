@@ -3,8 +3,8 @@ r"""What does the default command make of a user's pictures? Better, worse, or l
     gain = PSNR(restored, truth) - PSNR(input, truth),      each moved by its own best shift
 
 A blurred picture became *better* from a gain of `BETTER` dB on, *worse* from `WORSE` dB down. A sharp one was *left
-alone* where the result is at least `KEPT` dB from the input. The pictures are those of `acutance.experiments.use_cases`;
-each goes through a file, as a user's does.
+alone* where the result is at least `KEPT` dB from the input. The pictures are those of
+`acutance.experiments.use_cases`; each goes through a file, as a user's does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from acutance.bench.score import PERFECT, Scoring, aligned
-from acutance.experiments.use_cases import KINDS, Case, cases, load
+from acutance.experiments.use_cases import Case, cases, load
 from acutance.images import Image, read_image
 from acutance.metrics import psnr
 from acutance.restore import BLIND, Restorer
@@ -48,8 +48,8 @@ class Trial:
     Args:
         kind, name: of the case. blurred: whether there was a blur to remove.
         before, after: aligned PSNR of the input and of the result against the truth, dB.
-        kept: PSNR of the result against the input, dB. seconds: of the run. confidence: in [0, 1], None where the method
-            tells none. remarks: what the user was told.
+        kept: PSNR of the result against the input, dB. seconds: of the run.
+        confidence: in [0, 1], None where the method tells none. remarks: what the user was told.
     """
 
     kind: str
@@ -90,10 +90,11 @@ def run(
     Raises:
         DataError: no photograph that is large enough.
     """
-    kinds = {name: kind for name, kind in KINDS.items() if not settings.kinds or name in settings.kinds}
     photographs = load(data, settings.side)
     trials = []
-    for case in cases(photographs, side=settings.side, seed=settings.seed, portion=settings.portion, kinds=kinds):
+    for case in cases(
+        photographs, side=settings.side, seed=settings.seed, portion=settings.portion, kinds=settings.kinds
+    ):
         image = read(case)
         began = time.perf_counter()
         restored = restorer(image)

@@ -2,9 +2,9 @@ r"""Pictures as users have them: blurred in linear light by a camera, and writte
 
     y = jpeg( resize( T( clip( blur(L) + noise ) ) ) ),      L = T^-1(photograph),      T: the camera's tone curve
 
-The truth is `resize(T(clip(L)))`. The blur is one kernel for the whole picture, or a camera that turns. Noise is that of
-photons and of reading, with a level of 0.5 to 1 % after the tone curve. All draws of a case are seeded by its kind and
-number, so that a case is the same however many are made.
+The truth is `resize(T(clip(L)))`. The blur is one kernel for the whole picture, or a camera that turns. Noise is that
+of photons and of reading, with a level of 0.5 to 1 % after the tone curve. The draws of a case are seeded by its kind
+and number.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -131,24 +131,27 @@ class Case:
 
 
 def cases(
-    photographs: Photographs, *, side: int, seed: int, portion: float = 1.0, kinds: Mapping[str, Kind] = KINDS
+    photographs: Photographs, *, side: int, seed: int, portion: float = 1.0, kinds: Sequence[str] = ()
 ) -> Iterator[Case]:
-    """All cases, kind after kind.
+    """All cases, kind after kind. A case is the same whatever other kinds are asked for.
 
     Args:
         photographs: sharp ones, at least `room(side)` pixels a side. side: of a picture, pixels. seed: of all draws.
         portion: 1: as many cases as the shares of the kinds say; 0.5: half as many, at least one of each kind.
+        kinds: names of the kinds that are wanted; none: all of them.
     """
     number = 0
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(photographs.names), generator=generator).tolist()
-    for name, kind in kinds.items():
+    for name, kind in KINDS.items():
         for i in range(max(1, round(portion * kind.share))):
+            number += 1
+            if kinds and name not in kinds:
+                continue
             digest = hashlib.sha256(f"{seed}/{name}/{i}".encode()).hexdigest()
             own = torch.Generator().manual_seed(int(digest[:12], 16))
-            one = photographs.only(order[number % len(order)])
+            one = photographs.only(order[(number - 1) % len(order)])
             yield make(name, kind, one, i, side, Draw(1, own), seed)
-            number += 1
 
 
 def room(side: int) -> int:

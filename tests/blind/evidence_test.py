@@ -1,0 +1,156 @@
+"""The evidence for a kernel, the judge, the shapes, the search, and the light."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from blind.scenes import shaken, town
+from torch import Tensor
+
+from acutance.blind import search
+from acutance.blind.evidence import Windows, evidence
+from acutance.blind.hypothesis import Hypothesis, Look
+from acutance.blind.judge import HIGH, LOW, Verdict, judge
+from acutance.blind.light import prefers_encoded
+from acutance.blind.method import build, decoded, encoded
+from acutance.blind.search import SizeSearch
+from acutance.blind.shapes import nearest
+from acutance.images import Image, linear_to_srgb, srgb_to_linear
+from acutance.operators import Blur
+from acutance.problem import Problem
+from acutance.restore import Restorer
+from acutance.synth import kernels
+
+
+def blurred_in_light(kernel: Tensor) -> Tensor:
+    """Encoded values of a town that was blurred in linear light."""
+    room = kernel.shape[-1] // 2
+    light = srgb_to_linear(town(150 + 2 * room))
+    noise = 0.003 * torch.randn(1, 1, 150, 150, generator=torch.Generator().manual_seed(2))
+    return (linear_to_srgb(Blur(kernel).forward(light)) + noise).clamp(0, 1)
+
+
+def test_only_the_right_kernel_explains_the_picture() -> None:
+    _, y, k = shaken()
+    windows = Windows.of(y)
+    wide = F.interpolate(k, scale_factor=1.6, mode="bilinear").clamp_min(0)
+    found = {
+        name: float(evidence(windows, kernel).mean())
+        for name, kernel in {"right": k, "none": torch.ones(1, 1, 1, 1), "turned": k.flip(-1, -2),
+                             "too large": wide / wide.sum()}.items()
+    }  # fmt: skip
+    assert found["none"] == 0
+    assert found["right"] < -0.3
+    assert found["right"] < min(found["turned"], found["too large"]) - 0.2
+
+
+def test_a_large_picture_has_a_window_in_every_quarter() -> None:
+    y = town(500)
+    windows = Windows.of(y)
+    assert windows.pictures.shape == (4, 1, 224, 224)
+    for part, (rows, cols) in zip(windows.pictures, windows.places, strict=True):
+        assert torch.equal(part, y[0, :, rows, cols])
+    assert {rows.start < 250 for rows, _ in windows.places} == {True, False}
+
+
+def test_clipped_places_do_not_count() -> None:
+    _, y, k = shaken()
+    full = torch.zeros_like(y, dtype=torch.bool)
+    full[..., 40:90, 40:90] = True
+    bare, heeded = Windows.of(y), Windows.of(y, full)
+    assert float(heeded.without.sum()) < float(bare.without.sum())
+    assert float(evidence(heeded, k).mean()) < 0
+
+
+@pytest.mark.parametrize(("gain", "share"), [(LOW - 0.1, 0.0), ((LOW + HIGH) / 2, 0.5), (HIGH + 0.1, 1.0)])
+def test_a_doubtful_result_is_mixed_with_the_input(gain: float, share: float) -> None:
+    verdict = Verdict(Hypothesis(torch.ones(1, 1, 1, 1), False, 1), gain)
+    assert verdict.share == pytest.approx(share)
+    assert 0 < verdict.confidence < 1
+
+
+def test_the_judge_expects_a_gain_of_the_right_kernel_and_none_of_a_sharp_picture() -> None:
+    x, y, k = shaken()
+    right = judge(Windows.of(y), Hypothesis(k, False, 15))
+    sharp = judge(Windows.of(x), Hypothesis(k, False, 15))
+    assert right.gain > HIGH
+    assert sharp.gain < LOW
+    assert sharp.confidence < 0.5 < right.confidence
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind", "size"),
+    [
+        (kernels.disc(4.3), "disc", 4.3),
+        (kernels.gaussian(1.7), "gaussian", 1.7),
+        (kernels.line(14.0, 35.0), "line", 14.0),
+    ],
+)
+def test_shapes_are_found_again(kernel: Tensor, kind: str, size: float) -> None:
+    best = max(nearest(kernel), key=lambda shape: shape.similarity)
+    assert best.kind == kind
+    assert best.size == pytest.approx(size, rel=0.06)
+    assert best.similarity > 0.97
+    if kind == "line":
+        assert best.angle == pytest.approx(35.0, abs=4)
+
+
+def test_a_hook_is_no_shape() -> None:
+    hook = torch.zeros(1, 1, 15, 15)
+    hook[..., 1:14, 2], hook[..., 13, 2:14] = 1.0, 1.0
+    assert not list(nearest(hook / hook.sum()))
+
+
+def test_larger_sizes_are_not_tried_where_a_small_one_explains_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, y, _ = shaken()
+    look, tried = Look.of(y), list[int]()
+    monkeypatch.setattr(search, "LADDER", (9, 15, 21, 31))
+    monkeypatch.setattr(search, "FITS", 1.0)
+    sure = SizeSearch(expected=lambda h: 2.0 if h.size == 15 else 0.0, on_size=tried.append)
+    assert [h.size for h in sure(look)] == [9, 15, 21]
+    assert tried == [9, 15, 21]
+    monkeypatch.setattr(search, "FITS", 0.1)
+    assert [h.size for h in sure(look)] == [9, 15, 21, 31], "the kernel fills its room"
+    unsure = SizeSearch(expected=lambda h: 0.5)
+    assert [h.size for h in unsure(look)] == [9, 15, 21, 31]
+
+
+def test_linear_light_has_gradients_as_large_as_encoded_values() -> None:
+    y = town(100)
+    light = Look.of(srgb_to_linear(y), linear=True)
+    assert light.linear
+    ratio = float(light.picture.diff(dim=-1).abs().mean() / y.diff(dim=-1).abs().mean())
+    assert ratio == pytest.approx(1, rel=0.15)
+    assert not light.encoded().linear
+
+
+def test_the_light_of_a_known_kernel_is_told() -> None:
+    _, y, k = shaken()
+    assert prefers_encoded(y.clamp(0, 1), k)
+    assert not prefers_encoded(blurred_in_light(k), k)
+
+
+def test_a_photograph_is_solved_in_the_light_that_it_was_blurred_in() -> None:
+    _, y, k = shaken()
+    restorer = Restorer.load("fd")
+    assert restorer.prepare(Image(blurred_in_light(k)), k).problem.linear
+    assert not restorer.prepare(Image(y.clamp(0, 1)), k).problem.linear
+    assert restorer.prepare(Image(y.clamp(0, 1)), k, linear=True).problem.linear
+    assert not restorer.prepare(y.clamp(0, 1), k).problem.linear, "plain numbers are taken as they are"
+
+
+def test_encoding_is_undone() -> None:
+    x = torch.linspace(-0.2, 1.3, 50)
+    assert torch.allclose(decoded(encoded(x)), x, atol=1e-5)
+
+
+def test_the_blind_method_works_in_linear_light() -> None:
+    k = shaken()[2]
+    y = blurred_in_light(k)
+    light = Problem(srgb_to_linear(y), linear=True)
+    done = build(method="fd").run(light)
+    assert done.kernel is not None
+    assert done.kernel.shape[-1] > 3
+    assert done.confidences[0] > 0.5
+    assert done.x.shape == y.shape
