@@ -129,7 +129,9 @@ def prepare(
     known = not linear and whole == 1 and (not isinstance(image, Image) or is_photograph(image))
     believed = None if valid is None else valid.to(pixels)
     step = 1 / 255 / scale if known else None
-    problem = Problem(pixels, blur, mask=believed, unit=scale, step=step, linear=linear)
+    # of a photograph no kernel is exact: it was estimated or guessed, and the tone curve is about that of sRGB
+    about = torch.ones(1, device=pixels.device) if isinstance(image, Image) and is_photograph(image) else None
+    problem = Problem(pixels, blur, mask=believed, unit=scale, step=step, linear=linear, approximate=about)
     if full is not None and bool(full.any()):
         problem = heeding(problem, full)
         share = float(full.any(1).float().mean())

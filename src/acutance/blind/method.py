@@ -175,7 +175,8 @@ class Blind:
         swapped = problem.linear and not found.linear
         given = replace(problem, observed=encoded(problem.observed), linear=False) if swapped else problem
         kernel = found.kernel.to(problem.observed)
-        aware = replace(given, blur=Blur(kernel, "valid"), saturated=None)
+        about = torch.ones(len(given.observed)).to(given.observed)
+        aware = replace(given, blur=Blur(kernel, "valid"), saturated=None, approximate=about)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
             aware = replace(aware, sigma=aware.level().clamp_min(LEAST_LEVEL))

@@ -28,6 +28,7 @@ from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.images.peek import peek_size
 from acutance.methods.spec import find
+from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
 from acutance.psf.files import FieldFile
 from acutance.restore import Restoration, Restorer
@@ -246,7 +247,7 @@ class Batch:
         return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
 
     def _extras(
-        self, before: Image, final: Image, done: Restoration, kernel: Tensor | None, mask: Tensor | None
+        self, before: Image, final: Image, done: Restoration, kernel: Tensor | BlurField | None, mask: Tensor | None
     ) -> None:
         """The comparison, and what the steps see, where they are asked for."""
         s = self.settings
