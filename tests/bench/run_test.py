@@ -80,7 +80,7 @@ def test_a_method_is_told_what_it_needs_and_no_more(sigma: bool, kernel: bool, d
     assert (problem.sigma is not None) == sigma
     assert (problem.blur is not None) == kernel
     if problem.sigma is not None:
-        assert float(problem.sigma) == pytest.approx(0.02)
+        assert float(problem.sigma) * problem.unit == pytest.approx(0.02)
     assert content.truth is not None
     assert row.psnr == pytest.approx(float(psnr(content.observed, content.truth)), abs=1e-3)
 
