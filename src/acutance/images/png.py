@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from acutance.errors import ImageError
 from acutance.images import exif, lazy_codecs
-from acutance.images.carried import xmp_of_chunk
+from acutance.images.carried import MOST_TEXTS, xmp_of_chunk
 from acutance.images.decoded import Decoded, check_size, sound_dpi
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -133,7 +133,7 @@ def _add_metadata(name: bytes, content: bytes, into: Decoded) -> None:
             into.dpi = sound_dpi(x * _INCH, y * _INCH)
     elif name == b"iTXt" and (xmp := xmp_of_chunk(content)) is not None:
         into.carried = replace(into.carried, xmp=xmp)
-    elif name in _TEXTS:
+    elif name in _TEXTS and len(into.carried.texts) <= MOST_TEXTS:  # one more, so that it is said
         into.carried = replace(into.carried, texts=(*into.carried.texts, (name, content)))
     elif name in _COLOUR and len(content) <= 64:
         into.colour_chunks += ((name, content),)
@@ -171,6 +171,7 @@ def read_png(data: bytes, max_pixels: int) -> Decoded:
         elif name in (*_COLOUR, *_TEXTS, b"iCCP", b"eXIf", b"pHYs"):
             if intact and name not in _TEXTS and any(name == known for known, _ in metadata):
                 notes.append(f"second {name.decode()} chunk left out")
+                notes[:] = dict.fromkeys(notes)
                 continue
             if intact:
                 metadata.append((name, content))
