@@ -125,7 +125,7 @@ def cut_to(kernel: Tensor, size: tuple[int, int], *, most: float = TAIL) -> tupl
     lost = float(1 - part.sum((-2, -1)).min())
     if lost > most:
         raise KernelError(
-            f"a kernel of {w} x {h} pixels for a picture of {size[1]} x {size[0]}: cut to fit into the picture it "
+            f"a kernel of {w} x {h} pixels for a picture of {size[1]} x {size[0]}: cut to fit it "
             f"would lose {100 * lost:.0f} % of its light; is it the kernel of another picture, or a picture itself?"
         )
     said = (

@@ -498,7 +498,7 @@ def test_a_kernel_with_wide_tails_is_cut_to_the_largest_size(tmp_path: Path) -> 
     np.save(tmp_path / "k.npy", (1 + np.add.outer(r**2, r**2) / 4) ** -3.0)
     back = read_kernel(tmp_path / "k.npy", max_size=41)
     assert back.kernel.shape[-2:] == (41, 41)
-    assert "cut to 41x41" in back.notes[-1]
+    assert "cut to 41 x 41" in back.notes[-1]
     np.save(tmp_path / "k.npy", np.random.default_rng(1).uniform(1, 2, (64, 64)))
     with pytest.raises(KernelError, match="a picture itself"):
         read_kernel(tmp_path / "k.npy", max_size=41)

@@ -19,7 +19,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-KEY = b"Acutance"
+from acutance.images.png import MARK
+
+KEY = MARK[:-1]
 """Keyword of the PNG chunk."""
 
 _PNG, _CHUNK, _TAG, _COMMENT = b"\x89PNG\r\n\x1a\n", b"ACUT", 11, 0xFE
