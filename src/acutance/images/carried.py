@@ -12,6 +12,9 @@ from dataclasses import dataclass
 MOST = 2_000_000  # bytes of one item
 MOST_TEXTS = 200
 
+MARK = re.compile(rb"(?:Acutance\0)?acutance [\w.+-]{1,40}: [a-z, ]{1,250} by [\w.-]{1,60}; source [0-9a-f]{64}; ")
+"""Begins what a result says of itself (`acutance.images.mark`): not carried on, since what is written has its own."""
+
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _IPTC_RESOURCE = 0x0404
 
@@ -41,9 +44,11 @@ class Carried:
 
         xmp, iptc = checked("XMP", self.xmp), checked("IPTC", self.iptc)
         comment = checked("comment", self.comment)
-        small = tuple(text for text in self.texts if len(text[1]) <= MOST)[:MOST_TEXTS]
-        if len(small) < len(self.texts):
-            notes.append(f"{len(self.texts) - len(small)} of {len(self.texts)} texts left out: too many or too large")
+        comment = None if comment and MARK.match(comment) else comment
+        others = [text for text in self.texts if not MARK.match(text[1])]
+        small = tuple(text for text in others if len(text[1]) <= MOST)[:MOST_TEXTS]
+        if len(small) < len(others):
+            notes.append(f"{len(others) - len(small)} of {len(others)} texts left out: too many or too large")
         return Carried(None if xmp is None else _upright(xmp), iptc, comment, small), tuple(notes)
 
 

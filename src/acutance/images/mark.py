@@ -19,9 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from acutance.images.png import MARK
-
-KEY = MARK[:-1]
+KEY = b"Acutance"
 """Keyword of the PNG chunk."""
 
 _PNG, _CHUNK, _TAG, _COMMENT = b"\x89PNG\r\n\x1a\n", b"ACUT", 11, 0xFE

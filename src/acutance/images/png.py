@@ -21,9 +21,6 @@ from acutance.images.carried import MOST_TEXTS, xmp_of_chunk
 from acutance.images.decoded import Decoded, check_size, sound_dpi
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MARK = b"Acutance\0"
-"""Begins the text chunk in which a result says what it is, see `acutance.images.mark`."""
-
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -136,8 +133,6 @@ def _add_metadata(name: bytes, content: bytes, into: Decoded) -> None:
             into.dpi = sound_dpi(x * _INCH, y * _INCH)
     elif name == b"iTXt" and (xmp := xmp_of_chunk(content)) is not None:
         into.carried = replace(into.carried, xmp=xmp)
-    elif name == b"tEXt" and content.startswith(MARK):
-        pass  # of an earlier result; what is written has its own
     elif name in _TEXTS and len(into.carried.texts) <= MOST_TEXTS:  # one more, so that it is said
         into.carried = replace(into.carried, texts=(*into.carried.texts, (name, content)))
     elif name in _COLOUR and len(content) <= 64:
