@@ -285,17 +285,22 @@ class Pool:
             self._queue.remove(ticket)
             ticket.finish(ticket.stop or Failed("cancelled", "cancelled"))
 
+    def _put_back(self, ticket: Ticket) -> bool:
+        """For another worker: this one died before it saw the order, which is therefore not to blame."""
+        with self._changed:
+            self._queue.appendleft(ticket)
+        return False
+
     def _carry_out(self, process: Process, ticket: Ticket) -> bool:
         """Whether the worker may go on."""
-        if not process.send(ticket.order):  # it died while it was idle, which is no fault of this order
-            with self._changed:
-                self._queue.appendleft(ticket)
-            return False
-        begun, told = time.monotonic(), math.inf
+        if not process.send(ticket.order):
+            return self._put_back(ticket)
+        begun, told, taken = time.monotonic(), math.inf, False
         while True:
             message = process.receive(LOOK)
             with self._changed:
                 self._drop_stopped()
+            taken = taken or (message is not None and message[0] == "taken")
             if message is not None and message[0] == "progress":
                 ticket.tell(message[1])
             elif message is not None and message[0] == "done":
@@ -305,7 +310,9 @@ class Pool:
             elif message is not None and message[0] == "failed":
                 ticket.finish(ticket.stop or Failed(*message[1]))
                 return True
-            elif message is not None:
+            elif message is not None and message[0] == "died":
+                if not taken and ticket.stop is None:
+                    return self._put_back(ticket)
                 ticket.finish(ticket.stop or _died(message[1]))
                 return False
             if ticket.overdue() and told == math.inf:

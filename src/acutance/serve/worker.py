@@ -1,6 +1,6 @@
 """A worker process: takes an order from a pipe, answers, takes the next.
 
-Messages to the server are (kind, content): ("ready", about), ("progress", event), ("done", report),
+Messages to the server are (kind, content): ("ready", about), ("taken", None), ("progress", event), ("done", report),
 ("failed", (kind, message)). Messages from it are an `Order`, "cancel", or the end of the pipe.
 """
 
@@ -57,6 +57,7 @@ def main(pipe: Connection, make: Maker, threads: int, device: str, memory: int, 
         while True:
             order = pipe.recv()
             if isinstance(order, Order):  # a "cancel" that came too late is dropped
+                pipe.send(("taken", None))
                 pipe.send(_answer(handle, order, pipe))
 
 
