@@ -82,7 +82,7 @@ def write_field(path: Path, field: BlurField, *, overwrite: bool = False) -> Non
     values = field.kernels.detach().float().cpu().numpy()
     try:
         with path.open("wb" if overwrite else "xb") as file:
-            np.savez(file, **{NAME: values[:, :, 0] if values.shape[2] == 1 else values})
+            np.savez(file, field=values[:, :, 0] if values.shape[2] == 1 else values)  # the name is `NAME`
     except FileExistsError:
         raise OutputError(f"{path} exists; give overwrite=True to replace it, or another name") from None
     except OSError as error:
