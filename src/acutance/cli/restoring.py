@@ -39,7 +39,9 @@ NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore wit
 
 def restore(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)],
-    kernel: Annotated[Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, .npy, .txt, .mat.")] = None,
+    kernel: Annotated[
+        Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, .npy, .txt, .mat; or a grid of them, .npz.")
+    ] = None,
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,

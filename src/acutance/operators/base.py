@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -55,7 +56,7 @@ class LinearOperator(ABC):
         for _ in range(rounds):
             x = self.gram(x / x.norm())
             value = float(x.norm())
-        return float(value**0.5)
+        return math.sqrt(value)
 
     def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
         """The spectrum of A'A on a torus of that size, as `torch.fft.rfft2` orders it: (B or 1, C or 1, ...), real.

@@ -83,5 +83,5 @@ def write_field(path: Path, field: BlurField, *, overwrite: bool = False) -> Non
         raise OutputError(f"{path}: a blur field is written as .npz")
     values = field.kernels.detach().float().cpu().numpy()
     data = io.BytesIO()
-    np.savez(data, allow_pickle=False, **{NAME: values[:, :, 0] if values.shape[2] == 1 else values})
+    np.savez(data, field=values[:, :, 0] if values.shape[2] == 1 else values)  # the name is `NAME`
     write_atomically(path, data.getvalue(), overwrite=overwrite)
