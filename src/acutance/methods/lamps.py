@@ -35,6 +35,10 @@ BRIGHT, BRIGHTER = 2.5, 0.5
 """Times white, from which a place counts as a lamp, and what a place beside it exceeds white by to belong to it. From
 1.5 on, walls in the sun of 2 to 3 times white are taken for lamps, which costs `acute` 0.2 to 0.5 dB."""
 
+LARGEST, DIM = 1_500_000, 0.3
+"""Lamps are looked for in pictures of so many pixels at most, whose mean is below this part of white. The search takes
+some 130 pairs of transforms of the whole picture, which a large one, or a burnt-out sky, is not worth."""
+
 SHADOW = 0.1
 """Part of a place's light, at least, that went into clipped samples, for it to be a lamp."""
 
@@ -69,6 +73,8 @@ def find_lamps(problem: Problem) -> Tensor | None:
     if not bool((glare > 0).any()):
         return None
     white = float(torch.where(problem.saturated > 0, problem.observed, 0.0).amax())
+    if problem.observed[0, 0].numel() > LARGEST or float(problem.observed.mean()) > DIM * white:
+        return None
     scaled = replace(problem, observed=problem.observed / white, sigma=problem.level() / white)
     x = _multiplied(scaled, scaled.start().clamp_min(DARK), None, FIRST)
     shadowed = problem.blur.adjoint(glare.expand_as(problem.observed)) > SHADOW
