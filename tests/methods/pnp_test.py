@@ -111,8 +111,8 @@ def test_what_needs_a_kernel_is_no_denoiser(name: str) -> None:
 
 
 def test_an_unknown_denoiser_is_told_the_known_ones() -> None:
-    with pytest.raises(UnknownMethod, match="bm3d"):
-        build(denoiser="magic")
+    with pytest.raises(UnknownMethod, match="did you mean bm3d"):
+        build(denoiser="bm3")
 
 
 def test_unknown_settings_are_refused() -> None:

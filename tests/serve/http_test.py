@@ -103,7 +103,7 @@ def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
         ("/v1/restore", {"disc": "2", "gaussian": "1"}, 400, "together"),
         ("/v1/jobs", {"task": "enlarge"}, 400, "task: "),
         ("/v1/denoise", {"method": "fd"}, 400, "does not denoise"),
-        ("/v1/restore", {"disc": "300", "method": "fd"}, 422, "fit into the picture"),
+        ("/v1/restore", {"disc": "300", "method": "fd"}, 422, "kernel of another picture"),
     ],
 )
 def test_wrong_fields_are_refused_plainly(

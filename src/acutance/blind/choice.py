@@ -35,6 +35,9 @@ TELLING = 64
 LIKE = 2
 """How many of the best kernels are compared with shapes."""
 
+TRY_ENCODED = 0.25
+"""Expected gain, dB, from which a kernel that was found in linear light is judged in encoded values as well."""
+
 ENCODED_LEAD = 0.2
 """Expected gain by which encoded values must be ahead of linear light, dB."""
 
@@ -75,7 +78,7 @@ def choose(
         verdicts.append(judge(windows, hypothesis))
     verdicts += [judge(windows, h) for h in shapes(look, verdicts)]
     best = max(verdicts, key=lambda v: v.gain)
-    if look.linear and best.gain > LOW / 2:
+    if look.linear and best.gain > TRY_ENCODED:
         encoded = look.encoded()
         other = Hypothesis(best.hypothesis.kernel, False, best.hypothesis.size, best.hypothesis.shape)
         verdict = judge(Windows.of(encoded.picture, encoded.full), other)
