@@ -19,7 +19,7 @@ from torch import Tensor
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.evidence import Windows
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
-from acutance.blind.judge import LOW, Verdict, judge
+from acutance.blind.judge import Verdict, judge
 from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW, SizeSearch, quick
 from acutance.blind.shapes import Shape, nearest
