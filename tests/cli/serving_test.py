@@ -26,7 +26,8 @@ def test_it_says_where_it_is_and_ends_when_told() -> None:
             urllib.request.urlopen(address[0] + "metrics", timeout=20)
         program.send_signal(signal.SIGTERM)
         program.communicate(timeout=90)
-        assert program.returncode in (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # uvicorn hands the signal on when everything is done
+        # uvicorn hands the signal on when everything is done
+        assert program.returncode in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     finally:
         program.kill()
 
