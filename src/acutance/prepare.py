@@ -126,7 +126,7 @@ def prepare(
     pixels = pixels / scale
     if needs.channels is not None and channels == 1:
         pixels = pixels.expand(-1, needs.channels, -1, -1)
-    known = not linear and whole == 1 and (not isinstance(image, Image) or is_photograph(image))
+    known = not linear and whole == 1 and (not isinstance(image, Image) or is_eight_bits(image))
     believed = None if valid is None else valid.to(pixels)
     step = 1 / 255 / scale if known else None
     # of a photograph no kernel is exact: it was estimated or guessed, and the tone curve is about that of sRGB
@@ -267,7 +267,16 @@ def is_lossy(image: Image) -> bool:
 
 
 def is_photograph(image: Image) -> bool:
-    """Whether a picture is one of 8 bits from a file, so that its values are those of a tone curve much like sRGB."""
+    """Whether a picture comes from a camera, so that it was blurred as light and its values went through a tone curve.
+
+    It has 8 bits, and its file is lossy or has EXIF data. Lossless files without such data may have been blurred in a
+    computer, in the values that they hold.
+    """
+    return is_eight_bits(image) and (is_lossy(image) or image.info.exif is not None)
+
+
+def is_eight_bits(image: Image) -> bool:
+    """Whether the values of a picture are multiples of 1 / 255."""
     return image.info.bits == 8 and not image.info.is_float
 
 

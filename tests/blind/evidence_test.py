@@ -16,7 +16,7 @@ from acutance.blind.light import prefers_encoded
 from acutance.blind.method import build, decoded, encoded
 from acutance.blind.search import SizeSearch
 from acutance.blind.shapes import nearest
-from acutance.images import Image, linear_to_srgb, srgb_to_linear
+from acutance.images import Image, ImageInfo, linear_to_srgb, srgb_to_linear
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.restore import Restorer
@@ -133,10 +133,15 @@ def test_the_light_of_a_known_kernel_is_told() -> None:
 
 def test_a_photograph_is_solved_in_the_light_that_it_was_blurred_in() -> None:
     _, y, k = shaken()
-    restorer = Restorer.load("fd")
-    assert restorer.prepare(Image(blurred_in_light(k)), k).problem.linear
-    assert not restorer.prepare(Image(y.clamp(0, 1)), k).problem.linear
+    restorer, camera = Restorer.load("fd"), ImageInfo(format="JPEG")
+    light = blurred_in_light(k)
+    assert restorer.prepare(Image(light, info=camera), k).problem.linear
+    assert restorer.prepare(Image(light, info=ImageInfo(format="PNG", exif=b"MM")), k).problem.linear
+    assert not restorer.prepare(Image(light), k).problem.linear, "a PNG without EXIF may come from anywhere"
+    assert not restorer.prepare(Image(y.clamp(0, 1), info=camera), k).problem.linear
     assert restorer.prepare(Image(y.clamp(0, 1)), k, linear=True).problem.linear
+    point = torch.ones(1, 1, 1, 1)
+    assert not restorer.prepare(Image(light, info=camera), point).problem.linear, "there is no blur to decode for"
     assert not restorer.prepare(y.clamp(0, 1), k).problem.linear, "plain numbers are taken as they are"
 
 

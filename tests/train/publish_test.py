@@ -10,7 +10,7 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.train import publish as module
-from acutance.train.publish import objection, publish
+from acutance.train.publish import averaged, objection, publish
 from acutance.train.validate import Score
 
 
@@ -42,3 +42,21 @@ def test_weights_that_do_harm_are_not_shipped(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(module, "write_weights", never)
     with pytest.raises(ConfigError, match=r"better before.*24\.90 dB after 5 steps \(blurred 25\.00\)"):
         publish(tmp_path, name="golf", version="golf-0", data=tmp_path)
+
+
+def test_the_mean_with_what_is_shipped() -> None:
+    old = {"a": torch.tensor([1.0, 2.0]), "gains": torch.ones(2, 1)}
+    new = {"a": torch.tensor([3.0, 2.0]), "gains": torch.full((2, 2), 5.0)}
+    mean = averaged(new, old, 0.25)
+    assert torch.equal(mean["a"], torch.tensor([1.5, 2.0]))
+    assert torch.equal(mean["gains"], torch.tensor([[2.0, 1.25]] * 2)), "columns that were not there count as zeros"
+    for other in ({"a": torch.zeros(3), "gains": torch.ones(2, 1)}, {"a": torch.zeros(2)}):
+        with pytest.raises(ConfigError, match="another network"):
+            averaged(new, other, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.5])
+def test_a_share_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.setattr(module.checkpoint, "load", lambda _: ({}, {"method": "acute", "model": {}}))
+    with pytest.raises(ConfigError, match="above 0"):
+        publish(tmp_path, name="acute", version="acute-0", data=None, share=share)

@@ -16,6 +16,8 @@ LEAD = 0.05
 @torch.no_grad()
 def prefers_encoded(pixels: Tensor, kernel: Tensor) -> bool:
     """Whether a kernel (1, C or 1, h, w) explains encoded pixels (1, C, H, W) in [0, 1] better than their light."""
+    if kernel.shape[-1] * kernel.shape[-2] == 1:
+        return True  # there is no blur, and nothing to decode for
     if min(pixels.shape[-2:]) < 2 * max(kernel.shape[-2:]) or not bool(torch.isfinite(pixels).all()):
         return False
     mean = kernel.mean(1, keepdim=True).to(pixels)

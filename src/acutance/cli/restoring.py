@@ -76,7 +76,7 @@ def restore(
         bool | None,
         typer.Option(
             "--linear/--encoded",
-            help="Solve in linear light, or in the values of the file; else linear for photographs of 8 bits.",
+            help="Solve in linear light, or in the values of the file; else linear for photographs (JPEG, EXIF).",
             show_default=False,
         ),
     ] = None,

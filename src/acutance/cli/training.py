@@ -147,10 +147,13 @@ def publish(
     name: Annotated[str, typer.Option(help="Name of the shipped weights.")] = "rgdn",
     version: Annotated[str, typer.Option(help="Name in the model card, e.g. rgdn-1.")] = "rgdn-1",
     data: Annotated[Path | None, typer.Option(help="Photographs; scores old and new on the held-out ones.")] = None,
+    share: Annotated[
+        float, typer.Option(help="Of the run in the weights, above 0 to 1; the rest is what is shipped so far.")
+    ] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Even if the shipped weights score higher.")] = False,
 ) -> None:
     """Put the weights of a run into the package with a model card, if they score higher than the shipped ones."""
-    outcome = run_publish(run, name=name, version=version, data=data, force=force)
+    outcome = run_publish(run, name=name, version=version, data=data, share=share, force=force)
     say(escape(outcome))
 
 

@@ -104,3 +104,11 @@ def unpack(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def wider(value: Tensor, own: Tensor) -> Tensor:
+    """A matrix (rows, columns) with columns of zeros up to the width of `own`; anything else as it is."""
+    rows_fit = value.ndim == own.ndim == 2 and len(value) == len(own)
+    if not rows_fit or value.shape[1] >= own.shape[1]:
+        return value
+    return torch.cat((value, value.new_zeros(len(value), own.shape[1] - value.shape[1])), 1)

@@ -29,7 +29,7 @@ from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.train import checkpoint
 from acutance.train.adversary import Adversary
-from acutance.train.checkpoint import Clock
+from acutance.train.checkpoint import Clock, wider
 from acutance.train.config import LEAST_SIDE, TrainConfig
 from acutance.train.episodes import Unroll, episode, synthesis
 from acutance.train.meter import Meter, core_seconds, device_name
@@ -428,7 +428,7 @@ def _start(method: nn.Module, init: dict[str, Tensor]) -> None:
     if init.keys() != own.keys():
         odd = sorted(init.keys() ^ own.keys())
         raise WeightsError(f"these weights are of another network: {', '.join(odd[:3])}{' ...' * (len(odd) > 3)}")
-    init = {key: _wider(value, own[key]) for key, value in init.items()}
+    init = {key: wider(value, own[key]) for key, value in init.items()}
     fresh = [key for key, value in init.items() if value.shape != own[key].shape]
     if 2 * len(fresh) > len(own):
         raise WeightsError(
@@ -437,14 +437,6 @@ def _start(method: nn.Module, init: dict[str, Tensor]) -> None:
     method.load_state_dict({key: own[key] if key in fresh else value for key, value in init.items()})
     if fresh:
         logger.warning("of another shape, so they begin afresh: %s", ", ".join(fresh))
-
-
-def _wider(value: Tensor, own: Tensor) -> Tensor:
-    """A matrix (rows, columns) with columns of zeros up to the width of `own`; anything else as it is."""
-    rows_fit = value.ndim == own.ndim == 2 and len(value) == len(own)
-    if not rows_fit or value.shape[1] >= own.shape[1]:
-        return value
-    return torch.cat((value, value.new_zeros(len(value), own.shape[1] - value.shape[1])), 1)
 
 
 def _open_log(path: Path, iteration: int) -> TextIO:

@@ -14,6 +14,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.train import checkpoint
+from acutance.train.checkpoint import wider
 from acutance.train.config import LEAST_SIDE, ValidationConfig
 from acutance.train.validate import Score, examination, largest_crop, validate
 from acutance.weights import embedded, write_weights
@@ -32,12 +33,14 @@ SLACK = 0.1
 mean alone once shipped weights that failed at 3 %."""
 
 
-def publish(run: Path, *, name: str, version: str, data: Path | None, force: bool = False) -> str:
+def publish(run: Path, *, name: str, version: str, data: Path | None, share: float = 1.0, force: bool = False) -> str:
     """Score a run's moving average against the shipped weights and ship it if it is better.
 
     Args:
         run: its folder. name: of the weights and of the method. version: in the card. data: photographs with held-out
-            ones among them. force: ship whatever the scores.
+            ones among them. share: of the run in the weights that are examined and shipped, in (0, 1];
+            the rest is what is shipped so far. The mean of weights and of those that they were tuned from is often
+            better than both (Wortsman et al. 2022). force: ship whatever the scores.
 
     Returns:
         A sentence with the scores and what was done.
@@ -47,6 +50,10 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
     """
     tensors, record = checkpoint.load(run / checkpoint.NAME)
     candidate = checkpoint.part(tensors, "ema.")
+    if not 0 < share <= 1:
+        raise ConfigError(f"share={share}: give a number above 0, up to 1")
+    if share < 1:
+        candidate = averaged(candidate, embedded(name).tensors, share)
     new = None if data is None else examine(record["method"], candidate, record["model"], data)
     try:
         shipped = embedded(name)
@@ -70,6 +77,7 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
         "licence": "Apache-2.0",
         "data": DATA,
         "data_hash": record["data"],
+        "share": share,
         "minutes": round((record["clock"].get("core") or record["clock"]["elapsed"]) / 60, 1),
         "iterations": record["clock"]["iteration"],
         "device": record["device"],
@@ -78,6 +86,18 @@ def publish(run: Path, *, name: str, version: str, data: Path | None, force: boo
     folder = Path(__file__).resolve().parents[1] / "weights"
     digest = write_weights(folder / f"{name}.safetensors", candidate, card, dtype=torch.bfloat16)
     return f"shipped {version} ({digest[:8]}). {sentence}"
+
+
+def averaged(new: dict[str, Tensor], old: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """share new + (1 - share) old; a matrix of `old` with fewer columns counts as one with zeros there.
+
+    Raises:
+        ConfigError: weights of another network.
+    """
+    wide = {key: wider(value.float(), new[key]) for key, value in old.items() if key in new}
+    if new.keys() != old.keys() or any(new[key].shape != value.shape for key, value in wide.items()):
+        raise ConfigError("the shipped weights are of another network; their mean with these means nothing")
+    return {key: torch.lerp(wide[key], value.float(), share) for key, value in new.items()}
 
 
 def objection(new: Score, old: Score) -> str:
