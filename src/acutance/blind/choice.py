@@ -33,7 +33,7 @@ TELLING = 64
 """Side of pictures that are large enough for their spectrum to tell whether they are noise, pixels."""
 
 LIKE = 2
-"""How many of the best kernels are compared with shapes."""
+"""Number of the best kernels that are compared with shapes."""
 
 TRY_ENCODED = 0.25
 """Expected gain, dB, from which a kernel that was found in linear light is judged in encoded values as well."""

@@ -34,7 +34,7 @@ class Look:
 
     @staticmethod
     def of(picture: Tensor, *, linear: bool = False, usable: Tensor | None = None, full: Tensor | None = None) -> Look:
-        """Of a grey picture (1, 1, H, W) in [0, 1]; linear light is multiplied so that its gradients are as large.
+        """Look at a grey picture (1, 1, H, W) in [0, 1]; linear light is multiplied so that its gradients are as large.
 
         Linear light is dark in the mean, and so are its gradients; estimators have thresholds for encoded values.
         """

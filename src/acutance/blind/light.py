@@ -10,7 +10,7 @@ from acutance.blind.hypothesis import Look
 from acutance.images import srgb_to_linear
 
 LEAD = 0.05
-"""How far the evidence for encoded values must be ahead of that for linear light; a photograph is blurred in light."""
+"""Lead that the evidence for encoded values needs over that for linear light; a photograph is blurred in light."""
 
 
 @torch.no_grad()
