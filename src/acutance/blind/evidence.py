@@ -28,7 +28,7 @@ STRENGTHS = (5e-4, 2e-3)
 """l that edges are counted for."""
 
 GROWTH, LAST = 4.0, 1e3
-"""Growth of the splitting's weight, see `acutance.blind.latent`."""
+"""Growth and last value of the splitting's weight, see `acutance.blind.latent`."""
 
 EDGE = 1e-4
 """Squared gradient from which a difference is an edge."""
