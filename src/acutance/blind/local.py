@@ -134,7 +134,7 @@ def _windows(picture: Tensor, usable: Tensor | None, size: int) -> _Windows:
 
 
 def _count(length: int, side: int) -> int:
-    """How many windows there are along an axis."""
+    """Number of windows along an axis."""
     return 1 if length <= side else 1 + -(-(length - side) // round((1 - OVERLAP) * side))
 
 
@@ -161,7 +161,7 @@ def _squared(kernel: Tensor, size: int) -> Tensor:
 
 
 def _certainty(window: Tensor, kernel: Tensor) -> float:
-    """How much of the softness of a window its kernel takes away, 0 to 1; a point takes nothing away."""
+    """Share of the softness of a window that its kernel takes away, 0 to 1; of a point 0."""
     if float(kernel.max()) > POINT:
         return 0.0
     return min(1.0, max(0.0, 1 - doubt(window, kernel)))

@@ -151,7 +151,6 @@ class Blind:
                 )
                 return replace(self._without(problem, on_step), remarks=(said,), confidences=_told(found.confidence))
             if found.blurred:
-                found = replace(found, confidence=found.confidence)
                 return self._finished(
                     problem, found, (f"{found.remark}; it explains little of the blur: expect little",), on_step
                 )
@@ -160,7 +159,7 @@ class Blind:
         return self._finished(problem, found, (found.remark,), on_step)
 
     def _moved(self, problem: Problem, found: Estimate) -> bool:
-        """Whether a picture without a kernel looks so soft that things must have moved on their own."""
+        """Tell whether a picture without a kernel is so soft that things must have moved on their own."""
         if self.config.size or self.otherwise is None:
             return False
         window, _ = self._look(problem, 0).encoded().window(WINDOW)
@@ -202,7 +201,7 @@ class Blind:
         return Result(y, (outcome,), (int(good),), none, kernel=point, remarks=(remark,), confidences=_told(confidence))
 
     def _without(self, problem: Problem, on_step: Observer | None) -> Result:
-        """What `otherwise` makes of a picture; it takes encoded colour."""
+        """Restore a picture by `otherwise`, which takes encoded colour."""
         assert self.otherwise is not None
         y = problem.start()
         seen = encoded(y) if problem.linear else y

@@ -35,7 +35,7 @@ def judged(window: Tensor, kernel: Tensor, margin: int = 0) -> float:
 
 
 def doubt(window: Tensor, kernel: Tensor) -> float:
-    """How much of the softness of (1, 1, H, W) a kernel leaves: the ratio of ||g||_1 / ||g||_2 after and before.
+    """Softness of (1, 1, H, W) that a kernel leaves: the ratio of ||g||_1 / ||g||_2 after and before.
 
     g are the gradients of z = fd(y, k) and of y. A picture that one kernel explains becomes sharp with it, so that its
     gradients are few and strong; where things moved on their own the estimators settle for a small kernel that is

@@ -30,7 +30,7 @@ SMALL = 21
 """Largest of the small sides."""
 
 KEPT = 2
-"""How many of the larger sizes go on."""
+"""Number of the larger sizes that go on."""
 
 ENOUGH = 1.2
 """Expected gain of a small size, dB, with which no larger one is tried if the largest small one expects less."""
@@ -101,7 +101,7 @@ class SizeSearch:
 
 
 def fits(hypothesis: Hypothesis) -> bool:
-    """Whether a kernel leaves a margin in the square that its estimator was given."""
+    """Tell whether a kernel leaves a margin in the square that its estimator was given."""
     return hypothesis.kernel.shape[-1] <= FITS * hypothesis.size
 
 
