@@ -239,7 +239,7 @@ def test_an_operator_that_is_no_blur(kernel: tuple[int, int]) -> None:
         state = step.init(problem)
         torch.testing.assert_close(step(hidden, state).x, step(problem, state).x, rtol=1e-9, atol=1e-10)
         quadratic = acute.FIRST.solver().steps[0].init(problem).x  # solved there in closed form
-    begun, least = problem.start(), acute.classical(hidden)
+    begun, least = problem.start(), classical(hidden)
     assert float((least - quadratic).norm()) < 0.2 * float((begun - quadratic).norm())
     assert problem.fitting_error(same_weights(model, views=1).run(hidden).x).isfinite().all()
     with pytest.raises(ConfigError, match="give views=1"):

@@ -30,14 +30,12 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError
 from acutance.frame import Frame
-from acutance.linear import EPSILON, ROUNDS, conjugate_gradients, laplacian_power, scaled
-from acutance.methods.fd import Fd, FdConfig
-from acutance.methods.patchwise import patchwise
+from acutance.linear import laplacian_power, scaled
+from acutance.methods.classical import classical
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
 from acutance.methods.views import Views
 from acutance.networks.unet import UNet, UNetConfig
-from acutance.operators import Blur, BlurField, LinearOperator
-from acutance.operators.filters import ALONG, DOWN
+from acutance.operators import BlurField, LinearOperator
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver, Standstill
 from acutance.tensors import fast_length
@@ -48,9 +46,6 @@ CHANNELS = (1, 3)
 
 STRENGTHS = (30.0, 200.0, 1500.0, 10000.0)
 """c_j of an untrained bank; 1 / c_j is the variance that differences are expected to have, for p = 1."""
-
-FIRST = Fd(FdConfig())
-"""The classical method that x(0) comes from."""
 
 LEAST_LEVEL = 3e-3
 """Noise levels below this one are taken as this one, about the least that was trained on. On 12 held-out photographs
@@ -154,44 +149,6 @@ class AcuteState(State):
     step: int
     level: Tensor
     unseen: Tensor
-
-
-@torch.no_grad()
-def classical(problem: Problem) -> Tensor:
-    """x(0): what `acutance.methods.fd` makes of the problem, on the domain of the blur; where it fails, y extended."""
-    x = problem.start()
-    if isinstance(problem.blur, BlurField):
-        return patchwise(problem, classical)
-    if not isinstance(problem.blur, Blur):
-        return _least_squares(problem)
-    if x.shape[1] > 1 and x[0, 0].numel() >= LARGE:  # a third of the memory
-        whole = torch.empty_like(x)
-        for c in range(x.shape[1]):
-            whole[:, c : c + 1] = classical(problem.channel(c))
-        return whole
-    for state in FIRST.solver().iterate(problem):
-        x = torch.where(torch.isfinite(state.x).flatten(1).all(1)[:, None, None, None], state.x, x)
-    return x
-
-
-def _least_squares(problem: Problem) -> Tensor:
-    """x(0) under an operator that is no blur: least squares with the quadratic prior that `fd` begins with."""
-    assert problem.blur is not None
-    c, start, blur = FIRST.config, problem.start(), problem.blur
-    strength = c.start * c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
-
-    def gradient(x: Tensor, residual: Tensor) -> Tensor:
-        return blur.adjoint(residual) + strength * (DOWN.gram(x) + ALONG.gram(x)) + EPSILON * x
-
-    zero = replace(problem, observed=torch.zeros_like(problem.observed))
-    x, _ = conjugate_gradients(
-        lambda x: gradient(x, zero.residual(x)),
-        torch.zeros_like(start),
-        start,
-        rounds=ROUNDS,
-        residual=-gradient(start, problem.residual(start)),
-    )
-    return torch.where(torch.isfinite(x).flatten(1).all(1)[:, None, None, None], x, start)
 
 
 def local_mean(x: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.methods.acute import classical
+from acutance.methods.classical import classical
 from acutance.operators import Blur, BlurField
 from acutance.problem import Problem, Result
 

@@ -13,6 +13,9 @@ RGDN keeps the gradient of the data term as it is and learns the rest, one unit 
 R stands for the gradient of the prior, H adapts the data gradient to the noise, D scales the direction. The authors'
 released network differs: x(t+1) = 0.8 x(t) + 0.2 D(H(grad) - R(x)), with a zero border. Both are `RgdnConfig` values.
 
+The papers start at y. From the result of a quick classical method, `start="fd"`, one step reaches what takes twelve
+from y, see docs/decisions/0019-rgdn-start.md. The network and its steps are the same.
+
 Any number of steps at test time; a run ends for each picture when its fitting error stands still.
 """
 
@@ -26,6 +29,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame
+from acutance.methods.classical import classical
 from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, builder
 from acutance.networks.residual import HALO, ConvStack
 from acutance.problem import Problem, State
@@ -33,6 +37,7 @@ from acutance.solver import RelativeChange, Solver
 
 Form = Literal["paper", "released"]
 Part = Literal["unit", "prior"]
+Start = Literal["observed", "fd"]
 
 STEP_LENGTH, SMOOTHING, KNEE = 1.2, 0.08, 0.03
 """Of the classical step that an untrained network starts as: tried out on training photographs, with a margin to the
@@ -52,6 +57,7 @@ class RgdnConfig:
     Args:
         form: "paper" or "released", see the module.
         part: "unit", or "prior" alone, as a denoiser, see `Denoise`. R is trained so first.
+        start: x(0): "observed", y as in the papers, or "fd", see `acutance.methods.classical`.
         features: width of the three networks, at least 6.
         steps: most steps of a run.
         threshold: the run ends when the fitting error changes by less than this fraction of its first value;
@@ -61,6 +67,7 @@ class RgdnConfig:
 
     form: Form = "paper"
     part: Part = "unit"
+    start: Start = "observed"
     features: int = 64
     steps: int = 40
     threshold: float = 1e-3
@@ -71,6 +78,8 @@ class RgdnConfig:
             raise ConfigError(f"form={self.form!r} is neither 'paper' nor 'released'")
         if self.part not in ("unit", "prior"):
             raise ConfigError(f"part={self.part!r} is neither 'unit' nor 'prior'")
+        if self.start not in ("observed", "fd"):
+            raise ConfigError(f"start={self.start!r} is neither 'observed' nor 'fd'")
         if self.features < 6:
             raise ConfigError(f"features={self.features}: at least 6 are needed, two for each colour")
         if self.features > 4096:
@@ -85,7 +94,7 @@ class Unit:
 
     Args:
         prior: R. adapter: H. scaler: D. Each maps (B, 3, H, W) -> (B, 3, H, W).
-        form: how the update is put together.
+        form: how the update is put together. start: see `RgdnConfig`.
         frame: how the networks are evaluated.
     """
 
@@ -94,10 +103,11 @@ class Unit:
     scaler: Network
     form: Form
     frame: Frame
+    start: Start = "observed"
 
     def init(self, problem: Problem) -> State:
-        """x(0): the observed picture, extended to the domain of the blur."""
-        return State(problem.start())
+        """x(0), on the domain of the blur."""
+        return State(classical(problem) if self.start == "fd" else problem.start())
 
     def __call__(self, problem: Problem, state: State) -> State:
         """x(t) -> x(t+1)."""
@@ -175,11 +185,12 @@ class Rgdn(Learned[State]):
     def solver(self) -> Solver[State]:
         """`steps` times the same unit; in evaluation mode with folded networks."""
         prior, adapter, scaler = (s if self.training else s.folded() for s in (self.prior, self.adapter, self.scaler))
-        unit: Unit | Denoise = Unit(prior, adapter, scaler, form=self.config.form, frame=self.frame)
-        if self.config.part == "prior":
-            unit = Denoise(prior, form=self.config.form, frame=self.frame)
-        stop = RelativeChange(self.config.threshold) if self.config.threshold > 0 else None
-        return Solver([unit] * self.config.steps, stop=stop, seconds=self.config.seconds)
+        c = self.config
+        unit: Unit | Denoise = Unit(prior, adapter, scaler, form=c.form, frame=self.frame, start=c.start)
+        if c.part == "prior":
+            unit = Denoise(prior, form=c.form, frame=self.frame)
+        stop = RelativeChange(c.threshold) if c.threshold > 0 else None
+        return Solver([unit] * c.steps, stop=stop, seconds=c.seconds)
 
 
 AUTHORS = {"CNNOptimizer.": "prior.", "GradAdj.": "adapter.", "GradScaler.": "scaler."}
