@@ -271,7 +271,7 @@ def test_without_matplotlib_nothing_is_measured_in_vain(tmp_path: Path, monkeypa
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r"acutance\[bench\]"):
+    with pytest.raises(MissingExtra, match=r"acutance\[lab\]"):
         require_matplotlib()
     with pytest.raises(MissingExtra):
         write_plot(tmp_path / "noise.png", [POINT], axis="noise")

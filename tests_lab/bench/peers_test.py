@@ -147,7 +147,7 @@ def test_a_missing_library_is_said_before_anything_runs(data: Path, monkeypatch:
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r"acutance\[bench\]"):
+    with pytest.raises(MissingExtra, match=r"acutance\[lab\]"):
         run("set12", ["skimage-wiener"], data=data, limit=1)
 
 

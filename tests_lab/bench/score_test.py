@@ -110,7 +110,7 @@ def test_ssim_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert importlib.util.find_spec("torchmetrics") is not None
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r"acutance\[bench\]"):
+    with pytest.raises(MissingExtra, match=r"acutance\[lab\]"):
         structural_similarity(waves(0, 0), waves(0, 0))
 
 

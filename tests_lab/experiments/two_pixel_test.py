@@ -230,5 +230,5 @@ def test_without_matplotlib_nothing_is_measured_in_vain(monkeypatch: pytest.Monk
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r"acutance\[bench\]"):
+    with pytest.raises(MissingExtra, match=r"acutance\[lab\]"):
         require_matplotlib()

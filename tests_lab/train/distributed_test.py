@@ -75,7 +75,7 @@ def on_two_processes(config: str, photographs: Path, folder: Path, iterations: i
     (folder / "tiny.toml").write_text(config)
     (folder / "training").mkdir(exist_ok=True)
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "acutance",
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "acutance_lab",
         "train", "tiny", "--config", str(folder / "tiny.toml"), "--data", str(photographs), "--out",
         str(folder / "run"), "--ledger", str(folder / "training"), "--iterations", str(iterations), "--devices", "2",
         "--accelerator", "cpu",
