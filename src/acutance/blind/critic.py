@@ -2,13 +2,13 @@ r"""The critic: a small network that sees a picture before and after, and tells 
 
     (log Eb, log r) = N( y, x ),      Eb = mean (y - s)^2,   r = mean (x - s)^2 / mean (y - s)^2      in cells of 8 x 8
 
-y is the blurred picture, x = fd(y, k) the picture restored with a hypothesis k, s the sharp one, which nobody knows; all
-of them grey and encoded, so that linear light and encoded values are compared by one measure. What is expected of k is
+y is the blurred picture, x = fd(y, k) the picture restored with a hypothesis k, s the sharp one, which nobody knows.
+All are grey and encoded, so that linear light and encoded values are compared by one measure. What is expected of k is
 
     gain(k) = -10 log10( sum Eb r / sum Eb )      dB
 
-over all cells of some windows. It is trained on hypotheses that the search made and on wrong ones of every kind, on
-pictures made as cameras make them (`acutance.experiments.critic`). The width of its view is 100 pixels.
+over all cells of some windows. It is trained on pictures made as cameras make them, with hypotheses of the search and
+with wrong ones of every kind. The width of its view is 100 pixels.
 """
 
 from __future__ import annotations

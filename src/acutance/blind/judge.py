@@ -28,8 +28,8 @@ STEEP, MIDDLE = 4.0, 0.78
 
 LOW, HIGH = 0.85, 0.95
 """Expected gain from which a result is mixed with the input, and from which it is taken as it is, dB: confidences of 57
-and 66 %. With 0.5 and 0.7 two of 26 blurred pictures of 512 pixels became worse (`acutance experiment use`), by 2.5 and
-1.2 dB, with expected gains of 0.73 and 0.84; of ten that became better, one expected less than 0.85."""
+and 66 %. With 0.5 and 0.7 two of 26 blurred pictures of 512 pixels became worse (`acutance-lab experiment use`), by 2.5
+and 1.2 dB, with expected gains of 0.73 and 0.84; of ten that became better, one expected less than 0.85."""
 
 
 @dataclass(frozen=True, eq=False)

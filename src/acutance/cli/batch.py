@@ -30,9 +30,9 @@ from acutance.images.peek import peek_size
 from acutance.methods.spec import find
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
+from acutance.psf import shapes
 from acutance.psf.files import FieldFile
 from acutance.restore import Restoration, Restorer
-from acutance.synth import kernels
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
@@ -322,7 +322,7 @@ def _announce(restorer: Restorer, image: Image, psf: KernelFile | FieldFile | No
         return None
     if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
         finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
-        seconds = finish.forecast(image, kernels.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
+        seconds = finish.forecast(image, shapes.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
         say(f"{width} x {height} pixels: about {duration(seconds)} when the kernel is found, which comes first")
         return None
     seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)

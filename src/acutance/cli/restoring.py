@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from acutance.bench.contender import Contender
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
 from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
@@ -25,10 +24,11 @@ from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
+from acutance.methods.written import read_method
 from acutance.operators import BlurField
+from acutance.psf import shapes
 from acutance.psf.files import FieldFile, is_field, read_field
 from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
-from acutance.synth import kernels
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
@@ -193,13 +193,12 @@ def _named(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         UnknownMethod: there is no such method. ConfigError: a setting that is an option of the command.
     """
-    find(text.partition(":")[0].strip())
-    chosen = Contender.parse(text)
-    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
-    if chosen.sigma is not None or own:
-        name = "sigma" if not own else min(own)
-        raise ConfigError(f"--method {text}: give the option --{name}, not a setting of that name")
-    return chosen.name, chosen.settings
+    name, settings = read_method(text)
+    known = find(name).name
+    own = {"weights", "device", "precision", "tile", "sigma", "linear"} & settings.keys()
+    if own:
+        raise ConfigError(f"--method {text}: give the option --{min(own)}, not a setting of that name")
+    return known, settings
 
 
 def _apart(inputs: dict[str, Path], output: Output | None, pictures: list[Path]) -> dict[Path, str]:
@@ -276,8 +275,8 @@ def choose_kernel(
         length, angle = parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE, e.g. --motion 15,30")
         if length > 1001:
             raise KernelError(f"--motion {motion}: lengths up to 1001 pixels")
-        return KernelFile(kernels.line(length, angle))
-    for value, make, largest in ((disc, kernels.disc, 500.0), (gaussian, kernels.gaussian, 170.0)):
+        return KernelFile(shapes.line(length, angle))
+    for value, make, largest in ((disc, shapes.disc, 500.0), (gaussian, shapes.gaussian, 170.0)):
         if value is not None:
             if not 0 < value <= largest:
                 raise KernelError(f"{given[0]} {value}: give a number above 0 and up to {largest:g} pixels")
