@@ -13,9 +13,21 @@ with wrong ones of every kind. The width of its view is 100 pixels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from acutance.blind.evidence import SIDE, where
+from acutance.blind.hypothesis import Look
+from acutance.images import linear_to_srgb
+from acutance.methods.classical import classical
+from acutance.operators import Blur
+from acutance.problem import Problem
+from acutance.tensors import crop
+from acutance.weights import embedded
 
 CELL = 8
 """Side of a cell, pixels."""
@@ -28,6 +40,12 @@ LEAST_ERROR, MOST_ERROR = 1e-6, 0.3
 
 MOST_RATIO = 30.0
 """An error becomes at most so many times larger or smaller."""
+
+LEAST_LEVEL = 0.01
+"""Noise level that `fd` is told, at least: an estimated kernel is never quite right."""
+
+WIDE = 33
+"""Kernels from this side on, pixels, leave two cells at the frame of a window out, others one."""
 
 
 class Critic(nn.Module):
@@ -47,6 +65,7 @@ class Critic(nn.Module):
         )
         self.last = nn.Conv2d(c, 2, 1)
         nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
         with torch.no_grad():
             self.last.bias.copy_(torch.tensor([-6.0, 0.0]))
 
@@ -73,3 +92,56 @@ def expected(told: Tensor, weight: Tensor | None = None) -> Tensor:
     before = told[:, 0].exp() if weight is None else told[:, 0].exp() * weight[:, 0]
     after = before * told[:, 1].exp()
     return -10 * torch.log10(after.flatten(1).sum(1) / before.flatten(1).sum(1).clamp_min(1e-12))
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Places of a picture where the critic looks at hypotheses.
+
+    Args:
+        values: (n, 1, h, w), linear light or encoded values. seen: the same encoded, in [0, 1]. linear: which.
+        weight: of the cells, (n, 1, h/8, w/8): the share that is not clipped.
+    """
+
+    values: Tensor
+    seen: Tensor
+    linear: bool
+    weight: Tensor
+
+    @staticmethod
+    def of(look: Look, side: int = SIDE) -> Panel:
+        """The most textured windows of a picture, of at most `side` pixels, cut to whole cells."""
+        picture, seen = look.picture / look.scale, look.picture if look.seen is None else look.seen
+        full = torch.zeros_like(picture) if look.full is None else look.full.to(picture)
+        places = [
+            tuple(slice(s.start, s.stop - (s.stop - s.start) % CELL) for s in p) for p in where(look.picture, side)
+        ]
+        values, encoded, clipped = (torch.cat([x[..., r, c] for r, c in places]) for x in (picture, seen, full))
+        return Panel(values.float(), encoded.float(), look.linear, 1 - F.avg_pool2d(clipped.float(), CELL))
+
+    @torch.no_grad()
+    def gain(self, kernel: Tensor) -> float:
+        """What is expected of a kernel (1, 1, s, s), dB."""
+        after = restored(self.values, kernel.to(self.values), linear=self.linear)
+        told = shipped()(self.seen, after)
+        edge = 2 if kernel.shape[-1] >= WIDE else 1
+        edge = edge if min(told.shape[-2:]) > 4 * edge else 0
+        told, weight = (crop(x, edge, edge) for x in (told, self.weight))
+        joined = told.transpose(0, 1).flatten(1)[None, :, :, None], weight.flatten()[None, None, :, None]
+        return float(expected(*joined))
+
+
+def restored(y: Tensor, kernel: Tensor, *, linear: bool) -> Tensor:
+    """fd(y, k) of grey pictures (n, 1, h, w), encoded, in [0, 1]."""
+    problem = Problem(y, Blur(kernel, "valid"))
+    problem = replace(problem, sigma=problem.level().clamp_min(LEAST_LEVEL))
+    x = problem.crop(classical(problem)).clamp(0, 1)
+    return linear_to_srgb(x) if linear else x
+
+
+@cache
+def shipped() -> Critic:
+    """The critic with its shipped weights."""
+    critic = Critic()
+    critic.load_state_dict(embedded("critic").tensors)
+    return critic.eval()

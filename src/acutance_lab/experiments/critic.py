@@ -1,8 +1,8 @@
 """Trials for the critic (`acutance.blind.critic`): pictures, hypotheses of their kernels, and what became of them.
 
 The pictures are those of `acutance_lab.experiments.use_cases`, from the training photographs. Some are blurred in
-encoded values. Hypotheses are right kernels, right ones that were turned, resized, cut or disturbed, those of an estimator with
-right and wrong sizes and stopped early, simple shapes, and kernels of other pictures.
+encoded values. Hypotheses are right kernels, right ones that were turned, resized, cut or disturbed, those of an
+estimator with right and wrong sizes and stopped early, simple shapes, and kernels of other pictures.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from torch import Tensor
 
 from acutance.blind.base import Unknowable
 from acutance.blind.cleaning import finished, summed
-from acutance.blind.critic import CELL, LEAST_ERROR, MOST_ERROR, MOST_RATIO
+from acutance.blind.critic import CELL, LEAST_ERROR, MOST_ERROR, MOST_RATIO, restored
 from acutance.blind.evidence import Windows, evidence
 from acutance.blind.hypothesis import Look
 from acutance.blind.search import LADDER, quick
 from acutance.blind.shapes import nearest, widths
-from acutance.images import linear_to_srgb, srgb_to_linear
-from acutance.methods.classical import classical
-from acutance.operators import Blur
+from acutance.images import srgb_to_linear
 from acutance.problem import Problem
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import use_cases
@@ -37,9 +35,6 @@ SIDE = 320
 
 REACH, FINE = 24, 4
 """Largest shift that is tried to align a picture with the truth, pixels; parts of a pixel that are tried."""
-
-LEAST_LEVEL = 0.01
-"""Noise level that a method is told at least, as in `acutance.blind.method`."""
 
 SHARES = {
     "shake 5-15": 0.2, "shake 16-35": 0.22, "large 41-91": 0.12, "turn": 0.06, "disc": 0.1, "gaussian": 0.06,
@@ -183,7 +178,7 @@ def _judged(case: use_cases.Case, pixels: Tensor, made: list[tuple[str, Tensor, 
     if not made:
         return None
     grey, light = pixels.mean(1, keepdim=True), srgb_to_linear(pixels).mean(1, keepdim=True)
-    after = torch.cat([applied(light if linear else grey, kernel, linear) for _, kernel, linear in made])
+    after = torch.cat([restored(light if linear else grey, kernel, linear=linear) for _, kernel, linear in made])
     truth = case.truth.mean(1, keepdim=True)
     windows = {True: Windows.of(Look.of(light, linear=True).picture), False: Windows.of(grey)}
     features = [torch.cat((evidence(windows[linear], k), torch.tensor([widths(k)[1]]))) for _, k, linear in made]
@@ -198,14 +193,6 @@ def _judged(case: use_cases.Case, pixels: Tensor, made: list[tuple[str, Tensor, 
     return Trial(
         grey, after, torch.cat(errors), torch.cat(all_known), tuple(kind for kind, _, _ in made), torch.stack(features)
     )
-
-
-def applied(y: Tensor, kernel: Tensor, linear: bool) -> Tensor:
-    """A grey picture (1, 1, H, W) restored with a kernel, encoded, in [0, 1]."""
-    problem = Problem(y, Blur(kernel.to(y), "valid"))
-    problem = replace(problem, sigma=problem.level().clamp_min(LEAST_LEVEL))
-    x = problem.crop(classical(problem)).clamp(0, 1)
-    return linear_to_srgb(x) if linear else x
 
 
 def squared_error(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
