@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from acutance.images.kernel_file import read_kernel, write_kernel
     from acutance.operators import Blur
     from acutance.problem import Outcome, Problem, Result
-    from acutance.restore import Restoration, Restorer
+    from acutance.restoration.restorer import Restoration, Restorer
     from acutance.solver import RelativeChange, Solver
 
 __version__ = "0.1.0"
@@ -42,7 +42,7 @@ _HOMES = {
     "images.kernel_file": ("read_kernel", "write_kernel"),
     "operators": ("Blur",),
     "problem": ("Outcome", "Problem", "Result"),
-    "restore": ("Restoration", "Restorer"),
+    "restoration.restorer": ("Restoration", "Restorer"),
     "solver": ("RelativeChange", "Solver"),
 }
 
