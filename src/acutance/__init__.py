@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from acutance.images.kernel_file import read_kernel, write_kernel
     from acutance.operators import Blur
     from acutance.problem import Outcome, Problem, Result
+    from acutance.restoration.front_door import estimate_kernel, restore
     from acutance.restoration.restorer import Restoration, Restorer
     from acutance.solver import RelativeChange, Solver
 
@@ -30,8 +31,10 @@ __all__ = [
     "Restorer",
     "Result",
     "Solver",
+    "estimate_kernel",
     "read_image",
     "read_kernel",
+    "restore",
     "write_image",
     "write_kernel",
 ]
@@ -42,6 +45,7 @@ _HOMES = {
     "images.kernel_file": ("read_kernel", "write_kernel"),
     "operators": ("Blur",),
     "problem": ("Outcome", "Problem", "Result"),
+    "restoration.front_door": ("estimate_kernel", "restore"),
     "restoration.restorer": ("Restoration", "Restorer"),
     "solver": ("RelativeChange", "Solver"),
 }
