@@ -19,13 +19,13 @@ from torch import Tensor
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.choice import TELLING, choose
 from acutance.blind.estimators import ESTIMATORS
-from acutance.blind.evidence import GAMMA
 from acutance.blind.hypothesis import Look, MakeEstimator
 from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW
 from acutance.blind.spectrum import softness
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
+from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.methods.inner import build_shipped, split
 from acutance.methods.spec import MethodSpec, Needs, configure, find
 from acutance.operators import Blur
@@ -122,7 +122,9 @@ class Blind:
             usable = ~full if usable is None else usable & ~full
         seen = None if usable is None else usable.all(1, keepdim=True)
         clipped = None if full is None else full.any(1, keepdim=True)
-        return Look.of(y.mean(1, keepdim=True).float(), linear=problem.linear, usable=seen, full=clipped)
+        encoded_ = linear_to_srgb(y.clamp(0, 1)).mean(1, keepdim=True).float() if problem.linear else None
+        grey = y.mean(1, keepdim=True).float()
+        return Look.of(grey, linear=problem.linear, usable=seen, full=clipped, seen=encoded_)
 
     @property
     def _make(self) -> MakeEstimator | None:
@@ -211,13 +213,13 @@ class Blind:
 
 
 def encoded(x: Tensor) -> Tensor:
-    """Linear light through a power that stands for a tone curve; odd, so that nothing negative is lost."""
-    return x.sign() * x.abs() ** (1 / GAMMA)
+    """Linear light through the curve of sRGB; odd, so that nothing negative is lost."""
+    return x.sign() * linear_to_srgb(x.abs())
 
 
 def decoded(x: Tensor) -> Tensor:
     """The inverse of `encoded`."""
-    return x.sign() * x.abs() ** GAMMA
+    return x.sign() * srgb_to_linear(x.abs())
 
 
 def together(results: Sequence[Result]) -> Result:

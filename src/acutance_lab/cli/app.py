@@ -43,6 +43,12 @@ def _training_page() -> Any:
     return page
 
 
+def _train_critic() -> Any:
+    from acutance_lab.cli.training_critic import train_critic
+
+    return train_critic
+
+
 def _experiment() -> Any:
     from acutance_lab.cli.experimenting import app
 
@@ -57,6 +63,7 @@ COMMANDS = {
         "Put the weights of a run into the package with a model card, if they score higher than the shipped ones.",
         _publish,
     ),
+    "train-critic": Command("Train the network that tells what a found kernel will gain.", _train_critic),
     "training-page": Command("Put the tables of queue, trunks and ledger into a page.", _training_page),
     "experiment": Command("Run experiments of the papers again.", _experiment),
 }

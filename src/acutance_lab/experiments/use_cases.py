@@ -55,13 +55,15 @@ class Kind:
         kernel: of the blur; None: no single kernel.
         turn: range of the camera's rotation about a point of the picture, degrees; None: it does not turn.
         scene: "photograph", "night" (dark, with lamps beyond white) or "page".
-        share: how many cases of 30 are of this kind.
+        share: how many cases of 30 are of this kind. encoded: whether the blur is of encoded values, as many programs
+            make it, and not of light.
     """
 
     kernel: DrawKernel | None = None
     turn: tuple[float, float] | None = None
     scene: str = "photograph"
     share: int = 2
+    encoded: bool = False
 
     @property
     def blurred(self) -> bool:
@@ -173,6 +175,8 @@ def make(name: str, kind: Kind, photograph: Photographs, number: int, side: int,
     else:
         sharp = photograph.crops(1, size, draw.generator, candidates=1)
     tone = Tone(draw.uniform((2.0, 2.4)), draw.pick(0.5), draw.uniform((1.0, 1.15)))
+    if kind.encoded:
+        tone = Tone(torch.ones(1), torch.zeros(1, dtype=torch.bool), torch.ones(1))
     light = tone.decode(sharp)
     if kind.scene == "night":
         light = lit(0.3 * light, draw.log_uniform((3.0, 30.0)))
