@@ -18,7 +18,7 @@ from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.metrics import psnr
 from acutance.problem import Outcome
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, SOURCES = ROOT / "docs", ROOT / "src"

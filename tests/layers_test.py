@@ -28,7 +28,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("priors", "weights"),
         ("methods",),
         ("blind", "orientation", "prepare"),
-        ("restore",),
+        ("restoration",),
         ("serve", "sensing"),
         ("cli",),  # and __main__.py
     ),
@@ -192,8 +192,8 @@ def test_imports_point_down(module: str) -> None:
         ("acutance_lab.synth.kernels", "from acutance_lab.data.photographs import Photographs"),
         ("acutance.operators.blur", "from acutance.metrics import psnr"),  # sideways
         ("acutance_lab.bench.run", "from acutance_lab.train.loop import train"),
-        ("acutance.restore", "from acutance import Restorer"),  # the front door
-        ("acutance.restore", "import acutance"),
+        ("acutance.restoration.restorer", "from acutance import Restorer"),  # the front door
+        ("acutance.restoration.restorer", "import acutance"),
         ("acutance", "import acutance_lab"),  # the laboratory
         ("acutance.cli.app", "def f():\n    from acutance_lab.cli.app import app"),
         ("acutance_lab.bench.run", "from acutance.cli.console import say"),
@@ -215,7 +215,7 @@ def test_the_rules_are_enforced(module: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("acutance", "from acutance.restore import Restorer"),
+        ("acutance", "from acutance.restoration.restorer import Restorer"),
         ("acutance.operators.blur", "from acutance.tensors import pad"),
         ("acutance.operators.blur", "from .base import LinearOperator"),
         ("acutance.methods.rgdn", "from acutance import problem, solver"),
@@ -223,7 +223,7 @@ def test_the_rules_are_enforced(module: str, line: str) -> None:
         ("acutance.cli.restoring", "import typer\nfrom acutance import __version__\nfrom acutance.cli import app"),
         ("acutance.__main__", "from acutance.cli import main"),
         ("acutance_lab.train.loop", "import lightning.pytorch\nfrom acutance_lab.synth import Synthesis"),
-        ("acutance_lab.synth.kernels", "from acutance.restore import Restorer"),
+        ("acutance_lab.synth.kernels", "from acutance.restoration.restorer import Restorer"),
         ("acutance_lab.bench.peers", "def f():\n    from skimage import restoration"),
         ("acutance_lab.cli.app", "from acutance.cli.running import run"),
         ("acutance_lab.__main__", "from acutance_lab.cli import main"),

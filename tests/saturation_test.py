@@ -12,7 +12,7 @@ from acutance.metrics import psnr
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.quantised import CLIPPED, clipped
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.saturation import deep, heeding
 
 

@@ -93,7 +93,7 @@ def prepare(
     boundary: Boundary = "valid",
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """The problem as the method wants it; arguments and errors as `acutance.restore.Restorer.prepare`."""
+    """The problem as the method wants it; arguments and errors as `acutance.restoration.restorer.Restorer.prepare`."""
     needs = spec.needs
     pixels = checked_pixels(image).to(device, torch.float32)
     _check_sigma(sigma)

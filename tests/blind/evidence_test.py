@@ -20,7 +20,7 @@ from acutance.images import Image, ImageInfo, linear_to_srgb, srgb_to_linear
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.psf import shapes
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 
 def blurred_in_light(kernel: Tensor) -> Tensor:

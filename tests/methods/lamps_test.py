@@ -14,7 +14,7 @@ from acutance.methods.lamps import find_lamps, in_two_parts, without
 from acutance.metrics import psnr
 from acutance.operators import Blur, BlurField
 from acutance.problem import Problem
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.saturation import heeding
 
 SIDE = 80

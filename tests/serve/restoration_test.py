@@ -15,7 +15,7 @@ from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import read_kernel, write_kernel
 from acutance.operators import Blur
 from acutance.psf import shapes
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.serve.header import declared_size
 from acutance.serve.orders import Event, Failed, Options, Order
 from acutance.serve.restoration import Restorations, plain

@@ -19,7 +19,7 @@ from acutance.methods.rgdn import Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs, find
 from acutance.metrics import psnr
 from acutance.problem import Observer, Problem, Result, direct_result
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.weights import write_weights
 from acutance_lab.bench.case import bench_folder, describe_noise
 from acutance_lab.bench.contender import Contender

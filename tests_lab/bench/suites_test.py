@@ -13,7 +13,7 @@ from PIL import Image
 from acutance.errors import ConfigError, DataError, KernelError, MissingExtra
 from acutance.methods.golf import Golf, GolfConfig
 from acutance.operators import Blur
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.weights import write_weights
 from acutance_lab.bench.case import VARIABLE, Case, Content, Suite, bench_folder
 from acutance_lab.bench.rows import read_rows

@@ -36,7 +36,7 @@ def test_a_command_has_its_own_help() -> None:
 
 
 def test_what_acutance_sends_here_is_here() -> None:
-    assert set(MOVED) == set(COMMANDS)
+    assert set(MOVED) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

@@ -15,7 +15,7 @@ from acutance.images import read_image, write_image
 from acutance.images.image import Image as Picture
 from acutance.methods.golf import Golf, GolfConfig
 from acutance.metrics import psnr
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness
 from acutance.weights import write_weights
 from acutance_lab.cli.app import app
@@ -93,7 +93,7 @@ def test_without_weights_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     def nothing(name: str, settings: object) -> None:
         raise WeightsError(f"no weights named {name!r} are shipped")
 
-    monkeypatch.setattr("acutance.restore.embedded_for", nothing)
+    monkeypatch.setattr("acutance.restoration.restorer.embedded_for", nothing)
     with pytest.raises(WeightsError, match=r"shipped; or train some: `acutance-lab train golf"):
         load_golf(None)
 

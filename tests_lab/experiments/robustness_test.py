@@ -18,7 +18,7 @@ from acutance.errors import ConfigError, DataError
 from acutance.images import Image as Picture
 from acutance.metrics import kernel_similarity, psnr
 from acutance.operators import Blur
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.tensors import crop
 from acutance_lab.cli.app import app
 from acutance_lab.experiments import robustness, robustness_report

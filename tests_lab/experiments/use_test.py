@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from acutance.errors import DataError
 from acutance.metrics import kernel_similarity
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import use, use_report
 from acutance_lab.experiments.use import Settings, Trial, best_shift, score

@@ -33,7 +33,7 @@ from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
 from acutance.psf import shapes
 from acutance.psf.files import FieldFile
-from acutance.restore import Restoration, Restorer
+from acutance.restoration.restorer import Restoration, Restorer
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from acutance.cli.console import escape, say
 from acutance.errors import ConfigError, KernelError
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 
 def refuse_for_measurements(given: Mapping[str, bool]) -> None:

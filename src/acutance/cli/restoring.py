@@ -29,7 +29,7 @@ from acutance.methods.written import read_method
 from acutance.operators import BlurField
 from acutance.psf import shapes
 from acutance.psf.files import FieldFile, is_field, read_field
-from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
+from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)

@@ -19,7 +19,7 @@ from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
 from acutance.methods.spec import catalogue, find
 from acutance.problem import Progress
 from acutance.psf import shapes
-from acutance.restore import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
 

@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from acutance.methods.spec import find
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.runner import MethodRunner, Runner
 from acutance_lab.synth import kernels

@@ -11,7 +11,7 @@ import torch
 from acutance.errors import ConfigError, UnknownMethod
 from acutance.methods.spec import Needs, find
 from acutance.methods.written import read_method, value_text
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance_lab.bench.peers import PEERS, load_peer
 from acutance_lab.bench.runner import MethodRunner, Runner
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from acutance.images import Image
 from acutance.methods.spec import Iterative, Needs
 from acutance.problem import Progress
-from acutance.restore import Restoration, Restorer
+from acutance.restoration.restorer import Restoration, Restorer
 
 OnPixels = Callable[[Tensor], None]
 """Told the picture, (1, C, H, W), after each step."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.methods.spec import Iterative
 from acutance.operators import Blur
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance_lab.bench.machine import watch_memory
 from acutance_lab.bench.speed import leaves, platform_line
 from acutance_lab.synth import kernels

@@ -11,7 +11,7 @@ import typer
 from acutance.cli.console import escape, out, parse_levels, progress_bar, say
 from acutance.errors import DataError
 from acutance.images import write_atomically
-from acutance.restore import DEFAULT
+from acutance.restoration.restorer import DEFAULT
 from acutance_lab.bench.case import Suite, describe_noise
 from acutance_lab.bench.cuts import HOW_CUTS
 from acutance_lab.bench.published_run import PUBLISHED_SUITES, measure_published

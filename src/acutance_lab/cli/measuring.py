@@ -15,7 +15,7 @@ from acutance.methods.dgunet import Unfolded
 from acutance.methods.golf import Golf
 from acutance.methods.rgdn import Rgdn
 from acutance.methods.spec import find
-from acutance.restore import DEFAULT, Restorer
+from acutance.restoration.restorer import DEFAULT, Restorer
 from acutance.weights import embedded_names
 from acutance_lab.bench.arithmetic import arithmetic_table, count
 from acutance_lab.bench.border import border_cost, border_table

@@ -24,7 +24,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.methods.golf import Golf
 from acutance.methods.spec import find
 from acutance.metrics import psnr
-from acutance.restore import Restorer, resolve_device
+from acutance.restoration.restorer import Restorer, resolve_device
 from acutance_lab.bench import dynamic
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.train import checkpoint

@@ -20,7 +20,7 @@ from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.metrics import psnr
 from acutance.operators import Blur
 from acutance.quantised import CLIPPED
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance_lab.bench.contender import Contender
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments.output import write_numbers

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from acutance.images import Image, read_image
 from acutance.metrics import psnr
-from acutance.restore import BLIND, Restorer
+from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
 from acutance_lab.experiments.use_cases import Case, cases, load

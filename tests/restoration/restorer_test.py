@@ -19,7 +19,7 @@ from acutance.methods.wiener import Wiener
 from acutance.noise import noise_level
 from acutance.operators import Blur
 from acutance.problem import Observer, Outcome, Problem, Progress, Result, direct_result
-from acutance.restore import Restorer, resolve_device
+from acutance.restoration.restorer import Restorer, resolve_device
 from acutance.tensors import brightness
 from acutance.weights import write_weights
 
@@ -262,7 +262,7 @@ def test_a_forecast_is_a_time(name: str) -> None:
 
 def test_a_forecast_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that ticks once for each reading, the piece takes 1 second to begin and 1 for a step."""
-    monkeypatch.setattr("acutance.restore.PROBE", 16)
+    monkeypatch.setattr("acutance.restoration.restorer.PROBE", 16)
 
     def ticks() -> Iterator[float]:
         t = 0.0
@@ -271,7 +271,7 @@ def test_a_forecast_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> N
             t += 1
 
     clock = ticks()
-    monkeypatch.setattr("acutance.restore.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("acutance.restoration.restorer.time.perf_counter", lambda: next(clock))
     forecast = small_rgdn(steps=7).forecast(picture(size=(32, 48)), torch.ones(1, 1, 1, 1))
     assert forecast == pytest.approx((1 + 7) * (32 * 48) / (16 * 16))
 
@@ -376,7 +376,7 @@ def test_a_large_picture_goes_channel_by_channel(name: str, kernels: int, monkey
     restorer = Restorer(spec, spec.build(steps=3, **settings), CPU)
     kernel = KERNEL.expand(1, kernels, -1, -1)
     together = restorer(picture(3), kernel)
-    monkeypatch.setattr("acutance.restore.APART", 1)
+    monkeypatch.setattr("acutance.restoration.restorer.APART", 1)
     seen: list[Progress] = []
     apart = restorer(picture(3), kernel, on_step=seen.append)
     torch.testing.assert_close(apart.image.pixels, together.image.pixels, rtol=1e-4, atol=1e-5)

@@ -382,16 +382,6 @@ class Restorer:
             return True
         return self.needs.kernel and not prefers_encoded(image.pixels.nan_to_num(0), kernel)
 
-    def _field(self, field: BlurField, pixels: Tensor, channels: int) -> BlurField:
-        h, w = field.kernels.shape[-2:]
-        if self.boundary != "valid":
-            raise KernelError(f"a kernel for every place has the border valid, not {self.boundary}")
-        if field.kernels.shape[2] not in (1, channels):
-            raise KernelError(f"kernels of {field.kernels.shape[2]} channels for a picture of {channels}")
-        if h > pixels.shape[-2] or w > pixels.shape[-1]:
-            raise KernelError(f"kernels of {h}x{w} do not fit into a picture of {pixels.shape[-2]}x{pixels.shape[-1]}")
-        return BlurField(field.kernels.to(self.device, torch.float32))
-
 
 def merged(results: Sequence[Result]) -> Result:
     """The results of a picture's channels as that of the picture."""
