@@ -88,10 +88,11 @@ class SizeSearch:
             yield made[-1]
         if self.expected is None or not made:
             return
-        best = max(made, key=self.expected)
-        for size in (s for s in tried if abs(sizes.index(s) - sizes.index(best.size)) == 1):
-            made += self._again(look, size, SIDES * size, WINDOW)
-            yield made[-1]
+        for size in tried:
+            best = max(made, key=self.expected)
+            if self.expected(best) < ENOUGH or abs(sizes.index(size) - sizes.index(best.size)) == 1:
+                made += self._again(look, size, SIDES * size, WINDOW)
+                yield made[-1]
         yield from self._seconded(look, max(made, key=self.expected))
 
     def _seconded(self, look: Look, best: Hypothesis) -> Iterator[Hypothesis]:
