@@ -453,7 +453,10 @@ PHASE: dict[str, Any] = {"until": 1.0, "batch": 2, "crop": 23, "steps": 2, "wind
         ({"learning_rate": 0}, "adversary: learning_rate=0.0: give more than 0, such as 1e-4"),
         ({"features": 0}, "adversary: features=0: give at least 1, such as 32"),
         ({"features": 8.0}, "a.toml: adversary: features=8.0 must be of type int"),
-        ({"wieght": 1.0}, "a.toml: adversary: unknown key 'wieght'; known: weight, begins, learning_rate, features"),
+        (
+            {"wieght": 1.0},
+            "a.toml: adversary has no setting 'wieght' (did you mean weight?); its settings are weight,",
+        ),
         ({"weight": 0.1}, "crop=23: the adversarial term wants crops of at least 24 pixels; make them larger, let it"),
     ],
     ids=str,
