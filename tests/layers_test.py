@@ -34,7 +34,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     # Imports the product as well, its command line in `cli` only.
     LAB: (
-        ("synth", "records"),
+        ("synth", "records", "plots"),
         ("data",),
         ("train", "bench"),
         ("experiments",),

@@ -32,7 +32,7 @@ from acutance_lab.bench.curves_kinds import (
     find_curves,
     find_pictures,
 )
-from acutance_lab.bench.curves_plot import require_matplotlib, write_plot
+from acutance_lab.bench.curves_plot import write_plot
 from acutance_lab.bench.curves_points import (
     BLURRED,
     FILE,
@@ -44,6 +44,7 @@ from acutance_lab.bench.curves_points import (
 )
 from acutance_lab.bench.times import leafy_picture
 from acutance_lab.cli.app import app
+from acutance_lab.plots import require_matplotlib
 from acutance_lab.records import append_records
 from acutance_lab.synth.kernel_error import centroid
 
