@@ -44,6 +44,15 @@ MOST_RATIO = 30.0
 LEAST_LEVEL = 0.01
 """Noise level that `fd` is told, at least: an estimated kernel is never quite right."""
 
+SMOOTH = 5
+"""Side of the squares of cells over which trust is averaged."""
+
+TAKEN, DOUBTED = -0.2, 0.7
+"""Logarithms of the ratio of the errors up to which a result is taken as it is, and from which it is not taken."""
+
+BAND, VIEW = 512, 128
+"""Rows of a large picture that are looked at in one go, and the reach of the network, pixels."""
+
 WIDE = 33
 """Kernels from this side on, pixels, leave two cells at the frame of a window out, others one."""
 
@@ -137,6 +146,36 @@ def restored(y: Tensor, kernel: Tensor, *, linear: bool) -> Tensor:
     problem = replace(problem, sigma=problem.level().clamp_min(LEAST_LEVEL))
     x = problem.crop(classical(problem)).clamp(0, 1)
     return linear_to_srgb(x) if linear else x
+
+
+@torch.no_grad()
+def trust(before: Tensor, after: Tensor) -> Tensor:
+    """How far a result is to be taken, place by place: 1 where the critic sees it nearer to the truth, 0 where farther.
+
+    Args:
+        before, after: a picture and its restoration, grey, encoded, (1, 1, H, W) in [0, 1].
+
+    Returns:
+        (1, 1, H, W) in [0, 1], smooth.
+    """
+    h, w = before.shape[-2:]
+    room = (0, -w % CELL, 0, -h % CELL)
+    y, x = (F.pad(v.float(), room, mode="replicate") for v in (before, after))
+    told = _bands(y, x)
+    ratio = F.avg_pool2d(told[:, 1:], SMOOTH, 1, SMOOTH // 2, count_include_pad=False)
+    share = ((DOUBTED - ratio) / (DOUBTED - TAKEN)).clamp(0, 1)
+    return F.interpolate(share, scale_factor=CELL, mode="bilinear")[..., :h, :w].to(before)
+
+
+def _bands(y: Tensor, x: Tensor) -> Tensor:
+    """What the critic tells of large pictures, `BAND` rows at a time with a margin of its view."""
+    rows, found = y.shape[-2], list[Tensor]()
+    for top in range(0, rows, BAND):
+        first, last = max(0, top - VIEW), min(rows, top + BAND + VIEW)
+        told = shipped()(y[..., first:last, :], x[..., first:last, :])
+        begin = (top - first) // CELL
+        found.append(told[..., begin : begin + min(BAND, rows - top) // CELL, :])
+    return torch.cat(found, -2)
 
 
 @cache

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from acutance.blind.base import Estimator, Unknowable
 from acutance.blind.kernel_step import differences
+from acutance.blind.pyramid import reduced
 from acutance.blind.shapes import Shape
 from acutance.images import linear_to_srgb
 from acutance.texture import where_textured
@@ -57,6 +58,13 @@ class Look:
     def encoded(self) -> Look:
         """The same as encoded values."""
         return self if self.seen is None else Look(self.seen, False, self.usable, self.full, seen=self.seen)
+
+    def reduced(self, level: int) -> Look:
+        """The same at a level of the pyramid, without its mask."""
+        picture, seen = (None if x is None else reduced(x, level) for x in (self.picture, self.seen))
+        full = None if self.full is None else reduced(self.full.to(self.picture), level) > 0.5
+        assert picture is not None
+        return Look(picture, self.linear, None, full, self.scale, None if seen is None else seen.clamp(0, 1))
 
     @property
     def side(self) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from acutance.blind.guess import Guess
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
 from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
@@ -45,6 +46,9 @@ def restore(
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Take --motion, --disc, --gaussian as they are; else the nearby best.")
+    ] = False,
     output: Annotated[str | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")] = False,
     method: Annotated[
@@ -110,7 +114,8 @@ def restore(
         "--kernel": kernel, "--motion": motion, "--disc": disc, "--gaussian": gaussian, "--method": method,
         "--strength": strength, "--quality": quality, "--steps": steps, "--seconds": seconds, "--sigma": sigma,
         "--mask": mask, "--flip-kernel": flip_kernel, "--centre": centre, "--linear": linear, "--preview": preview,
-        "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again, "--in-place": in_place,
+        "--exact": exact, "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again,
+        "--in-place": in_place,
     }  # fmt: skip
     there = {option: value is not None and value is not False for option, value in given.items()}
     there["--precision"], there["--task"] = precision != "auto", task != "deblur"
@@ -174,7 +179,7 @@ def restore(
     same = {
         "task": task, "method": name, "options": options, "quality": quality, "weights": restorer.weights,
         "sigma": level, "linear": linear, "bits": bits, "preview": region, "strength": strength,
-        "kernel": _values(psf), "mask": None if mask is None else file_hash(mask),
+        "kernel": _values(psf), "exact": exact, "mask": None if mask is None else file_hash(mask),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
@@ -183,7 +188,8 @@ def restore(
         as_json=as_json,
     )  # fmt: skip
     report_left_out(tally, as_json=as_json)
-    run_all(jobs, settings, tally, Batch(restorer, psf, settings).one)
+    guess = None if exact else _guess(motion, disc, gaussian)
+    run_all(jobs, settings, tally, Batch(restorer, psf, settings, guess).one)
     raise typer.Exit(_end(tally, selection))
 
 
@@ -282,6 +288,15 @@ def choose_kernel(
                 raise KernelError(f"{given[0]} {value}: give a number above 0 and up to {largest:g} pixels")
             return KernelFile(make(value))
     return None
+
+
+def _guess(motion: str | None, disc: float | None, gaussian: float | None) -> Guess | None:
+    """The kernel of the options in words; they have been checked."""
+    if motion is not None:
+        return Guess("line", *parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE"))
+    if disc is not None:
+        return Guess("disc", disc)
+    return None if gaussian is None else Guess("gaussian", gaussian)
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:
