@@ -446,8 +446,8 @@ PHASE: dict[str, Any] = {"until": 1.0, "batch": 2, "crop": 23, "steps": 2, "wind
     ("table", "message"),
     [
         ({"weight": -1}, "adversary: weight=-1.0: give 0 for no adversarial term, or more"),
-        ({"weight": math.inf}, "adversary: weight=inf: give 0"),
-        ({"weight": math.nan}, "adversary: weight=nan: give 0"),
+        ({"weight": math.inf}, "adversary: weight=inf is no finite number"),
+        ({"weight": math.nan}, "adversary: weight=nan is no finite number"),
         ({"begins": 1}, "adversary: begins=1.0: give a fraction of the run from 0 to below 1"),
         ({"begins": -0.1}, "adversary: begins=-0.1: give a fraction"),
         ({"learning_rate": 0}, "adversary: learning_rate=0.0: give more than 0, such as 1e-4"),
