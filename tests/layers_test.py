@@ -18,7 +18,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
     # From the ground up; a room imports itself and the storeys below its own, never its neighbours.
     PRODUCT: (
         ("errors", "tensors"),
-        ("quantised", "surround", "kernel_fit"),
+        ("quantised", "surround", "kernel_fit", "settings"),
         ("operators", "images", "metrics", "texture"),
         ("noise",),
         ("noise_behind", "noise_told"),
@@ -34,7 +34,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     # Imports the product as well, its command line in `cli` only.
     LAB: (
-        ("synth",),
+        ("synth", "records", "plots"),
         ("data",),
         ("train", "bench"),
         ("experiments",),

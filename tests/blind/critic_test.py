@@ -89,7 +89,8 @@ def test_large_pictures_are_trusted_in_bands_as_in_one_go(monkeypatch: pytest.Mo
 )  # fmt: skip
 def test_a_guess_that_is_off_becomes_better(true: Guess, given: Guess) -> None:
     best, remark = fitted(photograph(true.kernel), given)
-    assert remark is not None and str(given) in remark
+    assert remark is not None
+    assert str(given) in remark
     assert abs(best.size - true.size) < 0.7 * abs(given.size - true.size)
     assert abs(best.angle - true.angle) <= abs(given.angle - true.angle)
 
@@ -109,4 +110,5 @@ def test_a_guess_never_leaves_its_neighbourhood(monkeypatch: pytest.MonkeyPatch)
             return float(kernel.shape[-1])
 
     best, after, before = refined(Longer(), Guess("line", 10.0, 0.0))  # type: ignore[arg-type]
-    assert best.size <= guesses.SPAN * 10.0 and after > before
+    assert best.size <= guesses.SPAN * 10.0
+    assert after > before

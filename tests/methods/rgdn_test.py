@@ -220,7 +220,7 @@ def test_weights_of_another_network_are_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"form": "official"}, "form='official' is neither"),
+        ({"form": "official"}, "form='official' is not one of paper, released"),
         ({"features": 5}, "features=5: at least 6"),
         ({"steps": 0}, "steps=0: at least one step"),
         ({"strength": 2}, "its settings are form, part, start, features, steps, threshold"),

@@ -32,12 +32,11 @@ from acutance_lab.bench.curves_kinds import (
     find_curves,
     find_pictures,
 )
-from acutance_lab.bench.curves_plot import require_matplotlib, write_plot
+from acutance_lab.bench.curves_plot import write_plot
 from acutance_lab.bench.curves_points import (
     BLURRED,
     FILE,
     Point,
-    append_points,
     curve_table,
     describe,
     means,
@@ -45,6 +44,8 @@ from acutance_lab.bench.curves_points import (
 )
 from acutance_lab.bench.times import leafy_picture
 from acutance_lab.cli.app import app
+from acutance_lab.plots import require_matplotlib
+from acutance_lab.records import append_records
 from acutance_lab.synth.kernel_error import centroid
 
 SIDE = 48
@@ -125,11 +126,11 @@ def test_points_are_not_measured_again(pictures: list[Picture], tmp_path: Path) 
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     file = tmp_path / "new" / FILE
     assert read_points(file) == {}
-    append_points(file, [POINT])
+    append_records(file, [POINT])
     with file.open("a") as stream:
         stream.write('{"curve": "noi')
     later = replace(POINT, weights="w-1", psnr=float("inf"))
-    append_points(file, [later, replace(POINT, psnr=31.0)])
+    append_records(file, [later, replace(POINT, psnr=31.0)])
     found = read_points(file)
     assert found[POINT.key].psnr == 31
     assert found[later.key].psnr != found[later.key].psnr, "not finite is not a number"

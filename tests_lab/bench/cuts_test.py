@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from acutance_lab.bench.cuts import MARGIN, SHARP_MARGIN, Cut, cut_of, cut_scores
-from acutance_lab.bench.rows import Row, append_rows, read_rows
+from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.run import run
 from acutance_lab.bench.score import BLIND, LUMA, PERFECT, WHOLE, Score, Scoring, score
 from acutance_lab.bench.suites import SUITES, find_suite
+from acutance_lab.records import append_records
 
 ALIGN = Scoring(border=MARGIN, shift=5, fraction=4)
 
@@ -127,7 +128,7 @@ def test_rows_without_cuts_are_read(tmp_path: Path) -> None:
     row = Row("set12", "wiener", "01", "1", 0.01, 28.1, 0.8, 22.0, 0.1, 1, "CONVERGED", None, None, "abc1234", "cpu")
     old = {k: v for k, v in asdict(row).items() if k not in ("psnr_whole", "psnr_margin", "psnr_published")}
     (tmp_path / "set12.jsonl").write_text(json.dumps(old) + "\n")
-    append_rows(tmp_path / "set12.jsonl", [Row(**{**old, "picture": "02", "psnr_published": 29.0})])
+    append_records(tmp_path / "set12.jsonl", [Row(**{**old, "picture": "02", "psnr_published": 29.0})])
     before, after = read_rows(tmp_path / "set12.jsonl")
     assert before == row
     assert [before.recorded(cut) for cut in Cut] == [None, None, None]

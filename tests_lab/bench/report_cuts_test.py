@@ -15,7 +15,8 @@ from acutance_lab.bench.ranking import in_cut, of_set, ranking, set_size
 from acutance_lab.bench.report import put_into, report, table
 from acutance_lab.bench.report_html import page
 from acutance_lab.bench.report_published import compared, cuts_table, published_cut_table
-from acutance_lab.bench.rows import Row, append_rows
+from acutance_lab.bench.rows import Row
+from acutance_lab.records import append_records
 
 BASE = Row(
     "levin32", "wiener", "1", "1", 0.01, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu, 2",
@@ -148,7 +149,7 @@ def test_a_page_of_text_gets_the_table_of_the_cut_alone() -> None:
 
 def test_the_page(tmp_path: Path) -> None:
     found = [row for noise in (None, 0.01, 0.02) for m in ("wiener", "acute") for row in rows(m, noise=noise)]
-    append_rows(tmp_path / "levin32.jsonl", [*found, *rows("lucky", 9.0, cases=4)])
+    append_records(tmp_path / "levin32.jsonl", [*found, *rows("lucky", 9.0, cases=4)])
     text = page(tmp_path)
     for words in (
         "Three cuts", "Measured and published in the same cut", "VEM (published)", "32 cases, without 25 pixels",
@@ -163,7 +164,7 @@ def test_the_page(tmp_path: Path) -> None:
 
 def test_a_page_of_parts_says_so(tmp_path: Path) -> None:
     found = [row for noise in (0.01, 0.02) for m in ("wiener", "acute") for row in rows(m, noise=noise, cases=3)]
-    append_rows(tmp_path / "levin32.jsonl", found)
+    append_records(tmp_path / "levin32.jsonl", found)
     text = page(tmp_path)
     assert "Means over a part of the set" in text
     assert "VEM (published)" not in text, "no plot of a part beside whole sets"

@@ -27,10 +27,11 @@ from acutance_lab.bench.report_crops import CROP, detail, png_uri
 from acutance_lab.bench.report_html import page, write_page
 from acutance_lab.bench.report_plots import Line, Point, against_noise, against_seconds, front, look, spread
 from acutance_lab.bench.report_published import compared, difference
-from acutance_lab.bench.rows import Row, append_rows
+from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
 from acutance_lab.bench.timing import Timing, append_times
 from acutance_lab.cli.app import app
+from acutance_lab.records import append_records
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&$x_{$<!--|\u202e"
 BASE = Row("levin32", "wiener", "1", "1", 0.01, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu, 2")
@@ -85,8 +86,8 @@ def rows(*methods: str, kernels: int = 2) -> list[Row]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Rows of two suites, times, and pictures of one case."""
-    append_rows(tmp_path / "levin32.jsonl", rows("wiener", "rgdn:steps=5", HOSTILE))
-    append_rows(tmp_path / "set12.jsonl", [replace(r, suite="set12") for r in rows("wiener", "rgdn") if r.noise])
+    append_records(tmp_path / "levin32.jsonl", rows("wiener", "rgdn:steps=5", HOSTILE))
+    append_records(tmp_path / "set12.jsonl", [replace(r, suite="set12") for r in rows("wiener", "rgdn") if r.noise])
     append_times(tmp_path, [TIMING, replace(TIMING, method="rgdn:steps=5", seconds=(1.0, 1.5, 1.2))])
     place = tmp_path / "pictures" / "levin32" / "1" / "1-0"
     place.mkdir(parents=True)
@@ -149,7 +150,7 @@ def test_the_crop_is_where_the_detail_is() -> None:
 
 
 def test_the_page_says_what_to_beware_of(tmp_path: Path) -> None:
-    append_rows(
+    append_records(
         tmp_path / "levin32.jsonl",
         [
             replace(BASE, revision="abc-dirty"),
@@ -264,7 +265,7 @@ def test_times_are_no_suite(folder: Path) -> None:
 def test_curves_change_nothing_in_a_report(folder: Path) -> None:
     before, tables = page(folder), report(folder)
     curve = curves_points.Point("noise", 2.0, "set12", "01", 192, "wiener", None, 30.0, 20.0, 0.5, "abc1234", "cpu, 2")
-    curves_points.append_points(folder / curves_points.FILE, [curve])
+    append_records(folder / curves_points.FILE, [curve])
     result = CliRunner().invoke(app, ["bench", "report", str(folder)])
     assert result.exit_code == 0, result.output
     assert (page(folder), report(folder)) == (before, tables)
@@ -320,8 +321,8 @@ def test_border_and_sharpness_where_there_are_any(tmp_path: Path) -> None:
     blind = replace(
         BASE, suite="kohler", noise=None, psnr=nan, ssim=nan, psnr_blurred=nan, sparsity=0.21, sparsity_blurred=0.34
     )
-    append_rows(tmp_path / "kohler.jsonl", [blind, replace(blind, kernel="2")])
-    append_rows(tmp_path / "set12.jsonl", [replace(BASE, suite="set12", psnr_border=27.0, psnr_interior=31.5)])
+    append_records(tmp_path / "kohler.jsonl", [blind, replace(blind, kernel="2")])
+    append_records(tmp_path / "set12.jsonl", [replace(BASE, suite="set12", psnr_border=27.0, psnr_interior=31.5)])
     text = page(tmp_path)
     assert "−4.50" in text
     assert "27.00 / 31.50" in text
@@ -336,7 +337,7 @@ def test_suites_with_classes_say_them(tmp_path: Path) -> None:
     rows = [
         replace(BASE, suite="lai", picture=f"{name}_01", psnr=20.5 + i) for i, name in enumerate(("people", "text"))
     ]
-    append_rows(tmp_path / "lai.jsonl", rows)
+    append_records(tmp_path / "lai.jsonl", rows)
     text = page(tmp_path)
     assert "By class of picture" in text
     assert '<th class="n">people</th>' in text

@@ -27,13 +27,14 @@ from acutance_lab.bench.curves_points import FILE as CURVES_FILE
 from acutance_lab.bench.gallery import place
 from acutance_lab.bench.published import PUBLISHED, Published
 from acutance_lab.bench.report import BLURRED, mean_curve, read_suites, report, table
-from acutance_lab.bench.rows import Row, append_rows, read_rows
+from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.run import run, steps_curve
 from acutance_lab.bench.runner import MethodRunner
 from acutance_lab.bench.suites import find_suite
 from acutance_lab.bench.timing import FILE as TIMES_FILE
 from acutance_lab.bench.work import measure, threads_each
 from acutance_lab.cli.app import app
+from acutance_lab.records import append_records
 
 REFERENCES = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
 
@@ -222,10 +223,10 @@ def test_rows_survive_the_file_and_a_crash(data: Path, tmp_path: Path, caplog: p
         stream.write('{"suite": "koda')
     later = replace(row, picture="2", curve=(1.5, 2.5))
     repeated = replace(row, psnr=30.0)
-    append_rows(file, [later, repeated])
+    append_records(file, [later, repeated])
     assert read_rows(file) == [later, repeated]
     assert "line 2 is cut off" in caplog.text
-    append_rows(file, [replace(row, picture="3", psnr=float("inf"), curve=(1.0, float("nan")))])
+    append_records(file, [replace(row, picture="3", psnr=float("inf"), curve=(1.0, float("nan")))])
     assert json.loads(file.read_text().splitlines()[-1])["psnr"] is None
     file.write_text('{"suite": "kodak24"}\n')
     with pytest.raises(DataError, match="line 1 is no benchmark result"):
@@ -423,7 +424,7 @@ def test_the_report(tmp_path: Path) -> None:
     assert measured < text.index("wiener") < published < text.index("| FDN | [kruse2017fdn] | not stated | 35.09 | – |")
     assert "25 pixels cropped" in text
     assert "Revision abc1234; cpu, 2." in text
-    append_rows(tmp_path / "levin32.jsonl", rows)
+    append_records(tmp_path / "levin32.jsonl", rows)
     assert report(tmp_path) == text
     with pytest.raises(DataError, match=r"no SUITE\.jsonl"):
         report(tmp_path / "nowhere")
@@ -433,7 +434,7 @@ def test_the_report(tmp_path: Path) -> None:
 def test_a_report_passes_over_what_holds_no_rows(name: str, tmp_path: Path) -> None:
     """Times, curves, the log of a training, the journal of restored files."""
     row = Row("set12", "wiener", "01", "1", 0.01, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu")
-    append_rows(tmp_path / "set12.jsonl", [row])
+    append_records(tmp_path / "set12.jsonl", [row])
     (tmp_path / name).write_text('{"iteration": 1}\n')
     assert read_suites(tmp_path) == {"set12": [row]}
     (tmp_path / "set12.jsonl").unlink()

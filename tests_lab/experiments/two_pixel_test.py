@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, MissingExtra, OutputError
 from acutance_lab.cli.app import app
-from acutance_lab.experiments.output import prepare_folder, require_matplotlib
+from acutance_lab.experiments.output import prepare_folder
 from acutance_lab.experiments.two_pixel import TwoPixel, run
 from acutance_lab.experiments.two_pixel_priors import (
     BLURRED,
@@ -35,6 +35,7 @@ from acutance_lab.experiments.two_pixel_priors import (
     wanted_steps,
 )
 from acutance_lab.experiments.two_pixel_report import FILE, spread, two_pixel_table, write_json
+from acutance_lab.plots import require_matplotlib
 
 SEEDS, ITERATIONS = (0, 1, 14), 700
 """14: a start that dies altogether."""

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from acutance.problem import Problem
+from acutance.settings import from_table
 from acutance_lab.synth import Example
 from acutance_lab.train import checkpoint, loop
-from acutance_lab.train.config import TrainConfig, from_table
+from acutance_lab.train.config import TrainConfig
 from acutance_lab.train.pool import Work
 
 CONFIG = """

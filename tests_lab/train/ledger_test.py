@@ -72,7 +72,7 @@ def test_nothing_open(tmp_path: Path) -> None:
 )
 def test_a_line_that_is_no_entry_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / ledger.QUEUE).write_text(f"{json.dumps(asdict(A))}\n{line}\n")
-    with pytest.raises(ConfigError, match=r"queue\.jsonl, line 2"):
+    with pytest.raises(DataError, match=r"queue\.jsonl, line 2"):
         read_queue(tmp_path)
 
 

@@ -19,8 +19,8 @@ from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
 from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import write_kernel
-from acutance.methods.spec import meant
 from acutance.restoration.kernel import DEFAULT_ESTIMATOR, find_kernel
+from acutance.settings import meant
 
 SHOWN = 256
 """Side that the picture of a kernel has at least, pixels."""

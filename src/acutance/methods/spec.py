@@ -7,11 +7,8 @@ differ in settings only are one file with ``SPECS``. Another package adds method
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import importlib
 import logging
-import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +25,7 @@ from acutance.errors import ConfigError, UnknownMethod, WeightsError
 from acutance.frame import TILE, Frame, Precision, resolve_precision
 from acutance.operators import Boundary
 from acutance.problem import Method, Observer, Problem, Result, State
+from acutance.settings import from_table, meant
 from acutance.solver import Solver
 
 S = TypeVar("S", bound=State)
@@ -168,27 +166,12 @@ def settings_for(spec: MethodSpec, quality: str) -> dict[str, Any]:
 
 
 def configure(kind: type[T], name: str, settings: dict[str, Any]) -> T:
-    """A method's frozen settings from keywords.
+    """The frozen settings of the method `name` from keywords.
 
     Raises:
-        ConfigError: a setting that the method `name` does not have, or a value of another type than its default.
+        ConfigError: a setting that it does not have, or a value of another type; see `acutance.settings`.
     """
-    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ConfigError(
-            f"{name} has no setting {unknown[0]!r}{meant(unknown[0], known)}; its settings are {', '.join(known)}"
-        )
-    for setting in dataclasses.fields(kind):  # type: ignore[arg-type]
-        value, default = settings.get(setting.name, setting.default), setting.default
-        wanted = (int, float) if isinstance(default, float) else type(default)
-        if default is None or default is dataclasses.MISSING:
-            continue
-        if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
-            raise ConfigError(f"{name}: {setting.name}={value!r} is no {type(default).__name__}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{name}: {setting.name}={value} is no finite number")
-    return kind(**settings)
+    return from_table(kind, settings, where=name)
 
 
 L = TypeVar("L", bound=Learned[Any])
@@ -307,15 +290,3 @@ def find(name: str) -> MethodSpec:
 
 def _names(specs: Iterable[MethodSpec]) -> list[str]:
     return [name for spec in specs for name in (spec.name, *spec.aliases)]
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """What somebody may have meant who wrote `name`, as a part of a sentence; "" where nothing is like it.
-
-    Example:
-        >>> meant("acut", ("acute", "wiener"))
-        ' (did you mean acute?)'
-    """
-    by_small = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), by_small, n=2, cutoff=0.6)
-    return f" (did you mean {' or '.join(by_small[each] for each in close)}?)" if close else ""

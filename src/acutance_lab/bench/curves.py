@@ -14,9 +14,10 @@ from acutance.metrics import psnr
 from acutance_lab.bench.case import Content
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.curves_kinds import STEPS, Curve, Picture, content
-from acutance_lab.bench.curves_points import FILE, Point, PointKey, append_points, read_points
+from acutance_lab.bench.curves_points import FILE, Point, PointKey, read_points
 from acutance_lab.bench.machine import hardware, revision
 from acutance_lab.bench.runner import Runner
+from acutance_lab.records import append_records
 
 SIDE, LEAST = 192, 32
 """Of the blurred pictures, pixels: unless said otherwise, and at least."""
@@ -94,7 +95,7 @@ def measure(
         points = _measure(job)
         known |= {point.key: point for point in points}
         if out is not None:
-            append_points(out / FILE, points)
+            append_records(out / FILE, points)
     return [known[key] for job in jobs for key in job.keys]
 
 

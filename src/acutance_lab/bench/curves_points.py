@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from acutance_lab.bench.lines import append_lines, read_lines
+from acutance_lab.records import read_records
 
 FILE = "curves.jsonl"
 """In a folder of curves; it holds no suite."""
@@ -86,15 +84,6 @@ def describe(points: Sequence[Point]) -> str:
     return f"Mean PSNR in dB, pictures: {len(pictures)} of {suites}, {sides} pixels square."
 
 
-def append_points(file: Path, points: Iterable[Point]) -> None:
-    """Add points to the end of a file, which is created with its folders.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    append_lines(file, map(asdict, points))
-
-
 def read_points(file: Path) -> dict[PointKey, Point]:
     """The points of a file, the last one where a measurement was repeated; none if there is no file.
 
@@ -103,17 +92,4 @@ def read_points(file: Path) -> dict[PointKey, Point]:
     Raises:
         DataError: a line is whole but no point.
     """
-    return {point.key: point for point in read_lines(file, _point, what="point of a curve")}
-
-
-def _point(values: Any) -> Point | None:
-    if not isinstance(values, dict) or set(values) != {f.name for f in fields(Point)}:
-        return None
-    try:
-        scores = {k: math.nan if values[k] is None else float(values[k]) for k in ("psnr", "psnr_blurred", "seconds")}
-        words = {k: str(values[k]) for k in ("curve", "suite", "picture", "method", "revision", "hardware")}
-        weights = None if values["weights"] is None else str(values["weights"])
-        numbers: dict[str, Any] = {**words, **scores, "value": float(values["value"]), "side": int(values["side"])}
-        return Point(**numbers, weights=weights)
-    except (TypeError, ValueError):
-        return None
+    return {point.key: point for point in read_records(file, Point, what="point of a curve")}

@@ -55,6 +55,7 @@ from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
 from acutance_lab.bench.timing import FILE as TIMES_FILE
 from acutance_lab.bench.timing import Timing, describe, ratio, read_times
+from acutance_lab.plots import SOFT
 
 TEMPLATE = "report.html.j2"
 CLOSE = 0.05
@@ -331,7 +332,7 @@ def _published_plot(
     lines = [plots.Line(labels[n], looks[n], means[n]) for n in order if n in means]
     shown = {place.noise for place in places}
     for i, each in enumerate(figures):
-        style = plots.Look(plots.SOFT, plots.MARKERS[i % len(plots.MARKERS)], (0, (1, 2)))
+        style = plots.Look(SOFT, plots.MARKERS[i % len(plots.MARKERS)], (0, (1, 2)))
         psnr = {noise: float(figure) for noise, figure in each.psnr.items() if noise in shown}
         lines.append(plots.Line(f"{each.method} (published)", style, psnr))
     sources = distinct(each.source for each in figures)

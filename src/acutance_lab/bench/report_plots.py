@@ -16,34 +16,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from acutance.errors import MissingExtra
 from acutance_lab.bench.case import Noise, describe_noise
+from acutance_lab.plots import COLOURS, INK, RULE, SOFT, STYLE, require_matplotlib
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 LINES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)))
-INK, SOFT, RULE = "#1b1f24", "#57606a", "#d8dee4"
 WIDTH = 9.2
 """Of a plot, inches at 100 %."""
 
 LONGEST = 30
 """Characters of a label; what is longer is cut."""
-
-STYLE: dict[str, Any] = {
-    "text.parse_math": False,
-    "font.size": 10,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.7,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-}
-"""Of every plot of measured rows and curves, as settings of matplotlib."""
 
 _INSIDE_A_PAGE: dict[str, Any] = {
     **STYLE,
@@ -288,12 +270,11 @@ def _short(label: str) -> str:
 @contextmanager
 def _axes(height: float, labels: Sequence[str] = ()) -> Iterator[tuple[Any, Callable[[str], str]]]:
     """Axes, and the function that makes them an SVG of that name; with room for labels on the right."""
-    try:
-        from matplotlib import rc_context, rcParamsDefault
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("plots in a report", "lab") from error
+    require_matplotlib()
+    from matplotlib import rc_context, rcParamsDefault
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     style: Any = {**dict(rcParamsDefault.items()), **_INSIDE_A_PAGE}
     with rc_context(style), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # letters that the measuring face lacks; the page's faces have them

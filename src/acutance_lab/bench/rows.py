@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from acutance_lab.bench.cuts import Cut
-from acutance_lab.bench.lines import append_lines, read_lines
+from acutance_lab.records import read_records
 
 Key = tuple[str, str, str, str, float | None, str | None]
 
@@ -72,13 +69,6 @@ class Row:
         return {Cut.WHOLE: self.psnr_whole, Cut.MARGIN: self.psnr_margin, Cut.PUBLISHED: self.psnr_published}[cut]
 
 
-FIELDS = {f.name for f in fields(Row)}
-OPTIONAL = {f.name for f in fields(Row) if f.default is not MISSING}
-"""What rows of an earlier version may lack."""
-
-NUMBERS = ("psnr", "ssim", "psnr_blurred", "seconds")
-
-
 def read_rows(file: Path) -> list[Row]:
     """The rows of a file, the last one where a measurement was repeated; none if there is no file.
 
@@ -88,31 +78,7 @@ def read_rows(file: Path) -> list[Row]:
         DataError: a line is whole but no row.
     """
     rows: dict[Key, Row] = {}
-    for row in read_lines(file, _row, what="benchmark result"):
+    for row in read_records(file, Row, what="benchmark result"):
         rows.pop(row.key, None)
         rows[row.key] = row
     return list(rows.values())
-
-
-def append_rows(file: Path, rows: Iterable[Row]) -> None:
-    """Add rows to the end of a file, which is created with its folders.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    append_lines(file, map(asdict, rows))
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _row(values: Any) -> Row | None:
-    if not isinstance(values, dict) or not FIELDS - OPTIONAL <= set(values) <= FIELDS:
-        return None
-    try:
-        curve = values.get("curve")
-        known = {k: _number(values[k]) for k in NUMBERS}
-        return Row(**{**values, **known, "curve": None if curve is None else tuple(_number(v) for v in curve)})
-    except (TypeError, ValueError):
-        return None

@@ -10,10 +10,11 @@ import torch
 from acutance.errors import ConfigError
 from acutance_lab.bench.case import Case, Noise, Suite, bench_folder
 from acutance_lab.bench.contender import Contender
-from acutance_lab.bench.rows import Key, Row, append_rows, read_rows
+from acutance_lab.bench.rows import Key, Row, read_rows
 from acutance_lab.bench.score import require_ssim
 from acutance_lab.bench.suites import find_suite
 from acutance_lab.bench.work import Bench, Job, Plan, work
+from acutance_lab.records import append_records
 
 OnPlan = Callable[[int], None]
 """Told, before anything is measured, how many measurements are to be made."""
@@ -86,7 +87,7 @@ def run(
     for _, row in work(bench, list(fresh.values())):
         found[row.key] = row
         if file is not None:
-            append_rows(file, [row])
+            append_records(file, [row])
         if on_case is not None:
             on_case(row, True)
     return [found[key] for key, _, _ in asked]

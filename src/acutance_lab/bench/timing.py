@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from acutance.errors import ConfigError
-from acutance_lab.bench.lines import append_lines, read_lines
+from acutance_lab.records import append_records, read_records
 
 FILE = "times.jsonl"
 """In a folder of rows; it holds no suite."""
@@ -45,6 +44,10 @@ class Timing:
     psnr_blurred: float
     revision: str
     hardware: str
+
+    def __post_init__(self) -> None:
+        if not self.seconds:
+            raise ConfigError("seconds=(): give those of at least one round")
 
     @property
     def median(self) -> float:
@@ -98,7 +101,7 @@ def append_times(folder: Path, found: Sequence[Timing]) -> Path:
         OutputError: it cannot be written.
     """
     file = folder / FILE
-    append_lines(file, map(asdict, found))
+    append_records(file, found)
     return file
 
 
@@ -109,21 +112,6 @@ def read_times(file: Path) -> list[list[Timing]]:
         DataError: a line is whole but no timing.
     """
     runs: dict[str, list[Timing]] = {}
-    for timing in read_lines(file, _timing, what="timing"):
+    for timing in read_records(file, Timing, what="timing"):
         runs.setdefault(timing.run, []).append(timing)
     return list(runs.values())
-
-
-def _timing(values: Any) -> Timing | None:
-    if not isinstance(values, dict) or set(values) != {f.name for f in fields(Timing)}:
-        return None
-    try:
-        seconds = tuple(float(v) for v in values["seconds"])
-        scores = {k: math.nan if values[k] is None else float(values[k]) for k in ("psnr", "psnr_blurred")}
-        words = {k: str(values[k]) for k in ("run", "method", "picture", "outcome", "revision", "hardware")}
-        sizes = {k: int(values[k]) for k in ("height", "width", "channels", "kernel", "steps")}
-        weights = None if values["weights"] is None else str(values["weights"])
-        known: dict[str, Any] = {**words, **sizes, **scores, "weights": weights, "noise": float(values["noise"])}
-        return Timing(**known, seconds=seconds) if seconds else None
-    except (TypeError, ValueError):
-        return None

@@ -11,11 +11,12 @@ from acutance.cli.console import escape, out, progress_bar, say
 from acutance_lab.cli import experimenting_golf, experimenting_night, experimenting_use
 from acutance_lab.experiments import motion as dynamic
 from acutance_lab.experiments import motion_plot, motion_report, robustness, robustness_report
-from acutance_lab.experiments.output import prepare_folder, require_matplotlib
+from acutance_lab.experiments.output import prepare_folder
 from acutance_lab.experiments.robustness_conditions import CONDITIONS
 from acutance_lab.experiments.two_pixel import ITERATIONS, run
 from acutance_lab.experiments.two_pixel_plot import write_plots
 from acutance_lab.experiments.two_pixel_report import two_pixel_table, write_json
+from acutance_lab.plots import require_matplotlib
 
 app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True)
 app.command("golf-size")(experimenting_golf.size)

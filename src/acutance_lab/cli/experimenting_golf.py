@@ -24,7 +24,8 @@ from acutance_lab.experiments import (
     golf_size,
     golf_size_report,
 )
-from acutance_lab.experiments.output import prepare_folder, require_matplotlib
+from acutance_lab.experiments.output import prepare_folder
+from acutance_lab.plots import require_matplotlib
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.train.perceptual import TORCHVISION
 

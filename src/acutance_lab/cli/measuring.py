@@ -24,7 +24,7 @@ from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.curves import LEAST, SIDE
 from acutance_lab.bench.curves import measure as measure_curves
 from acutance_lab.bench.curves_kinds import find_curves, find_pictures
-from acutance_lab.bench.curves_plot import require_matplotlib, write_plot
+from acutance_lab.bench.curves_plot import write_plot
 from acutance_lab.bench.curves_points import FILE as CURVES_FILE
 from acutance_lab.bench.curves_points import curve_table, describe
 from acutance_lab.bench.noise_levels import noise_table, real_levels, suite_levels, synthetic_levels
@@ -38,6 +38,7 @@ from acutance_lab.bench.speed import Speed, compare, speed_table
 from acutance_lab.bench.times import make_scene
 from acutance_lab.bench.times import times as measure_times
 from acutance_lab.bench.timing import append_times, times_table
+from acutance_lab.plots import require_matplotlib
 
 Weights = Annotated[Path | None, typer.Option(help="Other weights than the shipped ones.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from acutance_lab.bench.report_plots import COLOURS, INK
 from acutance_lab.experiments.balance import JUDGED, JUDGED_SIDE, POOL, SIDE, VGG, Balance
-from acutance_lab.experiments.output import write_numbers, write_plot
+from acutance_lab.experiments.output import write_numbers
 from acutance_lab.experiments.short_training import BATCH, BLUR, RATE
+from acutance_lab.plots import COLOURS, INK, write_plot
 
 FILE, PLOT, STRIP = "balance.json", "balance.png", "balance-crops.png"
 

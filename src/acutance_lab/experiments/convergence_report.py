@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from acutance_lab.bench.report_plots import COLOURS, INK, SOFT
 from acutance_lab.experiments.convergence import TOLERANCE, Convergence
-from acutance_lab.experiments.output import write_numbers, write_plot
+from acutance_lab.experiments.output import write_numbers
+from acutance_lab.plots import COLOURS, INK, SOFT, write_plot
 
 FILE, PLOT = "convergence.json", "convergence.png"
 

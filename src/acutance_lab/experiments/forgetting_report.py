@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from acutance_lab.bench.report_plots import COLOURS, SOFT
 from acutance_lab.experiments.forgetting import JUDGED, POOL, RUNS, SIDE, Forgetting
-from acutance_lab.experiments.output import write_numbers, write_plot
+from acutance_lab.experiments.output import write_numbers
 from acutance_lab.experiments.short_training import BATCH, BLUR, CEILING, RATE
+from acutance_lab.plots import COLOURS, SOFT, write_plot
 
 FILE, PLOT = "forgetting.json", "forgetting.png"
 

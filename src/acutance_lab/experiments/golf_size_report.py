@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from acutance_lab.bench.report_plots import COLOURS, INK, SOFT
 from acutance_lab.experiments.golf_size import OWN, TABLE_1, TABLE_3, Network
-from acutance_lab.experiments.output import write_numbers, write_plot
+from acutance_lab.experiments.output import write_numbers
+from acutance_lab.plots import COLOURS, INK, SOFT, write_plot
 
 FILE, PLOT = "golf-size.json", "golf-size.png"
 

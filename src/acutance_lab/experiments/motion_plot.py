@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from acutance.images import Image, write_image
-from acutance_lab.bench.report_plots import COLOURS, SOFT
 from acutance_lab.bench.sheet import GAP, text_line
 from acutance_lab.experiments.motion import CAMERA_ONLY, CLEAN, PHOTOGRAPHS, REAL, SHIPPED, Motion
 from acutance_lab.experiments.motion_statistics import BIN, RADII, REACH
 from acutance_lab.experiments.motion_windows import Windows
-from acutance_lab.experiments.output import write_plot
+from acutance_lab.plots import COLOURS, SOFT, write_plot
 
 ROWS = 13
 """Of a contact sheet, at most."""

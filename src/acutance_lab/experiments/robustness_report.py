@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from acutance_lab.bench.report_plots import COLOURS, INK, RULE, SOFT
-from acutance_lab.experiments.output import write_numbers, write_plot
+from acutance_lab.experiments.output import write_numbers
 from acutance_lab.experiments.robustness import REACH, SUCCESS, Robustness, Trial, Verdict
 from acutance_lab.experiments.robustness_conditions import BASE, SPAN
+from acutance_lab.plots import COLOURS, INK, RULE, SOFT, write_plot
 
 FILE, PLOT = "blind.json", "blind.png"
 

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acutance_lab.bench.report_plots import COLOURS, INK, SOFT
-from acutance_lab.experiments.output import write_plot
 from acutance_lab.experiments.two_pixel import Score, TwoPixel
 from acutance_lab.experiments.two_pixel_priors import (
     MIRROR,
@@ -29,6 +27,7 @@ from acutance_lab.experiments.two_pixel_priors import (
     wanted_steps,
 )
 from acutance_lab.experiments.two_pixel_report import DISCRIMINATIVE, GRADIENT
+from acutance_lab.plots import COLOURS, INK, SOFT, write_plot
 
 GRID = 81
 """Points of a surface along a side, odd, so that the centre is one."""

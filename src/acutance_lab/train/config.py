@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import tomllib
-import types
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from acutance.errors import ConfigError
+from acutance.settings import from_table
 from acutance_lab.synth import DynamicBlur, Noisy, Rain, Untouched
-
-T = TypeVar("T")
 
 LEAST_SIDE = 192
 """Sides of photographs, in pixels, below which they are left out whatever the crops are."""
@@ -278,53 +275,3 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`below` with the values of `above`; tables are joined, lists are not."""
     both = {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)}
     return below | above | both
-
-
-def from_table(kind: type[T], table: dict[str, Any], *, where: str) -> T:
-    """A frozen dataclass from a table of plain values; nested tables become nested dataclasses."""
-    assert dataclasses.is_dataclass(kind)
-    hints = get_type_hints(kind)
-    unknown = sorted(set(table) - set(hints))
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(hints)}")
-    missing = [
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.name not in table and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ConfigError(f"{where}: the key {missing[0]!r} is missing")
-    values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in table.items()}
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin = get_origin(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where} must be a table")
-        return from_table(hint, value, where=where)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{where} must be a list")
-        kinds = get_args(hint)
-        each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
-        if len(each) != len(value):
-            raise ConfigError(f"{where} must have {len(each)} values, not {len(value)}")
-        return tuple(_convert(k, v, where) for k, v in zip(each, value, strict=True))
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise ConfigError(f"{where}={value!r} is not one of {', '.join(map(str, get_args(hint)))}")
-        return value
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where} must be a table")
-        return value
-    if origin is types.UnionType:  # of something and nothing
-        (kind,) = (k for k in get_args(hint) if k is not types.NoneType)
-        return _convert(kind, value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}={value!r} must be of type {hint.__name__}")
-    return value

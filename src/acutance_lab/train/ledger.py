@@ -6,12 +6,11 @@ row for every run, also for those that led nowhere.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, DataError, WeightsError
 from acutance.weights import find_weights
+from acutance_lab.records import append_records, read_records
 from acutance_lab.train import checkpoint
 from acutance_lab.train.config import TrainConfig
 from acutance_lab.train.loop import Run
@@ -91,18 +91,18 @@ def read_queue(folder: Path = FOLDER) -> list[Entry]:
     """The queue, in the order of its file.
 
     Raises:
-        ConfigError: there is none, or a line is no entry.
+        ConfigError: there is none. DataError: a line is no entry.
     """
-    return _read(folder / QUEUE, Entry)
+    return _read(folder / QUEUE, Entry, "entry of the queue")
 
 
 def read_ledger(folder: Path = FOLDER) -> list[Row]:
     """All rows, oldest first.
 
     Raises:
-        ConfigError: there is none, or a line is no row.
+        ConfigError: there is none. DataError: a line is no row.
     """
-    return _read(folder / LEDGER, Row)
+    return _read(folder / LEDGER, Row, "row of the ledger")
 
 
 def next_run(folder: Path = FOLDER, trunks: Path = TRUNKS) -> Entry:
@@ -164,8 +164,7 @@ def append(folder: Path, row: Row) -> bool:
     """Add a row to the ledger if the folder exists; returns whether it was added."""
     if not folder.is_dir():
         return False
-    with (folder / LEDGER).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    append_records(folder / LEDGER, [row])
     return True
 
 
@@ -242,24 +241,10 @@ def _trunk(trunks: Path, name: str) -> Trunk | None:
         return None
 
 
-def _read(file: Path, kind: type[T]) -> list[T]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}; run this in the project's folder") from None
-    known = {f.name for f in fields(kind)}
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            values = json.loads(line)
-            unknown = set(values) - known
-            lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-            found.append(kind(**{**values, **lists}))
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{file}, line {number}: {error}") from None
-        if unknown:
-            raise ConfigError(f"{file}, line {number}: unknown key {min(unknown)!r}")
-    return found
+def _read(file: Path, kind: type[T], what: str) -> list[T]:
+    if not file.is_file():
+        raise ConfigError(f"cannot read {file}: there is no such file; run this in the project's folder")
+    return read_records(file, kind, what=what, by_hand=True)
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -1,15 +1,20 @@
-"""Files of JSON lines: each a record, added at the end; what a crash cuts off is one line and costs no other."""
+"""Files of JSON lines: each a record, added at the end; what a crash cuts off is one line and costs no other.
+
+Records are dataclasses. A number that is not finite is null in the file, and NaN again where a float is wanted.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from acutance.errors import DataError, OutputError
+from acutance.errors import ConfigError, DataError, OutputError
+from acutance.settings import from_table
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +42,22 @@ def append_lines(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
         raise OutputError(f"cannot write {file}: {error.strerror or error}; give another --out") from error
 
 
-def read_lines(file: Path, parse: Callable[[Any], T | None], *, what: str) -> list[T]:
-    """What `parse` makes of each line of a file, in order; nothing if there is no file.
+def append_records(file: Path, records: Iterable[Any]) -> None:
+    """Add dataclasses to the end of a file; see `append_lines`."""
+    append_lines(file, map(asdict, records))
+
+
+def read_records(file: Path, kind: type[T], *, what: str, by_hand: bool = False) -> list[T]:
+    """The records of a file, in order; nothing if there is no file.
 
     A line that is cut off, as by a crash while it was written, is left out with a warning.
 
     Args:
-        parse: from the value of a line, whatever JSON that is; None: it is not one of these.
-        what: a line holds, for the message.
+        kind: dataclass of a record; fields with a default may be absent. what: a line holds, for the message.
+        by_hand: people edit the file, so that a line that is no JSON is a slip, and an error as well.
 
     Raises:
-        DataError: a line is whole but `parse` made nothing of it.
+        DataError: a line is whole but no such record.
     """
     if not file.is_file():
         return []
@@ -58,13 +68,18 @@ def read_lines(file: Path, parse: Callable[[Any], T | None], *, what: str) -> li
             continue
         try:
             values = json.loads(line.decode())
-        except ValueError:
+        except ValueError as error:
+            if by_hand:
+                raise DataError(f"{file}, line {number} is no {what} ({error}); repair or remove the line") from None
             log.warning("%s, line %d is cut off and left out", file, number)
             continue
-        record = parse(values)
-        if record is None:
-            raise DataError(f"{file}, line {number} is no {what}; move the file away or remove the line")
-        found.append(record)
+        try:
+            if not isinstance(values, dict):
+                raise ConfigError("it is no table")
+            found.append(from_table(kind, values, where=what, null=math.nan))
+        except ConfigError as error:
+            wrong = f"{file}, line {number} is no {what} ({error})"
+            raise DataError(f"{wrong}; move the file away or remove the line") from None
     return found
 
 
