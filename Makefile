@@ -1,10 +1,11 @@
 # `make demo` and `make test` are the whole set-up: each makes its own virtual environment in .venv and runs.
 #   PYTHON=python3.12 make test     another interpreter (3.11 or later) for a new .venv
-#   TESTS=tests/operators           some of the tests
+#   TESTS=tests/operators           some of the tests; LAB_TESTS=tests_lab/bench some of the laboratory's
 #   DEMO_OPTIONS="--method wiener"  further options for the demo's restore command
 
 PYTHON ?= python3
 TESTS ?= tests
+LAB_TESTS ?= tests_lab
 DEMO_OPTIONS ?=
 FUZZ_OPTIONS ?=
 DEMO_PICTURE = out/shaken-restored.png
@@ -19,11 +20,12 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check fuzz format clean
+.PHONY: help demo test test-lab check fuzz format clean
 
 help:
 	@echo "make demo     restore the sample picture"
-	@echo "make test     run the tests"
+	@echo "make test     run the tests of the product"
+	@echo "make test-lab run the tests of the laboratory: training, benchmarks, experiments"
 	@echo "make check    format, lint, types, layers: what has to pass before anything else"
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
@@ -40,6 +42,9 @@ demo: $(VENV)/core.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest $(TESTS)
+
+test-lab: $(VENV)/dev.stamp
+	$(BIN)/pytest $(LAB_TESTS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from skimage import data
 
 from acutance import Blur, write_kernel
-from acutance.synth import kernels
+from acutance_lab.synth import kernels
 
 HERE = Path(__file__).parent
 SIGMA = 0.01

@@ -18,14 +18,14 @@ from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.metrics import psnr
 from acutance.problem import Outcome
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, SOURCES = ROOT / "docs", ROOT / "src"
 KEYS = set(re.findall(r"^@\w+\{([^,]+),", (DOCS / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
 WITH_EXAMPLES = [
     ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
-    for path in sorted(SOURCES.rglob("*.py"))
+    for path in sorted((SOURCES / "acutance").rglob("*.py"))
     if ">>> " in path.read_text(encoding="utf-8")
 ]
 

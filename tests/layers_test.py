@@ -1,4 +1,4 @@
-"""Imports point down: the storeys of the library, and who may use which third-party package."""
+"""Imports point down: the storeys of both packages, who may use which third-party package; the product needs no lab."""
 
 from __future__ import annotations
 
@@ -11,43 +11,58 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "src" / "acutance"
+SOURCES = Path(__file__).resolve().parents[1] / "src"
+PRODUCT, LAB = "acutance", "acutance_lab"
 
-STOREYS = (  # from the ground up; a room imports itself and the storeys below its own, never its neighbours
-    ("errors", "tensors"),
-    ("quantised", "surround", "kernel_fit"),
-    ("operators", "images", "metrics", "texture"),
-    ("noise",),
-    ("noise_behind", "noise_told"),
-    ("psf",),
-    ("problem", "frame"),
-    ("solver", "linear", "networks", "saturation", "views"),
-    ("priors", "synth", "weights"),
-    ("methods",),
-    ("blind", "orientation", "prepare"),
-    ("data", "restore"),
-    ("train", "bench", "web", "serve", "sensing"),
-    ("experiments",),
-    ("cli",),  # cli.py, cli_*.py, cli/ and __main__.py
-)
-STRICTER: dict[str, set[str]] = {  # rooms that keep to fewer rooms than their storey allows
+STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
+    # From the ground up; a room imports itself and the storeys below its own, never its neighbours.
+    PRODUCT: (
+        ("errors", "tensors"),
+        ("quantised", "surround", "kernel_fit"),
+        ("operators", "images", "metrics", "texture"),
+        ("noise",),
+        ("noise_behind", "noise_told"),
+        ("psf",),
+        ("problem", "frame"),
+        ("solver", "linear", "networks", "saturation", "views"),
+        ("priors", "weights"),
+        ("methods",),
+        ("blind", "orientation", "prepare"),
+        ("restoration",),
+        ("serve", "sensing"),
+        ("cli",),  # and __main__.py
+    ),
+    # Imports the product as well, its command line in `cli` only.
+    LAB: (
+        ("synth",),
+        ("data",),
+        ("train", "bench"),
+        ("experiments",),
+        ("cli",),  # and __main__.py
+    ),
+}
+STRICTER: dict[str, set[str]] = {  # rooms of the product that keep to fewer rooms than their storey allows
     "networks": {"errors", "tensors"},
     "weights": {"errors"},
 }
-THIRD_PARTY_OF: dict[str, set[str]] = {  # the only third-party packages that these rooms import
-    "networks": {"torch"},
+THIRD_PARTY_OF: dict[tuple[str, str], set[str]] = {  # the only third-party packages that these rooms import
+    (PRODUCT, "networks"): {"torch"},
 }
-RESERVED: dict[str, set[str]] = {  # third-party packages that only these rooms import
-    "lightning": {"train"},
-    "typer": {"cli"},
-    "rich": {"cli"},
+CLI = {(PRODUCT, "cli"), (LAB, "cli")}
+ANY_LAB_ROOM = {(LAB, room) for storey in STOREYS[LAB] for room in storey}
+RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only these rooms import
+    "lightning": {(LAB, "train")},
+    "typer": CLI,
+    "rich": CLI,
+    "fastapi": {(PRODUCT, "serve")},
+    "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
+    **dict.fromkeys(("jinja2", "matplotlib", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM),
 }
-LAZY = {"scipy"}  # optional packages: imported inside functions only, so that the library loads without them
+LAZY = {"scipy", "skimage", "matplotlib", "jinja2", "torchmetrics"}  # imported inside functions only
 HEAVY = ("PIL", "lightning", "typer", "rich", "scipy")  # what the mathematical core never loads
 
 FRONT_DOOR = "__init__"
-TOP = STOREYS[-1][0]
-FLOOR = {room: floor for floor, rooms in enumerate(STOREYS) for room in rooms}
+TOP = "cli"
 
 
 @dataclass(frozen=True)
@@ -84,62 +99,74 @@ def imports(source: str, module: str, *, is_package: bool) -> Iterator[Import]:
     return visit(ast.parse(source), lazy=False)
 
 
-def room_of(name: str) -> str:
-    """The room of a dotted name: acutance.operators.blur.Blur -> operators; a public name -> __init__."""
-    _, _, rest = name.partition(".")
+def floor_of(package: str, room: str) -> int | None:
+    return next((floor for floor, rooms in enumerate(STOREYS[package]) if room in rooms), None)
+
+
+def room_of(name: str) -> tuple[str, str]:
+    """Package and room of a dotted name: acutance.operators.blur.Blur -> operators; a public name -> __init__."""
+    package, _, rest = name.partition(".")
     room = rest.partition(".")[0]
-    if room == "__main__" or room == TOP or room.startswith(f"{TOP}_"):
-        return TOP
-    return room if room in FLOOR else FRONT_DOOR
+    if room == "__main__":
+        return package, TOP
+    return package, FRONT_DOOR if floor_of(package, room) is None else room
 
 
 def complaints(source: str, module: str, *, is_package: bool = False) -> list[str]:
     """What is wrong with the imports of a module; empty if nothing is."""
-    room = room_of(module)
-    if room == FRONT_DOOR:
-        if module == "acutance":
-            return []
+    here = room_of(module)
+    if here[1] == FRONT_DOOR and module not in STOREYS:
         return [f"{module} is in no storey: add it to STOREYS in tests/layers_test.py, as low as its imports allow"]
     found = []
     for each in imports(source, module, is_package=is_package):
         package = each.name.partition(".")[0]
-        wrong = _of_ours(room, room_of(each.name)) if package == "acutance" else _of_others(room, package, each.lazy)
+        wrong = _of_ours(here, room_of(each.name)) if package in STOREYS else _of_others(here, package, each.lazy)
         if wrong:
             found.append(f"{module}, line {each.line}: imports {each.name}, but {wrong}")
     return found
 
 
-def _of_ours(room: str, other: str) -> str | None:
-    if other == room or room == TOP:
+def _of_ours(here: tuple[str, str], there: tuple[str, str]) -> str | None:
+    (package, room), (other_package, other) = here, there
+    if package == PRODUCT and other_package == LAB:
+        return "the product never imports the laboratory"
+    if package == LAB and other_package == PRODUCT:
+        if other == TOP and room != TOP:
+            return f"only {LAB}.{TOP} imports the command line of the product"
+        return None
+    if room in (FRONT_DOOR, TOP, other):
         return None
     if other == FRONT_DOOR:
         return "nothing below the command line imports the public names; import the module that defines them"
-    if FLOOR[other] > FLOOR[room]:
+    mine, theirs = floor_of(package, room), floor_of(package, other)
+    assert mine is not None
+    assert theirs is not None
+    if theirs > mine:
         return f"{other} is above {room}"
-    if FLOOR[other] == FLOOR[room]:
+    if theirs == mine:
         return f"{other} is a neighbour of {room}; what both need belongs below them"
-    if room in STRICTER and other not in STRICTER[room]:
+    if package == PRODUCT and other not in STRICTER.get(room, {other}):
         return f"{room} imports {' and '.join(sorted(STRICTER[room])) or 'nothing else of ours'} only"
     return None
 
 
-def _of_others(room: str, package: str, lazy: bool) -> str | None:
+def _of_others(here: tuple[str, str], package: str, lazy: bool) -> str | None:
     if package in sys.stdlib_module_names:
         return None
-    if room in THIRD_PARTY_OF and package not in THIRD_PARTY_OF[room]:
-        return f"{room} uses {' and '.join(sorted(THIRD_PARTY_OF[room]))} only"
-    if room not in RESERVED.get(package, {room}):
-        return f"{package} is for {' and '.join(sorted(RESERVED[package]))} only"
+    if package not in THIRD_PARTY_OF.get(here, {package}):
+        return f"{here[1]} uses {' and '.join(sorted(THIRD_PARTY_OF[here]))} only"
+    if here not in RESERVED.get(package, {here}):
+        return f"{package} is for {' and '.join(sorted('.'.join(room) for room in RESERVED[package]))} only"
     if package in LAZY and not lazy:
         return f"{package} is optional; import it inside the function that needs it"
     return None
 
 
 def _modules() -> dict[str, Path]:
-    """Every module of the package, by dotted name."""
+    """Every module of the packages, by dotted name."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    for path in sorted(path for package in STOREYS for path in (SOURCES / package).rglob("*.py")):
+        parts = path.relative_to(SOURCES).with_suffix("").parts
         found[".".join(parts[:-1] if path.stem == "__init__" else parts)] = path
     return found
 
@@ -162,16 +189,23 @@ def test_imports_point_down(module: str) -> None:
         ("acutance.operators.blur", "from ..solver import Solver"),
         ("acutance.solver", "from .methods import rgdn"),
         ("acutance.operators.blur", "def f():\n    import acutance.methods.rgdn"),  # up, hidden in a function
+        ("acutance_lab.synth.kernels", "from acutance_lab.data.photographs import Photographs"),
         ("acutance.operators.blur", "from acutance.metrics import psnr"),  # sideways
-        ("acutance.restore", "from acutance import Restorer"),  # the front door
-        ("acutance.restore", "import acutance"),
+        ("acutance_lab.bench.run", "from acutance_lab.train.loop import train"),
+        ("acutance.restoration.restorer", "from acutance import Restorer"),  # the front door
+        ("acutance.restoration.restorer", "import acutance"),
+        ("acutance", "import acutance_lab"),  # the laboratory
+        ("acutance.cli.app", "def f():\n    from acutance_lab.cli.app import app"),
+        ("acutance_lab.bench.run", "from acutance.cli.console import say"),
         ("acutance.networks.unet", "from acutance.operators import Blur"),  # stricter rooms
         ("acutance.networks.unet", "import numpy"),
         ("acutance.weights.files", "from acutance.problem import Problem"),
-        ("acutance.bench.run", "import lightning.pytorch"),  # third parties
-        ("acutance.train.loop", "from rich.progress import track"),
-        ("acutance.restore", "import scipy.io"),
+        ("acutance_lab.bench.run", "import lightning.pytorch"),  # third parties
+        ("acutance_lab.train.loop", "from rich.progress import track"),
+        ("acutance_lab.bench.score", "import scipy.io"),
+        ("acutance.images.kernel_file", "def read():\n    from scipy.io import loadmat"),
         ("acutance.telescope", ""),  # in no storey
+        ("acutance_lab.telescope", ""),
     ],
 )
 def test_the_rules_are_enforced(module: str, line: str) -> None:
@@ -181,15 +215,18 @@ def test_the_rules_are_enforced(module: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("acutance", "from acutance.restore import Restorer"),
+        ("acutance", "from acutance.restoration.restorer import Restorer"),
         ("acutance.operators.blur", "from acutance.tensors import pad"),
         ("acutance.operators.blur", "from .base import LinearOperator"),
         ("acutance.methods.rgdn", "from acutance import problem, solver"),
-        ("acutance.images.kernel_file", "def read():\n    from scipy.io import loadmat"),
         ("acutance.weights.files", "from acutance.errors import WeightsError"),
-        ("acutance.train.loop", "import lightning.pytorch"),
-        ("acutance.cli_train", "import typer\nfrom acutance import __version__\nfrom acutance.cli import app"),
+        ("acutance.cli.restoring", "import typer\nfrom acutance import __version__\nfrom acutance.cli import app"),
         ("acutance.__main__", "from acutance.cli import main"),
+        ("acutance_lab.train.loop", "import lightning.pytorch\nfrom acutance_lab.synth import Synthesis"),
+        ("acutance_lab.synth.kernels", "from acutance.restoration.restorer import Restorer"),
+        ("acutance_lab.bench.peers", "def f():\n    from skimage import restoration"),
+        ("acutance_lab.cli.app", "from acutance.cli.running import run"),
+        ("acutance_lab.__main__", "from acutance_lab.cli import main"),
     ],
 )
 def test_what_is_allowed(module: str, line: str) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from degraded import rounded, shake
 
 from acutance import noise_behind
 from acutance.noise import FLOOR, noise_level
 from acutance.noise_behind import MOST, level_behind, piece
 from acutance.operators import Blur
 from acutance.problem import Problem
+from acutance.psf import shapes
 from acutance.saturation import heeding
-from acutance.synth import kernels, noise
 
 SIDE = 128
 
@@ -23,7 +24,7 @@ def texture(n: int, channels: int, side: int, generator: torch.Generator) -> tor
 
 
 def behind(level: float, generator: torch.Generator, *, channels: int = 3, span: int = 15, n: int = 2) -> Problem:
-    blur = Blur(kernels.spline(n, span, generator, size=span), "valid")
+    blur = Blur(shake(n, span, generator), "valid")
     y = blur.forward(texture(n, channels, SIDE + span - 1, generator))
     return Problem(y + level * torch.randn(y.shape, generator=generator), blur)
 
@@ -37,14 +38,6 @@ def test_texture_is_not_taken_for_noise(level: float, channels: int, generator: 
 
 def test_smooth_blocks_would_have_taken_it_for_noise(generator: torch.Generator) -> None:
     assert float(noise_level(behind(0.003, generator).observed).min()) > 0.006
-
-
-def test_demosaiced_noise_counts_as_a_whole(generator: torch.Generator) -> None:
-    problem = behind(0.0, generator, span=21, n=3)
-    y = noise.demosaiced(problem.observed, torch.full((3,), 0.03), generator)
-    true = float((y - problem.observed).square().mean().sqrt())
-    for level in Problem(y, problem.blur).level().tolist():
-        assert 0.5 * true < level < 1.3 * true
 
 
 def test_without_nulls_the_least_of_the_light_decides(generator: torch.Generator) -> None:
@@ -114,23 +107,23 @@ def power_law(n: int, side: int, generator: torch.Generator) -> torch.Tensor:
 @pytest.mark.parametrize("level", [0.005, 0.01, 0.03])
 @pytest.mark.parametrize("span", [9, 17, 31])
 def test_busy_pictures_behind_camera_shake(level: float, span: int, generator: torch.Generator) -> None:
-    blur = Blur(kernels.spline(6, span, generator, size=span), "valid")
+    blur = Blur(shake(6, span, generator), "valid")
     y = blur.forward(power_law(6, 200 + span - 1, generator))
-    noisy = noise.quantise(y + level * torch.randn(y.shape, generator=generator), 8)
+    noisy = rounded(y + level * torch.randn(y.shape, generator=generator))
     for found in Problem(noisy, blur).level().tolist():
         assert 0.85 * level < found < 1.2 * level
 
 
 def test_smoothed_noise_counts_as_a_whole(generator: torch.Generator) -> None:
-    blur = Blur(kernels.spline(4, 17, generator, size=17), "valid")
+    blur = Blur(shake(4, 17, generator), "valid")
     y = blur.forward(power_law(4, 216, generator))
-    white = Blur(kernels.gaussian(0.6, 5), "circular").forward(torch.randn(y.shape, generator=generator))
+    white = Blur(shapes.gaussian(0.6, 5), "circular").forward(torch.randn(y.shape, generator=generator))
     true = 0.02 * float(white.std())
     for found in Problem(y + 0.02 * white, blur).level().tolist():
         assert found == pytest.approx(true, rel=0.15)
 
 
-@pytest.mark.parametrize("kernel", [torch.ones(1, 1, 1, 1), kernels.gaussian(0.5, 3)], ids=["none", "mild"])
+@pytest.mark.parametrize("kernel", [torch.ones(1, 1, 1, 1), shapes.gaussian(0.5, 3)], ids=["none", "mild"])
 def test_where_nothing_is_hidden_smooth_blocks_have_a_say(kernel: torch.Tensor, generator: torch.Generator) -> None:
     y = power_law(1, 160, generator)
     y[..., 40:120] = 0.5  # a wall

@@ -15,7 +15,7 @@ from acutance.images import Image as Picture
 from acutance.metrics import psnr
 from acutance.noise import noise_level
 from acutance.quantised import noise_bound
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness
 
 SIDE = 96

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from degraded import jpeg, rounded
 from torch import Tensor
 
 from acutance.noise import noise_coarseness, noise_level
 from acutance.noise_told import LEAST_CERTAIN, RAISED, RAISED_WEAK, level_to_tell, rounded_away
-from acutance.synth import kernels, noise
+from acutance.psf import shapes
 from acutance.tensors import brightness
 
 
@@ -25,15 +26,16 @@ def scene(channels: int = 3, size: int = 192) -> Tensor:
 
 
 def white(sigma: float, channels: int = 3) -> Tensor:
-    return noise.gaussian(scene(channels), torch.tensor([sigma]), generator())
+    x = scene(channels)
+    return x + sigma * torch.randn(x.shape, generator=generator())
 
 
 def coarse(sigma: float, channels: int = 3) -> Tensor:
     """Noise that a camera has smoothed, nine tenths of it, of that level, in 8 bits."""
     n = torch.randn(1, channels, 200, 200, generator=generator())
-    smooth = torch.nn.functional.conv2d(n, kernels.gaussian(1.2, 9).expand(channels, 1, -1, -1), groups=channels)
+    smooth = torch.nn.functional.conv2d(n, shapes.gaussian(1.2, 9).expand(channels, 1, -1, -1), groups=channels)
     n = torch.lerp(n[..., :192, :192], smooth[..., :192, :192], 0.9)
-    return noise.quantise(scene(channels) + sigma * n / n.std(), 8)
+    return rounded(scene(channels) + sigma * n / n.std())
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -58,8 +60,8 @@ def test_coarse_noise_that_nothing_has_rounded_is_told_as_it_is_estimated(sigma:
 
 @pytest.mark.parametrize("quality", [75, 90])
 @pytest.mark.parametrize("sigma", [0.01, 0.05])
-def test_what_jpeg_hides_is_added(sigma: float, quality: float) -> None:
-    y = noise.jpeg(coarse(sigma), torch.tensor([quality]))
+def test_what_jpeg_hides_is_added(sigma: float, quality: int) -> None:
+    y = jpeg(coarse(sigma), quality)
     told, estimate = level_to_tell(y), float(noise_level(y))
     assert told.coarse
     certain = LEAST_CERTAIN * float(brightness(y))
@@ -68,7 +70,7 @@ def test_what_jpeg_hides_is_added(sigma: float, quality: float) -> None:
 
 
 def test_a_level_that_is_given_is_told() -> None:
-    for y in (white(0.05), noise.jpeg(coarse(0.05), torch.tensor([80.0]))):
+    for y in (white(0.05), jpeg(coarse(0.05), 80)):
         assert level_to_tell(y, 0.013).sigma == 0.013
         assert "given as 1.3 %" in level_to_tell(y, 0.013).reason
 
@@ -83,7 +85,7 @@ def test_coarseness_of_white_noise_is_one_and_grows_with_smoothing() -> None:
 
 def test_rounding_shows_on_the_grid_of_jpeg() -> None:
     y = coarse(0.03)
-    compressed = noise.jpeg(y, torch.tensor([85.0]))
+    compressed = jpeg(y, 85)
     assert rounded_away(compressed) > 0.5 > rounded_away(y)
     assert rounded_away(compressed) > rounded_away(compressed[..., 4:, 4:]) + 0.05
 

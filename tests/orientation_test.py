@@ -6,12 +6,13 @@ import math
 
 import pytest
 import torch
+from degraded import shake
 from torch import Tensor
 
 from acutance.errors import ImageError, KernelError
 from acutance.operators import Blur
 from acutance.orientation import Orientation, OrientationVerdict, judge_orientation
-from acutance.synth import kernels
+from acutance.psf import shapes
 from acutance.tensors import flip
 
 
@@ -39,7 +40,7 @@ def corner(size: int) -> Tensor:
 
 
 def asymmetric(name: str, generator: torch.Generator) -> Tensor:
-    return corner(9) if name == "corner" else kernels.spline(1, int(name), generator)
+    return corner(9) if name == "corner" else shake(1, int(name), generator)
 
 
 def is_finite(verdict: OrientationVerdict) -> bool:
@@ -86,12 +87,12 @@ def test_of_a_large_picture_only_a_part_is_solved(generator: torch.Generator) ->
 @pytest.mark.parametrize(
     "kernel",
     [
-        kernels.disc(4.3),
-        kernels.line(13, 33),
-        kernels.gaussian(2.0, ratio=0.5, angle=20),
+        shapes.disc(4.3),
+        shapes.line(13, 33),
+        shapes.gaussian(2.0, ratio=0.5, angle=20),
         torch.ones(1, 1, 1, 1),
         torch.full((1, 1, 4, 4), 1 / 16),
-        torch.nn.functional.pad(kernels.disc(3.0), (5, 0, 0, 2)),
+        torch.nn.functional.pad(shapes.disc(3.0), (5, 0, 0, 2)),
     ],
     ids=["disc", "line", "gaussian", "delta", "even", "shifted disc"],
 )
@@ -122,7 +123,7 @@ def _speckle(*size: int) -> Tensor:
     ids=["flat", "black", "white", "noise", "low", "pixel", "ribbon", "tiny", "nan", "inf", "bytes"],
 )
 def test_a_picture_without_structure_leaves_it_open(picture: Tensor, generator: torch.Generator) -> None:
-    verdict = judge_orientation(picture, kernels.spline(1, 15, generator))
+    verdict = judge_orientation(picture, shake(1, 15, generator))
     assert verdict.orientation is Orientation.UNCLEAR
     assert not verdict.symmetric
     assert is_finite(verdict)

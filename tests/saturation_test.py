@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from degraded import shake
 
 from acutance.metrics import psnr
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.quantised import CLIPPED, clipped
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.saturation import deep, heeding
-from acutance.synth import kernels
 
 
 def scene(lamps: float = 0.0, gain: float = 1.0) -> tuple[torch.Tensor, Problem]:
@@ -24,7 +24,7 @@ def scene(lamps: float = 0.0, gain: float = 1.0) -> tuple[torch.Tensor, Problem]
     if lamps:
         for row, col in ((20, 20), (30, 52), (50, 33)):
             x[..., row : row + 3, col : col + 3] = lamps
-    blur = Blur(kernels.spline(1, 9, g, size=9), "valid")
+    blur = Blur(shake(1, 9, g), "valid")
     y = blur.forward(x)
     return x, Problem((y + 0.005 * torch.randn(y.shape, generator=g)).clamp(0, 1), blur, torch.tensor([0.005]))
 

@@ -12,7 +12,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.images.measurement_file import Measurements, read_measurements, write_measurements
 from acutance.methods.dgunet import SenseConfig, Unfolded
 from acutance.operators import Sensing
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.sensing import load, matrix_of, measure, recover
 from acutance.weights import write_weights
 

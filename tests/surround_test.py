@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.operators import Blur
+from acutance.psf import shapes
 from acutance.surround import surround
-from acutance.synth import kernels
 
 SIDE = 72
 
@@ -19,7 +19,7 @@ SIDE = 72
 def scene(*, channels: int = 3, kernel: Tensor | None = None, noise: float = 0.005) -> Tensor:
     """A blurred picture of rectangles, (1, C, SIDE, SIDE)."""
     g = torch.Generator().manual_seed(7)
-    blur = Blur(kernels.gaussian(1.5) if kernel is None else kernel)
+    blur = Blur(shapes.gaussian(1.5) if kernel is None else kernel)
     x = 0.2 + 0.6 * torch.rand(1, channels, 12, 12, generator=g)
     y = blur.forward(F.interpolate(x, size=blur.domain_size(SIDE, SIDE), mode="nearest"))
     return y + noise * torch.randn(y.shape, generator=g)
@@ -49,8 +49,8 @@ def test_what_is_beside_a_picture_is_found(name: str, value: float, c: float) ->
 def flat_scenes() -> dict[str, Tensor]:
     page = torch.ones(1, 1, SIDE + 20, SIDE + 20)
     page[..., 30:60, 30:60] = 0
-    line = kernels.line(9, 0)
-    blurred = [Blur(k).forward(page) for k in (kernels.gaussian(0.7), kernels.disc(3), line, line.mT)]
+    line = shapes.line(9, 0)
+    blurred = [Blur(k).forward(page) for k in (shapes.gaussian(0.7), shapes.disc(3), line, line.mT)]
     return {
         "a page behind a narrow kernel": blurred[0], "a page out of focus": blurred[1],
         "moved along": blurred[2], "moved down": blurred[3],

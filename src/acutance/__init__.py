@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from acutance.images.kernel_file import read_kernel, write_kernel
     from acutance.operators import Blur
     from acutance.problem import Outcome, Problem, Result
-    from acutance.restore import Restoration, Restorer
+    from acutance.restoration.front_door import estimate_kernel, restore
+    from acutance.restoration.restorer import Restoration, Restorer
     from acutance.solver import RelativeChange, Solver
 
 __version__ = "0.1.0"
@@ -30,8 +31,10 @@ __all__ = [
     "Restorer",
     "Result",
     "Solver",
+    "estimate_kernel",
     "read_image",
     "read_kernel",
+    "restore",
     "write_image",
     "write_kernel",
 ]
@@ -42,7 +45,8 @@ _HOMES = {
     "images.kernel_file": ("read_kernel", "write_kernel"),
     "operators": ("Blur",),
     "problem": ("Outcome", "Problem", "Result"),
-    "restore": ("Restoration", "Restorer"),
+    "restoration.front_door": ("estimate_kernel", "restore"),
+    "restoration.restorer": ("Restoration", "Restorer"),
     "solver": ("RelativeChange", "Solver"),
 }
 

@@ -1,6 +1,6 @@
 """A kernel and a picture that are to meet: is it a kernel, and does it fit into the picture?
 
-The door of the library (`acutance.restore`) asks here; files of kernels are mended before, by
+The door of the library (`acutance.restoration.restorer`) asks here; files of kernels are mended before, by
 `acutance.images.kernel_repair`.
 """
 

@@ -72,7 +72,7 @@ def noise_level(pixels: Tensor, *, step: float | None = None) -> Tensor:
     depends on brightness too. Clipped blocks are left out, and so are constant ones. Fine texture all over a sharp
     picture is taken for noise in part. Noise that a camera or compression has removed from smooth areas, or that is
     coarser than 8 pixels, is not seen: of files as cameras write them the answer is a seventh to two thirds of the
-    truth (`acutance bench noise`).
+    truth (`acutance-lab bench noise`).
 
     Args:
         pixels: (B, C, H, W), floating point, any units, encoded as the file is; NaN where a sample is missing. Only a

@@ -40,7 +40,7 @@ MOST_COARSE = 0.1
 
 RAISED, RAISED_WEAK, LEAST_CERTAIN = 1.4, 2.8, 0.015
 """a, b, and the level above which coarse noise is certain. Measured with non-local means on crops of training
-photographs with the noise of `acutance.synth.noisy`: as good as any among a = 1 to 2, b = 1.4 to 4 and 1 to 4 %."""
+photographs with the noise of `acutance_lab.synth.noisy`: as good as any among a = 1 to 2, b = 1.4 to 4 and 1 to 4 %."""
 
 SIDE, LOWEST_FINE, EIGHT_BITS = 8, 9, 1 / 255
 LUMA = (0.299, 0.587, 0.114)

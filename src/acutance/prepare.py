@@ -41,8 +41,8 @@ MOST_SIGMA = 0.5
 
 HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
 """What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
-true level of camera JPEGs (`acutance bench noise`); such files mostly come with kernels that are estimated as well. No
-estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
+true level of camera JPEGs (`acutance-lab bench noise`); such files mostly come with kernels that are estimated as well.
+No estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
 
 NOTABLE = 0.002
 """Share of clipped pixels from which the user is told."""
@@ -93,7 +93,7 @@ def prepare(
     boundary: Boundary = "valid",
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """The problem as the method wants it; arguments and errors as `acutance.restore.Restorer.prepare`."""
+    """The problem as the method wants it; arguments and errors as `acutance.restoration.restorer.Restorer.prepare`."""
     needs = spec.needs
     pixels = checked_pixels(image).to(device, torch.float32)
     _check_sigma(sigma)

@@ -26,7 +26,7 @@ from acutance.images import Image
 from acutance.images.measurement_file import Measurements, matrix_hash
 from acutance.operators import Sensing
 from acutance.problem import Observer, Problem
-from acutance.restore import Restoration, Restorer
+from acutance.restoration.restorer import Restoration, Restorer
 from acutance.tensors import brightness, filled
 from acutance.weights import embedded, embedded_names
 

@@ -24,9 +24,9 @@ from acutance.errors import ConfigError
 from acutance.images import write_image
 from acutance.metrics import psnr
 from acutance.problem import Observer, Problem, Result, direct_result
+from acutance.psf import shapes
 from acutance.quantised import clipped
 from acutance.saturation import heeding
-from acutance.synth import kernels
 
 
 @pytest.mark.parametrize("size", [3, 5, 15, 31, 91])
@@ -41,7 +41,7 @@ def test_sides_of_the_pyramid(size: int) -> None:
 
 
 def test_a_kernel_goes_up_in_place() -> None:
-    k = kernels.gaussian(1.5, 9)
+    k = shapes.gaussian(1.5, 9)
     up = pyramid.raised(k, 15)
     assert up.shape == (1, 1, 15, 15)
     assert float(up.sum()) == pytest.approx(1)
@@ -239,7 +239,7 @@ def scrambled(side: int = 200) -> Tensor:
     y = F.avg_pool2d(picture, 2)
     out, h = y.clone(), side // 2
     for (i, j), angle in zip(((0, 0), (0, 1), (1, 0), (1, 1)), (0.0, 90.0, 45.0, 135.0), strict=True):
-        moved = F.conv2d(y, kernels.line(11.0, angle).to(y), padding="same")
+        moved = F.conv2d(y, shapes.line(11.0, angle).to(y), padding="same")
         out[..., i * h : (i + 1) * h, j * h : (j + 1) * h] = moved[..., i * h : (i + 1) * h, j * h : (j + 1) * h]
     return out
 

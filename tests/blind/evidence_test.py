@@ -19,8 +19,8 @@ from acutance.blind.shapes import nearest
 from acutance.images import Image, ImageInfo, linear_to_srgb, srgb_to_linear
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.restore import Restorer
-from acutance.synth import kernels
+from acutance.psf import shapes
+from acutance.restoration.restorer import Restorer
 
 
 def blurred_in_light(kernel: Tensor) -> Tensor:
@@ -82,9 +82,9 @@ def test_the_judge_expects_a_gain_of_the_right_kernel_and_none_of_a_sharp_pictur
 @pytest.mark.parametrize(
     ("kernel", "kind", "size"),
     [
-        (kernels.disc(4.3), "disc", 4.3),
-        (kernels.gaussian(1.7), "gaussian", 1.7),
-        (kernels.line(14.0, 35.0), "line", 14.0),
+        (shapes.disc(4.3), "disc", 4.3),
+        (shapes.gaussian(1.7), "gaussian", 1.7),
+        (shapes.line(14.0, 35.0), "line", 14.0),
     ],
 )
 def test_shapes_are_found_again(kernel: Tensor, kind: str, size: float) -> None:

@@ -18,7 +18,7 @@ from acutance.blind.spectrum import SHARP, SLOPES, SOFT, Focus, focus, slope, so
 from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.synth import kernels
+from acutance.psf import shapes
 
 
 def cloud(side: int, slope: float = 2.3, seed: int = 3) -> Tensor:
@@ -42,15 +42,15 @@ def test_a_sharp_picture_is_soft_in_no_direction(slope: float) -> None:
 
 @pytest.mark.parametrize("size", [1.0, 2.0, 3.0])
 def test_a_gaussian_is_measured(size: float) -> None:
-    found = focus(taken(kernels.gaussian(size)))
+    found = focus(taken(shapes.gaussian(size)))
     assert found.size == pytest.approx(size, rel=0.1) or found.kind == "disc"
     assert found.misfit < 2.5
-    assert softness(taken(kernels.gaussian(size))) == pytest.approx(torch.full((6,), size), rel=0.25)
+    assert softness(taken(shapes.gaussian(size))) == pytest.approx(torch.full((6,), size), rel=0.25)
 
 
 @pytest.mark.parametrize("radius", [2.0, 4.0, 8.0])
 def test_a_disc_is_measured(radius: float) -> None:
-    found = focus(taken(kernels.disc(radius)))
+    found = focus(taken(shapes.disc(radius)))
     assert (found.kind, found.size) == ("disc", pytest.approx(radius, rel=0.07))
     assert found.kernel.shape[-1] >= 2 * math.floor(radius) + 1
     assert float(found.kernel.sum()) == pytest.approx(1)
@@ -68,7 +68,7 @@ def test_a_movement_is_sharp_across_and_soft_elsewhere() -> None:
 
 
 def test_widths_of_a_kernel() -> None:
-    k = kernels.gaussian(1.5, 15)
+    k = shapes.gaussian(1.5, 15)
     assert widths(k) == pytest.approx((1.5, 1.5), rel=0.02)
     line = torch.eye(9)[None, None] / 9
     narrow, wide = widths(line)
@@ -77,7 +77,7 @@ def test_widths_of_a_kernel() -> None:
 
 
 def test_defocus_is_found() -> None:
-    disc = kernels.disc(4.0)
+    disc = shapes.disc(4.0)
     y = Blur(disc, "valid").forward(town(220 + disc.shape[-1] - 1))
     y = y + 0.003 * torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
     found = choose(Look.of(y))
@@ -114,7 +114,7 @@ def test_the_exponents_that_are_tried() -> None:
 def test_nothing_but_noise_is_said(level: float) -> None:
     y = 0.5 + level * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(4))
     assert slope(y) == pytest.approx(1, rel=0.5)
-    assert slope(taken(kernels.disc(3.0), level=0.03)) > 100
+    assert slope(taken(shapes.disc(3.0), level=0.03)) > 100
     with pytest.raises(Unknowable, match="nothing but noise"):
         choose(Look.of(y))
 

@@ -15,7 +15,7 @@ from acutance.blind.xu_jia import EdgeState, Refinement, XuJia
 from acutance.errors import ConfigError
 from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Problem
-from acutance.synth import kernels
+from acutance.psf import shapes
 
 
 def test_usefulness_against_a_loop() -> None:
@@ -90,7 +90,7 @@ def test_the_support_is_what_is_above_the_first_gap() -> None:
 
 def test_the_refinement_takes_the_haze_away() -> None:
     x, y, k = shaken(level=0.002)
-    haze = 0.8 * torch.nn.functional.pad(k, (2, 2, 2, 2)) + 0.2 * kernels.gaussian(3.0, 15)
+    haze = 0.8 * torch.nn.functional.pad(k, (2, 2, 2, 2)) + 0.2 * shapes.gaussian(3.0, 15)
     edges = torch.where(differences(x).abs() > 0.05, differences(x), 0.0)
     state = EdgeState(x, haze, 0, 0.0, 0.0, edges, 0.0)
     refined = Refinement(XuJia(size=15))(Problem(y), state).kernel

@@ -19,7 +19,7 @@ from acutance.errors import AcutanceError
 from acutance.images import read_image, write_image
 from acutance.images.kernel_file import write_kernel
 from acutance.images.mark import Mark, file_hash, read_mark
-from acutance.synth.kernels import gaussian
+from acutance.psf.shapes import gaussian
 
 runner = CliRunner()
 WIENER = ("--gaussian", "1.2", "--method", "wiener")

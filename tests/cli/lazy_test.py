@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from acutance.cli.app import COMMANDS, app
+from acutance.cli.app import COMMANDS, MOVED, app
 from acutance.cli.lazy import loaded
 
 
@@ -29,15 +29,22 @@ def test_every_command_is_in_the_help() -> None:
 
 
 def test_a_command_has_its_own_help() -> None:
-    result = CliRunner().invoke(app, ["train", "--help"])
+    result = CliRunner().invoke(app, ["restore", "--help"])
     assert result.exit_code == 0
-    assert "--branch" in result.output
+    assert "--kernel" in result.output
 
 
 def test_a_slip_of_the_finger_is_answered() -> None:
     result = CliRunner().invoke(app, ["restor", "a.png"])
     assert result.exit_code == 2
     assert "restore" in result.output
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_command_that_moved_says_where(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--out", "there"])
+    assert result.exit_code == 2
+    assert result.stderr.strip() == f"acutance {name} is now: acutance-lab {name} (pip install 'acutance[lab]')"
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from degraded import shake
 from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
@@ -23,7 +24,6 @@ from acutance.images import read_image
 from acutance.images.kernel_file import write_kernel
 from acutance.methods.acute import Acute, AcuteConfig
 from acutance.operators import Blur
-from acutance.synth import kernels
 from acutance.weights import write_weights
 
 runner = CliRunner()
@@ -43,7 +43,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path) -> Path:
     """Two blurred pictures and their kernel."""
     generator = torch.Generator().manual_seed(3)
-    kernel = kernels.spline(1, 9, generator)
+    kernel = shake(1, 9, generator)
     write_kernel(tmp_path / "psf.npy", kernel)
     rows, cols = np.mgrid[0:72, 0:80]
     sharp = np.stack([(rows // 9 + cols // 7) % 2, (rows // 5) % 2, (cols // 11) % 2], -1) * 0.8 + 0.1

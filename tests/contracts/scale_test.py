@@ -14,7 +14,7 @@ from acutance.images import Image, ImageInfo
 from acutance.methods.spec import catalogue
 from acutance.operators import Blur
 from acutance.problem import Outcome
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 CPU = torch.device("cpu")
 KERNEL = kernel_of(5, 5)

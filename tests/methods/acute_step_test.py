@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError
 from acutance.methods import acute
+from acutance.methods.classical import FIRST, classical
 from acutance.operators import Blur, LinearOperator
 
 
@@ -72,7 +73,7 @@ def test_it_begins_where_a_classical_method_ends(told: bool) -> None:
     problem = problem if told else replace(problem, sigma=None)
     state = step_of(perturbed()).init(problem)
     torch.testing.assert_close(state.level, problem.level())
-    expected = acute.FIRST.run(replace(problem, sigma=problem.level())).x
+    expected = FIRST.run(replace(problem, sigma=problem.level())).x
     torch.testing.assert_close(state.x, expected, rtol=1e-10, atol=1e-11)
 
 
@@ -238,7 +239,7 @@ def test_an_operator_that_is_no_blur(kernel: tuple[int, int]) -> None:
     with torch.no_grad():
         state = step.init(problem)
         torch.testing.assert_close(step(hidden, state).x, step(problem, state).x, rtol=1e-9, atol=1e-10)
-        quadratic = acute.FIRST.solver().steps[0].init(problem).x  # solved there in closed form
+        quadratic = FIRST.solver().steps[0].init(problem).x  # solved there in closed form
     begun, least = problem.start(), classical(hidden)
     assert float((least - quadratic).norm()) < 0.2 * float((begun - quadratic).norm())
     assert problem.fitting_error(same_weights(model, views=1).run(hidden).x).isfinite().all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from degraded import jpeg
 from torch import Tensor
 
 from acutance.errors import ConfigError
@@ -13,14 +14,13 @@ from acutance.noise_told import level_to_tell
 from acutance.operators import Blur
 from acutance.priors import block_matching
 from acutance.problem import Problem
-from acutance.synth import noise
 
 
 def pictures() -> tuple[Tensor, Tensor]:
     """With white noise; with the blotches that JPEG leaves of it."""
     n = torch.randn(1, 3, 64, 56, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.avg_pool2d(n, 3, 1, 1)
-    return 0.5 + 0.05 * n, noise.jpeg(0.5 + 0.06 * smooth, torch.tensor([80.0]))
+    return 0.5 + 0.05 * n, jpeg(0.5 + 0.06 * smooth, 80)
 
 
 def test_white_noise_is_left_to_bm3d_and_coarse_noise_to_nlm() -> None:

@@ -16,7 +16,7 @@ from acutance.frame import Frame
 from acutance.methods.dgunet import SPECS, DeblurConfig, DerainConfig, DGUNetConfig, SenseConfig, Unfolded
 from acutance.methods.spec import catalogue
 from acutance.problem import Outcome, Problem
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 TINY: dict[str, Any] = {"width": 8, "growth": 4, "tail": 4, "stages": 4}
 KEYS = Path(__file__).resolve().parents[1] / "golden" / "dgunet_deraining.keys.json"

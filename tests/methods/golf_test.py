@@ -10,7 +10,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.methods.golf import Golf, GolfConfig, build
 from acutance.networks.blocks import drift
 from acutance.problem import Outcome, Problem
-from acutance.synth.kernels import disc
+from acutance.psf.shapes import disc
 
 
 def lively(config: GolfConfig) -> Golf:

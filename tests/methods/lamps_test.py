@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from degraded import shake
 from torch import Tensor
 
 from acutance.methods.fd import Fd, FdConfig
@@ -13,9 +14,8 @@ from acutance.methods.lamps import find_lamps, in_two_parts, without
 from acutance.metrics import psnr
 from acutance.operators import Blur, BlurField
 from acutance.problem import Problem
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 from acutance.saturation import heeding
-from acutance.synth import kernels
 
 SIDE = 80
 FD = Fd(FdConfig())
@@ -24,7 +24,7 @@ FD = Fd(FdConfig())
 def night(power: float = 12.0, gain: float = 0.4) -> tuple[Tensor, Tensor, Problem]:
     """A dark scene, its lamps, both (1, 3, H', W'), and what a shaken sensor that clips makes of them."""
     g = torch.Generator().manual_seed(11)
-    blur = Blur(kernels.spline(1, 13, g, size=13))
+    blur = Blur(shake(1, 13, g))
     size = blur.domain_size(SIDE, SIDE)
     coarse = torch.rand(1, 3, 14, 14, generator=g)
     dark = gain * torch.nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)

@@ -223,7 +223,7 @@ def test_weights_of_another_network_are_refused() -> None:
         ({"form": "official"}, "form='official' is neither"),
         ({"features": 5}, "features=5: at least 6"),
         ({"steps": 0}, "steps=0: at least one step"),
-        ({"strength": 2}, "its settings are form, part, features, steps, threshold"),
+        ({"strength": 2}, "its settings are form, part, start, features, steps, threshold"),
         ({"precision": "half"}, "precision='half' is not one of"),
     ],
 )

@@ -16,7 +16,7 @@ from acutance.metrics import psnr
 from acutance.operators import BlurField
 from acutance.psf import CameraPoses
 from acutance.psf.files import is_field, read_field, write_field
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 SIZE = (96, 120)
 

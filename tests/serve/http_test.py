@@ -15,8 +15,8 @@ import torch
 
 from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import write_kernel
+from acutance.psf import shapes
 from acutance.serve.settings import Access, Limits, Settings
-from acutance.synth import kernels
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 from starlette.testclient import TestClient
@@ -68,7 +68,7 @@ def test_a_picture_comes_back_in_its_format(client: TestClient, tmp_path: Path, 
 
 
 def test_report_and_links(client: TestClient, photo: bytes, tmp_path: Path) -> None:
-    write_kernel(tmp_path / "k.npy", kernels.line(5, 0))
+    write_kernel(tmp_path / "k.npy", shapes.line(5, 0))
     kernel = {"kernel": ("k.npy", (tmp_path / "k.npy").read_bytes())}
     wanted = {"accept": "application/json"}
     answer = send(client, "/v1/restore", photo, files=kernel, data={"method": "fd"}, headers=wanted).json()

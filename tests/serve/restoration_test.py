@@ -14,11 +14,11 @@ import torch
 from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import read_kernel, write_kernel
 from acutance.operators import Blur
-from acutance.restore import Restorer
+from acutance.psf import shapes
+from acutance.restoration.restorer import Restorer
 from acutance.serve.header import declared_size
 from acutance.serve.orders import Event, Failed, Options, Order
 from acutance.serve.restoration import Restorations, plain
-from acutance.synth import kernels
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_picture_leaves_as_it_came_and_as_by_the_library(
     events: list[Event] = []
     report = carry_out(order(tmp_path, "picture.tif", disc=2.0, sigma=0.01, method="fd", show=True), events.append)
     got = read_image(tmp_path / report["picture"])
-    wanted = Restorer.load("fd", device="cpu")(read_image(tmp_path / "picture.tif"), kernels.disc(2.0), sigma=0.01)
+    wanted = Restorer.load("fd", device="cpu")(read_image(tmp_path / "picture.tif"), shapes.disc(2.0), sigma=0.01)
     assert (report["picture"], got.info.bits, got.info.dpi) == ("restored.tif", 16, (300.0, 300.0))
     assert (got.pixels - wanted.image.pixels.clamp(0, 1)).abs().max() < 1e-4
     assert [e["phase"] for e in events if "step" not in e] == ["reading", "restoring", "writing"]
@@ -69,7 +69,7 @@ def test_the_server_needs_no_torch_to_read_it(tmp_path: Path, picture: torch.Ten
 
 def test_a_kernel_file_is_that_of_the_library(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
     write_image(tmp_path / "picture.png", picture)
-    write_kernel(tmp_path / "kernel.npy", kernels.line(7, 30))
+    write_kernel(tmp_path / "kernel.npy", shapes.line(7, 30))
     report = carry_out(order(tmp_path, kernel="kernel.npy", method="wiener", sigma=0.02), quiet)
     kernel = read_kernel(tmp_path / "kernel.npy").kernel
     wanted = Restorer.load("wiener", device="cpu")(read_image(tmp_path / "picture.png"), kernel, sigma=0.02)
@@ -81,7 +81,7 @@ def test_the_kernel_that_is_found_is_written(
     tmp_path: Path, generator: torch.Generator, carry_out: Restorations
 ) -> None:
     sharp = (torch.rand(1, 1, 9, 9, generator=generator) > 0.5).float().repeat_interleave(7, -1)
-    blurred = Blur(kernels.line(5, 0), "valid").forward(sharp.repeat_interleave(7, -2))
+    blurred = Blur(shapes.line(5, 0), "valid").forward(sharp.repeat_interleave(7, -2))
     write_image(tmp_path / "picture.png", blurred)
     report = carry_out(order(tmp_path, task="kernel"), quiet)
     found = np.load(tmp_path / report["kernel"])

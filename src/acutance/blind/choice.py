@@ -12,18 +12,20 @@ Whether there is a blur at all is the same question: is the picture explained be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
-from acutance.blind.evidence import Windows
+from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
 from acutance.blind.judge import Verdict, judge
 from acutance.blind.scoring import doubt
-from acutance.blind.search import WINDOW, SizeSearch, quick
+from acutance.blind.search import LEAST_WINDOW, SIDES, WINDOW, SizeSearch, quick
 from acutance.blind.shapes import Shape, nearest
 from acutance.blind.spectrum import focus, slope
+from acutance.errors import ConfigError
 from acutance.problem import Problem
 
 RISING = 4.0
@@ -68,23 +70,37 @@ def choose(
     window, _ = look.window(WINDOW)
     if min(window.shape[-2:]) >= TELLING and slope(window) < RISING:
         raise Unknowable("nothing but noise is in the picture")
-    windows = Windows.of(look.picture, look.full)
+    panel = Panel.of(look)
     verdicts = list[Verdict]()
 
     def expected(hypothesis: Hypothesis) -> float:
         return next(v.gain for v in verdicts if v.hypothesis is hypothesis)
 
     for hypothesis in SizeSearch(make, expected, on_size)(look):
-        verdicts.append(judge(windows, hypothesis))
-    verdicts += [judge(windows, h) for h in shapes(look, verdicts)]
+        verdicts.append(judge(panel, hypothesis))
+    verdicts += [judge(panel, h) for h in shapes(look, verdicts)]
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > TRY_ENCODED:
-        encoded = look.encoded()
-        other = Hypothesis(best.hypothesis.kernel, False, best.hypothesis.size, best.hypothesis.shape)
-        verdict = judge(Windows.of(encoded.picture, encoded.full), other)
-        if verdict.gain > best.gain + ENCODED_LEAD:
-            best = verdict
+        best = max([best, *in_encoded(look, best.hypothesis, make)], key=lambda v: v.gain)
     return _concluded(best, verdicts)
+
+
+def in_encoded(look: Look, best: Hypothesis, make: MakeEstimator) -> Iterator[Verdict]:
+    """Verdicts on the best kernel of linear light, and on one that is estimated anew, in encoded values."""
+    encoded = look.encoded()
+    panel = Panel.of(encoded)
+    yield _behind(judge(panel, replace(best, linear=False)))
+    window, mask = encoded.window(min(WINDOW, max(LEAST_WINDOW, SIDES * best.size)))
+    try:
+        kernel = estimate(window, make(best.size), mask)
+    except (Unknowable, ConfigError):
+        return
+    yield _behind(judge(panel, Hypothesis(kernel, False, best.size)))
+
+
+def _behind(verdict: Verdict) -> Verdict:
+    """The same, less what encoded values have to be ahead."""
+    return replace(verdict, gain=verdict.gain - ENCODED_LEAD)
 
 
 def shapes(look: Look, verdicts: Sequence[Verdict]) -> Iterator[Hypothesis]:

@@ -42,9 +42,6 @@ SIDE = 224
 MARGIN = 40
 """Pixels of a window that are not counted on each side, at most: half a kernel."""
 
-GAMMA = 2.2
-"""Exponent of the tone curve where a picture of linear light is to be seen as an encoded one."""
-
 
 @dataclass(frozen=True, eq=False)
 class Windows:
@@ -68,24 +65,30 @@ class Windows:
         Args:
             full: bool, (1, 1, H, W), which samples are clipped. side: of a window, pixels.
         """
-        rows, cols = (_halves(n, side) for n in picture.shape[-2:])
-        places = []
-        for r in rows:
-            for c in cols:
-                down, along = where_textured(picture[..., r, c], side)
-                places.append(
-                    (
-                        slice(r.start + down.start, r.start + down.stop),
-                        slice(c.start + along.start, c.start + along.stop),
-                    )
-                )
+        places = where(picture, side)
         pictures = torch.cat([picture[..., r, c] for r, c in places])
         clipped = None
         if full is not None and bool(full.any()):
             clipped = torch.cat([full[..., r, c] for r, c in places])
         point = torch.ones(1, 1, 1, 1).to(picture)
-        bare = Windows(pictures, clipped, tuple(places), pictures.new_zeros(len(places), len(STRENGTHS)))
-        return Windows(pictures, clipped, tuple(places), edges(bare, point))
+        bare = Windows(pictures, clipped, places, pictures.new_zeros(len(places), len(STRENGTHS)))
+        return Windows(pictures, clipped, places, edges(bare, point))
+
+
+def where(picture: Tensor, side: int) -> tuple[tuple[slice, slice], ...]:
+    """The most textured window of each quarter of (1, 1, H, W), or of the whole of a small one: rows and columns."""
+    rows, cols = (_halves(n, side) for n in picture.shape[-2:])
+    places = []
+    for r in rows:
+        for c in cols:
+            down, along = where_textured(picture[..., r, c], side)
+            places.append(
+                (
+                    slice(r.start + down.start, r.start + down.stop),
+                    slice(c.start + along.start, c.start + along.stop),
+                )
+            )
+    return tuple(places)
 
 
 def _halves(length: int, side: int) -> tuple[slice, ...]:

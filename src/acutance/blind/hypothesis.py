@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from acutance.blind.base import Estimator, Unknowable
-from acutance.blind.evidence import GAMMA
 from acutance.blind.kernel_step import differences
+from acutance.blind.pyramid import reduced
 from acutance.blind.shapes import Shape
+from acutance.images import linear_to_srgb
 from acutance.texture import where_textured
 
 
@@ -25,32 +26,45 @@ class Look:
         picture: (1, 1, H, W), its gradients of the size that those of encoded values have. linear: linear light.
         usable: bool, (1, 1, H, W), False where the picture is saturated, or missing and filled in; None: nowhere.
         full: bool, (1, 1, H, W), True where it is saturated; None: nowhere.
+        scale: what linear light was multiplied by. seen: the picture as people see it, encoded, (1, 1, H, W) in [0, 1].
     """
 
     picture: Tensor
     linear: bool
     usable: Tensor | None = None
     full: Tensor | None = None
+    scale: float = 1.0
+    seen: Tensor | None = None
 
     @staticmethod
-    def of(picture: Tensor, *, linear: bool = False, usable: Tensor | None = None, full: Tensor | None = None) -> Look:
+    def of(
+        picture: Tensor, *, linear: bool = False, usable: Tensor | None = None, full: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> Look:  # fmt: skip
         """Look at a grey picture (1, 1, H, W) in [0, 1]; linear light is multiplied so that its gradients are as large.
 
         Linear light is dark in the mean, and so are its gradients; estimators have thresholds for encoded values.
+
+        Args:
+            seen: the encoded picture in grey; None: what sRGB makes of `picture`.
         """
         if not linear:
-            return Look(picture, False, usable, full)
-        seen = picture.clamp_min(0) ** (1 / GAMMA)
+            return Look(picture, False, usable, full, seen=picture.clamp(0, 1))
+        seen = linear_to_srgb(picture.clamp(0, 1)) if seen is None else seen.clamp(0, 1)
         large, small = (float(differences(x).abs().mean()) for x in (seen, picture))
         factor = large / small if math.isfinite(large) and small > 0 else 1.0
-        return Look(factor * picture, True, usable, full)
+        return Look(factor * picture, True, usable, full, factor, seen)
 
     def encoded(self) -> Look:
-        """The same as encoded values, by a power for a tone curve."""
-        if not self.linear:
-            return self
-        seen = self.picture.clamp_min(0) ** (1 / GAMMA)
-        return Look(seen / seen.amax().clamp_min(1e-6), False, self.usable, self.full)
+        """The same as encoded values."""
+        return self if self.seen is None else Look(self.seen, False, self.usable, self.full, seen=self.seen)
+
+    def reduced(self, level: int) -> Look:
+        """The same at a level of the pyramid, without its mask."""
+        picture, seen = (None if x is None else reduced(x, level) for x in (self.picture, self.seen))
+        full = None if self.full is None else reduced(self.full.to(self.picture), level) > 0.5
+        assert picture is not None
+        return Look(picture, self.linear, None, full, self.scale, None if seen is None else seen.clamp(0, 1))
 
     @property
     def side(self) -> int:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.blind.evidence import Windows, evidence
+from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Look
 from acutance.images import srgb_to_linear
 
-LEAD = 0.05
-"""Lead that the evidence for encoded values needs over that for linear light; a photograph is blurred in light."""
+LEAD = 0.2
+"""Expected gain, dB, by which encoded values must be ahead of linear light; a photograph is blurred in light."""
+
+CLIPPED = 1 - 1e-3
+"""Value from which a sample counts as clipped."""
+
+
+def panels(pixels: Tensor) -> tuple[Panel, Panel]:
+    """Where kernels of encoded pixels (1, C, H, W) in [0, 1] are judged: in linear light, and in encoded values."""
+    full = (pixels >= CLIPPED).any(1, keepdim=True)
+    seen = pixels.mean(1, keepdim=True)
+    light = Look.of(srgb_to_linear(pixels).mean(1, keepdim=True), linear=True, full=full, seen=seen)
+    return Panel.of(light), Panel.of(light.encoded())
 
 
 @torch.no_grad()
@@ -23,11 +35,6 @@ def prefers_encoded(pixels: Tensor, kernel: Tensor) -> bool:
     mean = kernel.mean(1, keepdim=True).to(pixels)
     side = max(mean.shape[-2:]) | 1
     room = [side - n for n in mean.shape[-2:]]
-    mean = torch.nn.functional.pad(mean, (room[1] // 2, room[1] - room[1] // 2, room[0] // 2, room[0] - room[0] // 2))
-    full = (pixels >= 1 - 1e-3).any(1, keepdim=True)
-    looks = (
-        Look.of(pixels.mean(1, keepdim=True), full=full),
-        Look.of(srgb_to_linear(pixels).mean(1, keepdim=True), linear=True, full=full),
-    )
-    encoded, linear = (float(evidence(Windows.of(v.picture, v.full), mean).mean()) for v in looks)
-    return encoded < linear - LEAD
+    mean = F.pad(mean, (room[1] // 2, room[1] - room[1] // 2, room[0] // 2, room[0] - room[0] // 2))
+    linear, encoded = (panel.gain(mean) for panel in panels(pixels))
+    return encoded > linear + LEAD

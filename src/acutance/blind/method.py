@@ -18,14 +18,15 @@ from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.choice import TELLING, choose
+from acutance.blind.critic import trust
 from acutance.blind.estimators import ESTIMATORS
-from acutance.blind.evidence import GAMMA
 from acutance.blind.hypothesis import Look, MakeEstimator
 from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW
 from acutance.blind.spectrum import softness
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
+from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.methods.inner import build_shipped, split
 from acutance.methods.spec import MethodSpec, Needs, configure, find
 from acutance.operators import Blur
@@ -47,6 +48,9 @@ that restoring with the kernel mends are (by 1.3 to 3.7 dB), and seven of the ei
 
 MOVED = 0.9
 """Softness in some direction from which a picture that no kernel explains goes to a method that needs none, pixels."""
+
+NEARLY_ALL = 0.95
+"""Share of a result from which nobody needs to be told that it is mixed with the input."""
 
 SHOWN = 128
 """Side that kernels have at least where they are explained, pixels."""
@@ -122,7 +126,9 @@ class Blind:
             usable = ~full if usable is None else usable & ~full
         seen = None if usable is None else usable.all(1, keepdim=True)
         clipped = None if full is None else full.any(1, keepdim=True)
-        return Look.of(y.mean(1, keepdim=True).float(), linear=problem.linear, usable=seen, full=clipped)
+        encoded_ = linear_to_srgb(y.clamp(0, 1)).mean(1, keepdim=True).float() if problem.linear else None
+        grey = y.mean(1, keepdim=True).float()
+        return Look.of(grey, linear=problem.linear, usable=seen, full=clipped, seen=encoded_)
 
     @property
     def _make(self) -> MakeEstimator | None:
@@ -182,12 +188,24 @@ class Blind:
         result = self.method.run(aware, on_step=on_step)
         x = aware.crop(result.x)
         x = decoded(x) if swapped else x
-        if found.share < 1:
-            x = problem.start() + found.share * (x - problem.start())
+        y = problem.start()
+        share = found.share * self._trust(problem, x) if self.config.size == 0 else torch.ones(1).to(x)
+        if float(share.mean()) < NEARLY_ALL and found.share == 1:
+            remarks = (
+                *remarks,
+                f"in doubtful places the input shows through, {100 - 100 * float(share.mean()):.0f} % in all",
+            )
+        x = y + share * (x - y)
         return replace(
             result, x=x, kernel=kernel, remarks=remarks, confidences=_told(found.confidence), ran=self.config.method,
             levels=tuple(aware.level().tolist()),
         )  # fmt: skip
+
+    @staticmethod
+    def _trust(problem: Problem, x: Tensor) -> Tensor:
+        """How far the critic trusts a result, (1, 1, H, W)."""
+        pictures = (encoded(v) if problem.linear else v for v in (problem.start(), x))
+        return trust(*(v.mean(1, keepdim=True).clamp(0, 1) for v in pictures))
 
     def _left(self, problem: Problem, remark: str, confidence: float | None, on_step: Observer | None) -> Result:
         """The picture as it is, with a kernel of one pixel."""
@@ -211,13 +229,13 @@ class Blind:
 
 
 def encoded(x: Tensor) -> Tensor:
-    """Linear light through a power that stands for a tone curve; odd, so that nothing negative is lost."""
-    return x.sign() * x.abs() ** (1 / GAMMA)
+    """Linear light through the curve of sRGB; odd, so that nothing negative is lost."""
+    return x.sign() * linear_to_srgb(x.abs())
 
 
 def decoded(x: Tensor) -> Tensor:
     """The inverse of `encoded`."""
-    return x.sign() * x.abs() ** GAMMA
+    return x.sign() * srgb_to_linear(x.abs())
 
 
 def together(results: Sequence[Result]) -> Result:

@@ -2,8 +2,8 @@
 
 Small sizes come first, since they cost little: a size needs a window of some sixteen kernels only. Where one of them
 explains the picture well, had room enough, and the largest of them is no better, that is all. Else the larger sizes
-are carried to half the resolution, which costs a quarter of the whole, are compared there by s(k)
-(`acutance.blind.scoring.judged`), and the best of them go on to the full resolution.
+are carried to half the resolution, which costs a quarter of the whole, are compared there by the critic
+(`acutance.blind.critic`), and the best of them go on to the full resolution.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from acutance.blind import cleaning, pyramid
+from acutance.blind import cleaning
 from acutance.blind.base import BlindState, Estimator, Unknowable
+from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator
-from acutance.blind.scoring import judged
 from acutance.blind.xu_l0 import XuL0
 from acutance.problem import Problem
 
@@ -78,7 +78,7 @@ class SizeSearch:
             best = max(small, key=self.expected)
             if self.expected(best) >= ENOUGH and best is not small[-1] and fits(best):
                 return
-        large = sorted(self._begun(look, sizes, small=False), key=lambda run: run.score)[:KEPT]
+        large = sorted(self._begun(look, sizes, small=False), key=lambda run: -run.score)[:KEPT]
         for run in large:
             yield Hypothesis(run.finish(), look.linear, run.size)
 
@@ -89,11 +89,12 @@ class SizeSearch:
             Unknowable: no small size can be estimated.
         """
         runs = list[_Run]()
+        panel = None if small else Panel.of(look.reduced(HALF))
         for side in [s for s in sizes if (s <= SMALL) == small]:
             if self.on_size is not None:
                 self.on_size(side)
             try:
-                runs.append(_Run.begun(look, side, self.make(side)))
+                runs.append(_Run.begun(look, side, self.make(side), panel))
             except Unknowable:
                 if small and side == sizes[0]:
                     raise
@@ -107,7 +108,7 @@ def fits(hypothesis: Hypothesis) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """An estimate that is under way. Args: score: s(k) at half the resolution; small sizes have none."""
+    """An estimate that is under way. Args: score: expected gain at half the resolution, dB; small sizes have none."""
 
     size: int
     score: float
@@ -116,16 +117,14 @@ class _Run:
     finished: Callable[[BlindState], Tensor]
 
     @staticmethod
-    def begun(look: Look, size: int, estimator: Estimator) -> _Run:
-        """Carried to half the resolution."""
+    def begun(look: Look, size: int, estimator: Estimator, panel: Panel | None) -> _Run:
+        """Carried to half the resolution, and judged there by a panel; without one not even carried."""
         window, mask = look.window(min(WINDOW, max(LEAST_WINDOW, SIDES * size)))
         states = estimator.solver().iterate(Problem(window, mask=mask))
         before = state = next(states)
-        while size > SMALL and state.level >= HALF:
+        while panel is not None and state.level >= HALF:
             before, state = state, next(states)
-        score = 0.0
-        if size > SMALL:
-            score = judged(pyramid.reduced(window, HALF), cleaning.finished(before.kernel), size // 4)
+        score = 0.0 if panel is None else panel.gain(cleaning.finished(before.kernel))
         return _Run(size, score, state, states, estimator.finished)
 
     def finish(self) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from acutance.metrics import kernel_similarity
-from acutance.synth import kernels
+from acutance.psf import shapes
 
 LEAST = 0.85
 """Similarity to an estimated kernel from which a shape is worth a trial. With 0.72 a line spoilt a page of text."""
@@ -39,7 +39,7 @@ def widths(kernel: Tensor) -> tuple[float, float]:
 
 
 def _moments(kernel: Tensor) -> tuple[float, float, float]:
-    """`widths`, and the widest direction as `kernels.line` counts angles, degrees."""
+    """`widths`, and the widest direction as `shapes.line` counts angles, degrees."""
     k = kernel[0, 0].double() / kernel.sum()
     down, along = torch.meshgrid(*(torch.arange(n, dtype=k.dtype) for n in k.shape), indexing="ij")
     places = torch.stack((down.flatten(), along.flatten())).to(k.device)
@@ -55,9 +55,9 @@ def nearest(kernel: Tensor) -> Iterator[Shape]:
     low, high, angle = _moments(kernel)
     mean = math.sqrt((low * low + high * high) / 2)
     families: tuple[tuple[str, Callable[[float, float], Tensor], float, float], ...] = (
-        ("disc", lambda size, _: kernels.disc(max(size, 0.6)), 2 * mean, 0.0),
-        ("gaussian", lambda size, _: kernels.gaussian(max(size, 0.35)), mean, 0.0),
-        ("line", lambda size, turn: kernels.line(max(size, 1.5), turn), math.sqrt(12) * high, angle),
+        ("disc", lambda size, _: shapes.disc(max(size, 0.6)), 2 * mean, 0.0),
+        ("gaussian", lambda size, _: shapes.gaussian(max(size, 0.35)), mean, 0.0),
+        ("line", lambda size, turn: shapes.line(max(size, 1.5), turn), math.sqrt(12) * high, angle),
     )
     for kind, make, size, turn in families:
         if kind != "line" and low < 0.45 * high:

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.noise import noise_level
-from acutance.synth import kernels
+from acutance.psf import shapes
 
 P0, SPREAD = 2.4, 0.35
 """The exponent p of sharp photographs: mean and standard deviation."""
@@ -80,7 +80,7 @@ class Focus:
     @property
     def kernel(self) -> Tensor:
         """(1, 1, s, s)."""
-        return kernels.disc(self.size) if self.kind == "disc" else kernels.gaussian(self.size)
+        return shapes.disc(self.size) if self.kind == "disc" else shapes.gaussian(self.size)
 
 
 def softness(picture: Tensor) -> Tensor:

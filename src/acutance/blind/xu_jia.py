@@ -37,8 +37,8 @@ from acutance.linear import bridge, laplacian_power, scaled
 from acutance.operators import Blur
 from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Problem
+from acutance.psf.shapes import gaussian
 from acutance.solver import Solver
-from acutance.synth.kernels import gaussian
 from acutance.tensors import fast_length
 
 WINDOW = 5

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from acutance.cli.streams import prepare_streams
 
-__all__ = ["main"]
+__all__ = ["main", "start"]
 
 
 def main() -> None:
-    """`acutance`: an interrupt while everything is still being imported ends it as quietly as a later one.
+    """`acutance`."""
+    start(_load)
+
+
+def start(load: Callable[[], Callable[[], None]]) -> None:
+    """Import a program and run it: an interrupt of the import ends it as quietly as a later one.
 
     On Linux torch then asks for memory in pages of 2 MiB: large pictures otherwise spend half their time on page
     faults. It looks once, before its first tensor.
+
+    Args:
+        load: imports the program and returns its `main`.
     """
     prepare_streams()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
-        from acutance.cli.app import main as run
+        run = load()
     except KeyboardInterrupt:
         sys.exit(130)
     run()
+
+
+def _load() -> Callable[[], None]:
+    from acutance.cli.app import main as program
+
+    return program

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from acutance import __version__
+from acutance.blind.guess import Guess, fitted
 from acutance.blind.method import Blind
 from acutance.cli.console import duration, escape, say
 from acutance.cli.journal import Journal, state_of
@@ -30,9 +31,9 @@ from acutance.images.peek import peek_size
 from acutance.methods.spec import find
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
+from acutance.psf import shapes
 from acutance.psf.files import FieldFile
-from acutance.restore import Restoration, Restorer
-from acutance.synth import kernels
+from acutance.restoration.restorer import Restoration, Restorer
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
@@ -147,11 +148,16 @@ def message_of(error: Exception, job: Job) -> str | None:
 
 @dataclass
 class Batch:
-    """The pictures of a command, one by one. Args: restorer, psf, settings: for all of them."""
+    """The pictures of a command, one by one.
+
+    Args:
+        restorer, psf, settings: for all of them. guess: the kernel in words, to be made better for each picture.
+    """
 
     restorer: Restorer
     psf: KernelFile | FieldFile | None
     settings: Settings
+    guess: Guess | None = None
     _journals: dict[Path, Journal] = field(default_factory=dict)
     _judged: bool = False
     _hinted: bool = False
@@ -177,6 +183,8 @@ class Batch:
             _judge(image, self.psf, s)
         seconds = _announce(self.restorer, image, self.psf, s)
         kernel, mask = None if self.psf is None else self.psf.kernel, _mask_of(image, s)
+        if self.guess is not None:
+            kernel = self._fitted(image, self.guess)
         done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step)
         final = _cut(done.image, s)
         mark = replace(mark, method=done.ran)
@@ -187,6 +195,14 @@ class Batch:
         notes = (*image.info.notes, *done.notes, *notes)
         report(job, done, notes, seconds, as_json=s.as_json, hint=not self._hinted)
         self._hinted = self._hinted or done.noise_assumed
+
+    @staticmethod
+    def _fitted(image: Image, guess: Guess) -> Tensor:
+        """The kernel of a guess, made better for a picture."""
+        best, remark = fitted(image, guess)
+        if remark is not None:
+            say(f"[yellow]kernel:[/] {escape(remark)}" + (" (--exact keeps yours)" if best != guess else ""))
+        return best.kernel
 
     def _look(self, job: Job, state: str, journal: Journal | None) -> None:
         """Whether there is anything to do, before the picture is read."""
@@ -322,7 +338,7 @@ def _announce(restorer: Restorer, image: Image, psf: KernelFile | FieldFile | No
         return None
     if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
         finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
-        seconds = finish.forecast(image, kernels.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
+        seconds = finish.forecast(image, shapes.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
         say(f"{width} x {height} pixels: about {duration(seconds)} when the kernel is found, which comes first")
         return None
     seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)

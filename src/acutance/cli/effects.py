@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from acutance.cli.console import escape, say
 from acutance.errors import ConfigError, KernelError
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 
 def refuse_for_measurements(given: Mapping[str, bool]) -> None:
@@ -38,6 +38,8 @@ def check_effects(restorer: Restorer, given: Mapping[str, bool], *, kernel: str 
     for option in ("--flip-kernel", "--centre"):
         if given.get(option) and kernel != "--kernel":
             raise ConfigError(f"{option} is for the kernel of a file; give one with --kernel")
+    if given.get("--exact") and kernel in (None, "--kernel"):
+        raise ConfigError("--exact is for a guess; give one with --motion, --disc or --gaussian")
     if given.get("--mask") and not needs.mask:
         raise ConfigError(f"{spec.name} heeds no mask; leave out --mask, or choose another --method, such as acute")
     if given.get("--explain") and not restorer.explains:

@@ -11,19 +11,16 @@ import torch
 import typer
 
 from acutance.blind.base import Estimate
-from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
-from acutance.blind.hypothesis import Look
 from acutance.cli.console import emit, plain, say
 from acutance.cli.targets import refuse_link
 from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
-from acutance.images import read_image, srgb_to_linear
+from acutance.images import read_image
 from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import write_kernel
 from acutance.methods.spec import meant
-from acutance.prepare import is_photograph
-from acutance.tensors import brightness, filled
+from acutance.restoration.kernel import DEFAULT_ESTIMATOR, find_kernel
 
 SHOWN = 256
 """Side that the picture of a kernel has at least, pixels."""
@@ -35,7 +32,7 @@ def kernel(
         Path | None,
         typer.Option("-o", "--output", help="PNG for the eye; the exact kernel goes beside it as .npy."),
     ] = None,
-    estimator: Annotated[str, typer.Option(help=f"One of {', '.join(ESTIMATORS)}.")] = "xu-l0",
+    estimator: Annotated[str, typer.Option(help=f"One of {', '.join(ESTIMATORS)}.")] = DEFAULT_ESTIMATOR,
     size: Annotated[
         int | None, typer.Option("--kernel-size", min=3, help="Side in pixels, odd, larger than the blur; else tried.")
     ] = None,
@@ -64,19 +61,13 @@ def kernel(
             raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
     check_folder(target.parent)
     image = read_image(picture, max_pixels=max_megapixels * 1_000_000)
-    linear = is_photograph(image) and not encoded
-    pixels = filled(image.pixels, torch.isfinite(image.pixels).to(image.pixels))
-    pixels = srgb_to_linear(pixels) if linear else pixels
-    grey = pixels.mean(1, keepdim=True) / float(brightness(pixels))
     begun = time.perf_counter()
     with Watch(1) as watch:
         watch.begin(picture.name)
-        found = choose(
-            Look.of(grey, linear=linear),
-            None if estimator == "xu-l0" and size is None else lambda side: ESTIMATORS[estimator](size=side),
-            size,
+        found = find_kernel(
+            image, estimator=estimator, size=size, encoded=encoded,
             on_size=lambda side: watch.phase(f"finding the kernel, of up to {side} pixels"),
-        )
+        )  # fmt: skip
     seconds = time.perf_counter() - begun
     side = found.kernel.shape[-1]
     write_kernel(exact, found.kernel, overwrite=overwrite)

@@ -27,12 +27,18 @@ class Command:
     load: Callable[[], Callable[..., Any] | typer.Typer]
 
 
-def lazy_group(commands: dict[str, Command]) -> type[TyperGroup]:
-    """The class of a group that loads these commands; their stubs are added by `add_stubs`."""
+def lazy_group(commands: dict[str, Command], on_unknown: Callable[[str], None] = lambda name: None) -> type[TyperGroup]:
+    """The class of a group that loads these commands; their stubs are added by `add_stubs`.
+
+    Args:
+        commands: by name. on_unknown: called with a name that is none of them; may raise, else it is a wrong usage.
+    """
 
     class Lazy(TyperGroup):
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             """The command that was asked for, imported."""
+            if args and args[0] not in commands:
+                on_unknown(args[0])
             name, command, rest = super().resolve_command(ctx, args)
             if name in commands and command is not None:
                 command = loaded(name, commands[name])

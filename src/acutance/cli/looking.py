@@ -10,7 +10,7 @@ from torch import Tensor
 
 from acutance.images import Image, write_image
 from acutance.prepare import Prepared
-from acutance.restore import Restorer
+from acutance.restoration.restorer import Restorer
 
 GAP = 8
 

@@ -9,7 +9,7 @@ from acutance.cli.console import duration, emit, escape, escape_message, say
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
 from acutance.problem import Outcome
-from acutance.restore import Restoration
+from acutance.restoration.restorer import Restoration
 
 ENDINGS = {
     Outcome.EXHAUSTED: ", stopped at the steps or seconds that it was given",

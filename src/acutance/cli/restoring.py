@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from acutance.bench.contender import Contender
+from acutance.blind.guess import Guess
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
 from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
@@ -25,10 +25,11 @@ from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
+from acutance.methods.written import read_method
 from acutance.operators import BlurField
+from acutance.psf import shapes
 from acutance.psf.files import FieldFile, is_field, read_field
-from acutance.restore import BLIND, DEFAULT, TASKS, Restorer
-from acutance.synth import kernels
+from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
@@ -45,6 +46,9 @@ def restore(
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
     gaussian: Annotated[float | None, typer.Option(help="Gaussian blur: standard deviation in pixels.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Take --motion, --disc, --gaussian as they are; else the nearby best.")
+    ] = False,
     output: Annotated[str | None, typer.Option("-o", "--output", help="File, or folder for several pictures.")] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")] = False,
     method: Annotated[
@@ -110,7 +114,8 @@ def restore(
         "--kernel": kernel, "--motion": motion, "--disc": disc, "--gaussian": gaussian, "--method": method,
         "--strength": strength, "--quality": quality, "--steps": steps, "--seconds": seconds, "--sigma": sigma,
         "--mask": mask, "--flip-kernel": flip_kernel, "--centre": centre, "--linear": linear, "--preview": preview,
-        "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again, "--in-place": in_place,
+        "--exact": exact, "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again,
+        "--in-place": in_place,
     }  # fmt: skip
     there = {option: value is not None and value is not False for option, value in given.items()}
     there["--precision"], there["--task"] = precision != "auto", task != "deblur"
@@ -174,7 +179,7 @@ def restore(
     same = {
         "task": task, "method": name, "options": options, "quality": quality, "weights": restorer.weights,
         "sigma": level, "linear": linear, "bits": bits, "preview": region, "strength": strength,
-        "kernel": _values(psf), "mask": None if mask is None else file_hash(mask),
+        "kernel": _values(psf), "exact": exact, "mask": None if mask is None else file_hash(mask),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
@@ -183,7 +188,8 @@ def restore(
         as_json=as_json,
     )  # fmt: skip
     report_left_out(tally, as_json=as_json)
-    run_all(jobs, settings, tally, Batch(restorer, psf, settings).one)
+    guess = None if exact else _guess(motion, disc, gaussian)
+    run_all(jobs, settings, tally, Batch(restorer, psf, settings, guess).one)
     raise typer.Exit(_end(tally, selection))
 
 
@@ -193,13 +199,12 @@ def _named(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         UnknownMethod: there is no such method. ConfigError: a setting that is an option of the command.
     """
-    find(text.partition(":")[0].strip())
-    chosen = Contender.parse(text)
-    own = {"weights", "device", "precision", "tile"} & chosen.settings.keys() | ({"linear"} if chosen.linear else set())
-    if chosen.sigma is not None or own:
-        name = "sigma" if not own else min(own)
-        raise ConfigError(f"--method {text}: give the option --{name}, not a setting of that name")
-    return chosen.name, chosen.settings
+    name, settings = read_method(text)
+    known = find(name).name
+    own = {"weights", "device", "precision", "tile", "sigma", "linear"} & settings.keys()
+    if own:
+        raise ConfigError(f"--method {text}: give the option --{min(own)}, not a setting of that name")
+    return known, settings
 
 
 def _apart(inputs: dict[str, Path], output: Output | None, pictures: list[Path]) -> dict[Path, str]:
@@ -276,13 +281,22 @@ def choose_kernel(
         length, angle = parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE, e.g. --motion 15,30")
         if length > 1001:
             raise KernelError(f"--motion {motion}: lengths up to 1001 pixels")
-        return KernelFile(kernels.line(length, angle))
-    for value, make, largest in ((disc, kernels.disc, 500.0), (gaussian, kernels.gaussian, 170.0)):
+        return KernelFile(shapes.line(length, angle))
+    for value, make, largest in ((disc, shapes.disc, 500.0), (gaussian, shapes.gaussian, 170.0)):
         if value is not None:
             if not 0 < value <= largest:
                 raise KernelError(f"{given[0]} {value}: give a number above 0 and up to {largest:g} pixels")
             return KernelFile(make(value))
     return None
+
+
+def _guess(motion: str | None, disc: float | None, gaussian: float | None) -> Guess | None:
+    """The kernel of the options in words; they have been checked."""
+    if motion is not None:
+        return Guess("line", *parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE"))
+    if disc is not None:
+        return Guess("disc", disc)
+    return None if gaussian is None else Guess("gaussian", gaussian)
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from io import BytesIO
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from PIL import Image as PillowImage
 from torch import Tensor
 
 from acutance.errors import ImageError
 from acutance.images.carried import Carried
+
+SHOWN = 1024
+"""Largest side that a notebook is shown, pixels."""
 
 Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"]
 
@@ -107,3 +114,23 @@ class Image:
         alpha = "" if self.alpha is None else " with alpha"
         number = "-bit float" if self.info.is_float else "-bit"
         return f"Image({self.size[1]}x{self.size[0]} {kind}{alpha}, {self.info.format}, {self.info.bits}{number})"
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The pixels without alpha, (H, W) or (H, W, 3): `np.asarray(image)`."""
+        pixels = self.pixels[0, 0] if self.channels == 1 else self.pixels[0].permute(1, 2, 0)
+        array = np.asarray(pixels.detach().cpu().numpy(), dtype)
+        return array.copy() if copy else array
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: 8 bits, at most `SHOWN` pixels wide and high; float files by their largest value."""
+        array = np.nan_to_num(np.asarray(self, np.float32))
+        largest = float(array.max())
+        array = array / largest if self.info.is_float and largest > 1 else array
+        shown = PillowImage.fromarray((array.clip(0, 1) * 255).round().astype(np.uint8))
+        if self.alpha is not None:
+            opacity = (self.alpha[0, 0].detach().cpu().clamp(0, 1) * 255).round().byte().numpy()
+            shown.putalpha(PillowImage.fromarray(opacity))
+        shown.thumbnail((SHOWN, SHOWN))
+        file = BytesIO()
+        shown.save(file, "PNG")
+        return file.getvalue()

@@ -310,6 +310,7 @@ class Acute(Learned[AcuteState]):
         config: sizes and stopping. frame: how the networks are evaluated.
 
     Example:
+        >>> from acutance.operators import Blur
         >>> problem = Problem(torch.rand(1, 1, 32, 32), Blur(torch.full((1, 1, 3, 3), 1 / 9)))
         >>> Acute(AcuteConfig(widths="8,8", blocks="1,1", steps=2)).run(problem).x.shape
         torch.Size([1, 1, 34, 34])

@@ -3,8 +3,8 @@ r"""EPLL, the expected patch log-likelihood (Zoran & Weiss 2011).
     min_x  1/2 ||A x - y||^2 - sigma^2 sum_i log p(P_i x),      P_i x: the i-th of all overlapping 8 x 8 patches
 
 p is a Gaussian mixture of 200 components, see `acutance.priors.mixture`, fitted to photographs by us
-(`acutance fit epll`). Solved by half-quadratic splitting, see `acutance.methods.half_quadratic`; the patches of a grid
-that is moved from step to step stand for all of them where `stride` is above 1.
+(`acutance-lab fit`). Solved by half-quadratic splitting, see `acutance.methods.half_quadratic`; the patches of a
+grid that is moved from step to step stand for all of them where `stride` is above 1.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ With a gain g a stroke is x(t+1) = x(t) + g r(x(t)). It improves the mean square
     0 < g < 2 <r, s - x> / |r|^2,        s the sharp picture,
 
 so a network that meets blur of another kind than it was trained on does less harm with a gain below 1
-(`acutance experiment brightness`). `keep_mean` holds the brightness of each colour.
+(`acutance-lab experiment brightness`). `keep_mean` holds the brightness of each colour.
 
 Nothing is known of the blur. Two networks, because one that is iterated on its own estimates meets a different task in
 every step and forgets the others (section 3.3). F is trained first, alone; then G, over the mean of its iterates, with

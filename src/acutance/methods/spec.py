@@ -1,7 +1,8 @@
 """What a method declares of itself, and the catalogue that finds it.
 
 A method is one file in this package with a module-level ``SPEC``; nothing else has to be told about it. Methods that
-differ in settings only are one file with ``SPECS``.
+differ in settings only are one file with ``SPECS``. Another package adds methods by entry points of the group
+`acutance.methods`, each of which names such a file.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import logging
 import math
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -33,6 +36,11 @@ StateDict = dict[str, Tensor]
 
 ROOMS = ("acutance.methods", "acutance.blind")
 """Where methods are looked for."""
+
+GROUP = "acutance.methods"
+"""The group of entry points by which other packages add methods."""
+
+logger = logging.getLogger(__name__)
 
 
 Task = Literal["deblur", "denoise", "derain", "sense"]
@@ -229,15 +237,59 @@ def builder(name: str, config: type[T], method: Callable[[T, Frame], L]) -> Call
 
 @cache
 def catalogue() -> MappingProxyType[str, MethodSpec]:
-    """Every method by name, sorted; found by importing the modules of `ROOMS`."""
+    """Every method by name, sorted: of the modules of `ROOMS`, and of other packages (`added_methods`)."""
     found: dict[str, MethodSpec] = {}
     for room in ROOMS:
         for module in pkgutil.iter_modules(importlib.import_module(room).__path__):
-            content = importlib.import_module(f"{room}.{module.name}")
-            alone: Any = getattr(content, "SPEC", None)
-            for spec in getattr(content, "SPECS", () if alone is None else (alone,)):
+            for spec in _specs_of(importlib.import_module(f"{room}.{module.name}")):
                 found[spec.name] = spec
+    for spec in added_methods(frozenset(_names(found.values()))):
+        found[spec.name] = spec
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def added_methods(taken: frozenset[str]) -> list[MethodSpec]:
+    """What other packages add by entry points: a module with ``SPEC`` or ``SPECS``, or a `MethodSpec`.
+
+    One that cannot be used is left out, and logged as a warning: a package of somebody else must not stop the library.
+
+    Args:
+        taken: names and aliases that are not free any more.
+    """
+    found: list[MethodSpec] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        try:
+            specs = _specs_of(entry.load())
+        except Exception as error:  # whatever somebody else's module raises
+            _leave_out(entry, f"{type(error).__name__}: {error}")
+            continue
+        if not specs:
+            _leave_out(entry, "it is neither a MethodSpec nor a module with SPEC or SPECS")
+        for spec in specs:
+            double = taken & {spec.name, *spec.aliases}
+            if double:
+                _leave_out(entry, f"there is a method {min(double)!r} already")
+                continue
+            taken |= {spec.name, *spec.aliases}
+            found.append(spec)
+    return found
+
+
+def _specs_of(content: object) -> tuple[MethodSpec, ...]:
+    """The methods of a module, or a method itself."""
+    if isinstance(content, MethodSpec):
+        return (content,)
+    alone = getattr(content, "SPEC", None)
+    specs = tuple(getattr(content, "SPECS", () if alone is None else (alone,)))
+    wrong = [spec for spec in specs if not isinstance(spec, MethodSpec)]
+    if wrong:
+        raise ConfigError(f"{wrong[0]!r} is no MethodSpec")
+    return specs
+
+
+def _leave_out(entry: EntryPoint, why: str) -> None:
+    package = entry.dist.name if entry.dist is not None else "a package"
+    logger.warning("a method of %s (%s = %s) is left out: %s", package, entry.name, entry.value, why)
 
 
 def find(name: str) -> MethodSpec:
@@ -249,11 +301,12 @@ def find(name: str) -> MethodSpec:
     for spec in catalogue().values():
         if name == spec.name or name in spec.aliases:
             return spec
-    raise UnknownMethod(f"there is no method {name!r}{meant(name, _names())}; `acutance methods` lists them all")
+    known = _names(catalogue().values())
+    raise UnknownMethod(f"there is no method {name!r}{meant(name, known)}; `acutance methods` lists them all")
 
 
-def _names() -> list[str]:
-    return [name for spec in catalogue().values() for name in (spec.name, *spec.aliases)]
+def _names(specs: Iterable[MethodSpec]) -> list[str]:
+    return [name for spec in specs for name in (spec.name, *spec.aliases)]
 
 
 def meant(name: str, known: Iterable[str]) -> str:

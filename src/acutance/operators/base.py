@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
 class LinearOperator(ABC):
-    """A linear map A between images, with its exact adjoint.
+    """A linear map A between images, with its exact adjoint: `A @ x` is A x, `A.T @ y` is A' y.
 
     Shapes are (B, C, H, W). The two sides may differ in size: `domain_size` tells the size of x for a given y.
     """
@@ -22,6 +23,19 @@ class LinearOperator(ABC):
     @abstractmethod
     def adjoint(self, y: Tensor) -> Tensor:
         """x = A' y, with <A x, y> = <x, A' y> exactly."""
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        """A x."""
+        return self.forward(x)
+
+    @property
+    def T(self) -> LinearOperator:  # noqa: N802 (as in numpy and torch)
+        """A' as an operator."""
+        return Transposed(self)
+
+    def A_adjoint(self, y: Tensor) -> Tensor:  # noqa: N802 (the word of deepinv)
+        """A' y; another name of `adjoint`."""
+        return self.adjoint(y)
 
     def gram(self, x: Tensor) -> Tensor:
         """A' A x."""
@@ -69,3 +83,36 @@ class LinearOperator(ABC):
         answer = torch.roll(self.gram(point), (-(height // 2), -(width // 2)), (-2, -1))
         spectrum: Tensor = torch.fft.rfft2(answer).real
         return spectrum.clamp_min(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Transposed(LinearOperator):
+    """A' of an operator A. Args: of: A."""
+
+    of: LinearOperator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A' x."""
+        return self.of.adjoint(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """A y."""
+        return self.of.forward(y)
+
+    @property
+    def T(self) -> LinearOperator:  # noqa: N802
+        """A itself."""
+        return self.of
+
+    def domain_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size of A x for an x of `height` x `width`."""
+        made = self.of.forward(torch.zeros(1, 1, height, width))
+        return made.shape[-2], made.shape[-1]
+
+    def start(self, y: Tensor) -> Tensor:
+        """A y."""
+        return self.of.forward(y)
+
+    def channel(self, index: int) -> LinearOperator:
+        """The transposed of what A does to one channel."""
+        return Transposed(self.of.channel(index))

@@ -18,9 +18,9 @@ from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
 from acutance.methods.spec import catalogue, find
 from acutance.problem import Progress
-from acutance.restore import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.psf import shapes
+from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.serve.orders import Event, Failed, Order, Report
-from acutance.synth import kernels
 from acutance.weights import embedded_names
 
 LOADED = 6
@@ -162,10 +162,10 @@ def kernel_of(order: Order) -> KernelFile | None:
     if o.motion is not None:
         if not 1 <= o.motion[0] <= 1001:
             raise errors.ConfigError(f"motion: {o.motion[0]:g} pixels; give a length of 1 to 1001")
-        return KernelFile(kernels.line(*o.motion))
+        return KernelFile(shapes.line(*o.motion))
     for name, value, make_kernel, largest in (
-        ("disc", o.disc, kernels.disc, 500.0),
-        ("gaussian", o.gaussian, kernels.gaussian, 170.0),
+        ("disc", o.disc, shapes.disc, 500.0),
+        ("gaussian", o.gaussian, shapes.gaussian, 170.0),
     ):
         if value is not None:
             if not 0 < value <= largest:

@@ -1,1 +1,0 @@
-"""Experiments of the papers, run again: one file and one command, `acutance experiment NAME`, for each."""

@@ -1,0 +1,1 @@
+"""From a picture as it comes to a restored one of the same kind."""

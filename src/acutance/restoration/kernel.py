@@ -1,0 +1,44 @@
+"""The blur kernel of a picture, from the picture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from acutance.blind.base import Estimate
+from acutance.blind.choice import choose
+from acutance.blind.estimators import ESTIMATORS
+from acutance.blind.hypothesis import Look
+from acutance.images import Image, srgb_to_linear
+from acutance.prepare import is_photograph
+from acutance.tensors import brightness, filled
+
+DEFAULT_ESTIMATOR = "xu-l0"
+
+
+def find_kernel(
+    image: Image,
+    *,
+    estimator: str = DEFAULT_ESTIMATOR,
+    size: int | None = None,
+    encoded: bool = False,
+    on_size: Callable[[int], None] | None = None,
+) -> Estimate:
+    """Estimate the kernel; of a photograph in linear light.
+
+    Args:
+        image: missing pixels are filled. estimator: a key of `ESTIMATORS`.
+        size: side of the kernel in pixels, odd; None: several are tried.
+        encoded: take the values of a photograph as they are. on_size: told every side that is tried.
+
+    Raises:
+        Unknowable: nothing can be told from this picture.
+    """
+    linear = is_photograph(image) and not encoded
+    pixels = filled(image.pixels, torch.isfinite(image.pixels).to(image.pixels))
+    pixels = srgb_to_linear(pixels) if linear else pixels
+    grey = pixels.mean(1, keepdim=True) / float(brightness(pixels))
+    quick = estimator == DEFAULT_ESTIMATOR and size is None
+    make = None if quick else lambda side: ESTIMATORS[estimator](size=side)
+    return choose(Look.of(grey, linear=linear), make, size, on_size=on_size)

@@ -1,0 +1,417 @@
+"""The one way from an image to a restored image; command line, pages, services and benchmarks start here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from acutance.blind.light import prefers_encoded
+from acutance.errors import ConfigError, KernelError, WeightsError
+from acutance.frame import Precision, resolve_precision
+from acutance.images import Image
+from acutance.kernel_fit import fitted_kernel
+from acutance.methods.lamps import in_two_parts
+from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
+from acutance.operators import BlurField, Boundary
+from acutance.prepare import Prepared, checked_pixels, is_photograph, prepare, steepness
+from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
+from acutance.solver import Solver
+from acutance.weights import embedded_for, find_weights
+
+DEFAULT = "acute"
+"""The method where nobody asks for another and the kernel is known."""
+
+BLIND = "blind"
+"""The same where it is not."""
+
+TASKS = MappingProxyType({"denoise": "denoise", "derain": "dgunet-derain"})
+"""The same where a picture is not to be deblurred."""
+
+APART = 1 << 22
+"""Pixels from which the channels of a picture are restored one by one where they may: a third of the memory."""
+
+PROBE = 600
+"""Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restored picture and how it came about.
+
+    Args:
+        image: as the input, with restored pixels.
+        result: of the method, on the domain of the blur, in the method's brightness.
+        seconds: wall-clock time of the method.
+        method, weights: names and versions (weights None for a method without).
+        notes: what was assumed or converted on the way.
+        scale: what a brightness of the method's is multiplied by to be one of the picture's.
+        numbers: how many were measured, if not as many as the picture has.
+        noise_level: that the method was told, as a fraction of the range; None: none. noise_assumed: nobody gave it.
+        strength: share of the method's result in the picture, see `Restorer`. unchanged: no pixel is another one.
+    """
+
+    image: Image
+    result: Result
+    seconds: float
+    method: str
+    weights: str | None
+    notes: tuple[str, ...] = ()
+    scale: float = 1.0
+    numbers: int | None = None
+    noise_level: float | None = None
+    noise_assumed: bool = False
+    strength: float = 1.0
+    unchanged: bool = False
+
+    @property
+    def ran(self) -> str:
+        """The method that made the picture: `method`, or the one that it chose."""
+        return self.result.ran or self.method
+
+    @property
+    def confidence(self) -> float | None:
+        """How probable it is that the picture is better than the input, in [0, 1]; None: nothing was judged."""
+        return min(self.result.confidences, default=None)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the run ended."""
+        return self.result.outcome
+
+    @property
+    def steps(self) -> int:
+        """Steps behind the picture."""
+        return max(self.result.steps)
+
+    @property
+    def fitting_error(self) -> float:
+        """Root mean square of A x - y as a fraction of the range: of the order of the noise when all is well."""
+        channels = self.result.x.shape[1] / self.image.pixels.shape[1]
+        count = self.numbers or self.image.pixels[0].numel() * channels
+        return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """A method, ready to be applied to pictures.
+
+    Args:
+        spec: its row of the catalogue. method: built. device: where it runs. weights: version of its weights.
+        boundary: of the blur, see `acutance.operators.Blur`.
+        strength: s in [0, 1]; the picture that comes out is (1 - s) input + s restored.
+
+    Example:
+        >>> restorer = Restorer.load("wiener")
+        >>> restorer(torch.rand(1, 1, 32, 32), torch.ones(1, 1, 3, 3) / 9).image.pixels.shape
+        torch.Size([1, 1, 32, 32])
+    """
+
+    spec: MethodSpec
+    method: Method
+    device: torch.device
+    weights: str | None = None
+    boundary: Boundary = "valid"
+    strength: float = 1.0
+
+    @staticmethod
+    def load(
+        name: str,
+        *,
+        weights: Path | None = None,
+        device: torch.device | str = "auto",
+        precision: Precision = "auto",
+        tile: int | Literal["auto"] | None = "auto",
+        boundary: Boundary | None = None,
+        quality: str | None = None,
+        blend: float = 1.0,
+        **settings: Any,
+    ) -> Restorer:
+        """Build a method of the catalogue with its shipped weights, or with those of a file.
+
+        Args:
+            name: method or alias. weights: safetensors, the authors' state dict (.pth), or the name of shipped ones.
+            device: "auto" takes a GPU if there is one. precision: of networks. tile: side of a tile in
+                pixels, None for none, "auto" for what suits the method.
+            boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
+            quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
+            blend: how far to go, from 0, the picture as it is, to 1; by the method's own way where it has one.
+            settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are
+                shipped they also say which, e.g. ratio=0.25 of dgunet-sense.
+
+        Raises:
+            UnknownMethod, WeightsError, ConfigError: see there.
+        """
+        spec = find(name)
+        if not 0 <= blend <= 1:
+            raise ConfigError(f"a strength of {blend}; give 0 (nothing) to 1 (all)")
+        if spec.own_strength and blend < 1:
+            settings, blend = {**settings, "strength": blend}, 1.0
+        if quality is not None:
+            settings = {**settings_for(spec, quality), **settings}
+        place = resolve_device(device)
+        resolve_precision(precision, place)
+        version = None
+        if spec.weights is None and weights is not None:
+            raise WeightsError(f"{spec.name} has no weights; leave out --weights")
+        if spec.weights is not None:
+            found = embedded_for(spec.weights, settings) if weights is None else find_weights(weights)
+            tensors, version = found.tensors, found.version
+            if found.foreign:
+                if spec.convert is None:
+                    raise WeightsError(f"{spec.name} has no converter for foreign weights; give a safetensors file")
+                tensors = spec.convert(tensors)
+                settings = {**spec.converted, **settings}
+                boundary = boundary or spec.converted_boundary
+            settings = {**found.card.get("model", {}), **settings, "weights": tensors}
+        if spec.weights is not None or spec.composed:
+            settings = {**settings, "device": place, "precision": precision}
+            settings["tile"] = spec.needs.tile if tile == "auto" else tile
+        method = spec.build(**settings)
+        return Restorer(spec, method, place, version, boundary or "valid", blend)
+
+    @property
+    def needs(self) -> Needs:
+        """What the method asks for."""
+        return self.spec.needs
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` has something to show."""
+        solver = _solver(self.method)
+        return isinstance(self.method, ExplainsItself) or (solver is not None and isinstance(solver.steps[0], Explains))
+
+    def check_kernel(self, kernel: Tensor | BlurField, size: tuple[int, int]) -> None:
+        """Refuse what is no kernel or cannot fit, before a picture is read, see `acutance.kernel_fit`.
+
+        Args:
+            kernel: (1, 1 or C, h, w). size: sides of the picture, in any order, as it may yet be turned.
+
+        Raises:
+            KernelError: NaN, zero, or far larger than the picture.
+        """
+        if isinstance(kernel, BlurField):
+            return  # see `acutance.prepare`
+        channels = kernel.shape[1] if kernel.ndim == 4 else 1
+        try:
+            fitted_kernel(kernel, channels, size)
+        except KernelError:
+            fitted_kernel(kernel, channels, (size[1], size[0]))
+
+    def prepare(
+        self,
+        image: Image | Tensor,
+        kernel: Tensor | BlurField | None = None,
+        *,
+        sigma: float | None = None,
+        linear: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Prepared:
+        """The problem as the method wants it: channels, brightness, blur, device.
+
+        Args:
+            image: a picture, or its pixels (1, C, H, W), C 1 or 3, any units, NaN where a pixel is missing.
+            kernel: (1, 1 or C, h, w), see `docs/conventions.md`; or a field of kernels, one for every place.
+            sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5, of encoded values unless `linear`
+                is True; None: estimated where the method needs it.
+            linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
+                that know or find a kernel, unless the kernel explains encoded values better.
+            mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
+                Clipped pixels are found by themselves.
+
+        Raises:
+            ImageError: no picture, or one of another form.
+            KernelError: the method needs a kernel, or it is none (NaN, zero), or it does not fit the picture.
+            ConfigError: a mask for a method that uses none, or one that leaves nothing; a noise level out of range.
+        """
+        if linear is None:
+            linear = self._light(image, kernel)
+            sigma = sigma if sigma is None or not linear else sigma * steepness(checked_pixels(image))
+        return prepare(
+            self.spec, image, kernel, sigma=sigma, linear=linear, mask=mask, boundary=self.boundary, device=self.device
+        )
+
+    def __call__(
+        self,
+        image: Image | Tensor,
+        kernel: Tensor | BlurField | None = None,
+        *,
+        sigma: float | None = None,
+        linear: bool | None = None,
+        mask: Tensor | None = None,
+        on_step: Observer | None = None,
+    ) -> Restoration:
+        """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
+        prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
+        begun = time.perf_counter()
+        result = self._run(prepared.problem, on_step)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        seconds = time.perf_counter() - begun
+        pixels = prepared.finish(result.x).cpu()
+        whole = image if isinstance(image, Image) else Image(image)
+        if self.strength < 1:
+            pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
+        own = [prepared.scale * level for level in result.levels]
+        return Restoration(
+            replace(whole, pixels=pixels),
+            result,
+            seconds,
+            self.spec.name,
+            self.weights,
+            notes=(*prepared.notes, *result.remarks),
+            scale=prepared.scale,
+            noise_level=max(own) if own else prepared.level,
+            noise_assumed=prepared.assumed or (bool(own) and sigma is None),
+            strength=self.strength,
+            unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
+        )
+
+    def forecast(
+        self, image: Image | Tensor, kernel: Tensor | BlurField | None = None, *, sigma: float | None = None
+    ) -> float:
+        """Seconds that a run with all its steps is expected to take, measured on a piece of the picture.
+
+        A piece is begun and taken through its first step, twice, as the first time warms up; the second time, the step
+        as often as there are steps, is extended to the whole by the pixels of the blur's domain. Transforms grow a
+        little faster than that: the forecast of a very large picture is low. Takes a few seconds.
+        """
+        pixels = image.pixels if isinstance(image, Image) else image
+        height, width = pixels.shape[-2:]
+        solver = _solver(self.method)
+        steps = 1 if solver is None else len(solver.steps)
+        piece = pixels[..., : min(height, PROBE), : min(width, PROBE)].nan_to_num(0, 0, 0)
+        prepared = self.prepare(piece, kernel, sigma=sigma)
+        for _ in range(2):  # the first warms up
+            start, step = self._trial(prepared.problem)
+
+        def domain(p: Tensor) -> int:
+            size = (p.shape[-2], p.shape[-1])
+            h, w = prepared.problem.blur.domain_size(*size) if prepared.problem.blur is not None else size
+            return h * w
+
+        return (start + steps * step) * domain(pixels) / domain(piece)
+
+    def explain(
+        self, prepared: Prepared, every: int = 1, *, steps: int | None = None
+    ) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """For every `every`-th step, the estimate before it and what the step's parts make of it, as pictures.
+
+        Args:
+            prepared: see `prepare`. every: see above. steps: after how many to stop; None: after all.
+
+        Yields:
+            (step, name -> (1, C, H, W)), cropped to the frame; of a method that has no steps, part after part.
+
+        Raises:
+            ConfigError: the method has nothing to show.
+        """
+        solver, problem = _solver(self.method), prepared.problem
+        if isinstance(self.method, ExplainsItself):
+            yield from enumerate(self.method.explanation(problem), 1)
+            return
+        if solver is None or not isinstance(solver.steps[0], Explains):
+            raise ConfigError(f"{self.spec.name} has no inner pictures to show; leave out --explain")
+        with torch.no_grad():
+            state = solver.steps[0].init(problem)
+            for t, step in enumerate(solver.steps[:steps], 1):
+                if (t - 1) % every == 0:
+                    assert isinstance(step, Explains)
+                    pictures = {"estimate": state.x, **step.explain(problem, state)}
+                    yield t, {k: problem.crop(v) for k, v in pictures.items()}
+                state = step(problem, state)
+
+    @torch.no_grad()
+    def _trial(self, problem: Problem) -> tuple[float, float]:
+        """Seconds of what comes before the first step, and of the first step."""
+        moments = [time.perf_counter()]
+
+        def passed() -> None:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            moments.append(time.perf_counter())
+
+        solver = _solver(self.method)
+        if solver is None:
+            passed()
+            self.method.run(problem)
+        else:
+            state = solver.steps[0].init(problem)
+            passed()
+            state = solver.steps[0](problem, state)
+            problem.fitting_error(state.x)
+        passed()
+        return moments[1] - moments[0], moments[2] - moments[1]
+
+    def _run(self, problem: Problem, on_step: Observer | None) -> Result:
+        """The method's run; channel by channel where the picture is large and the method does not mind."""
+        if self.needs.kernel and self.needs.mask and problem.saturated is not None:
+            return in_two_parts(problem, lambda rest: self._part(rest, on_step))
+        return self._part(problem, on_step)
+
+    def _part(self, problem: Problem, on_step: Observer | None) -> Result:
+        """As `_run`, lamps apart."""
+        channels = problem.observed.shape[1]
+        if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
+            return self.method.run(problem, on_step=on_step)
+        problem = replace(problem, sigma=problem.level())  # the picture's, not the channel's
+        results = []
+        for c in range(channels):
+
+            def shifted(progress: Progress, c: int = c) -> None:
+                assert on_step is not None
+                before = c * progress.steps
+                on_step(replace(progress, step=before + progress.step, steps=channels * progress.steps))
+
+            results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
+        return merged(results)
+
+    def _light(self, image: Image | Tensor, kernel: Tensor | BlurField | None) -> bool:
+        """Whether to solve in linear light: where blur happens, but not always what was blurred in a computer."""
+        if not isinstance(image, Image) or not is_photograph(image) or self.needs.task != "deblur":
+            return False
+        if kernel is None:
+            return self.spec.name == BLIND
+        if isinstance(kernel, BlurField):
+            return True
+        return self.needs.kernel and not prefers_encoded(image.pixels.nan_to_num(0), kernel)
+
+
+def merged(results: Sequence[Result]) -> Result:
+    """The results of a picture's channels as that of the picture."""
+    longest = max(len(r.trace) for r in results)
+    traces = [torch.cat((r.trace, r.trace[-1:].expand(longest - len(r.trace), -1))) for r in results]
+    return Result(
+        x=torch.cat([r.x for r in results], 1),
+        outcomes=(worst([r.outcome for r in results]),),
+        steps=(max(r.steps[0] for r in results),),
+        trace=torch.stack(traces).sum(0),
+    )
+
+
+def _solver(method: Method) -> Solver[Any] | None:
+    return method.solver() if isinstance(method, Iterative) else None
+
+
+def resolve_device(device: torch.device | str) -> torch.device:
+    """ "auto": a GPU if there is one, else the CPU.
+
+    Raises:
+        ConfigError: a device that torch does not know or that is not there.
+    """
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise ConfigError(
+            f"the device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
+        ) from None
+    return found

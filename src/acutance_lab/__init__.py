@@ -1,0 +1,1 @@
+"""The laboratory of Acutance: training, synthesis of training pictures, benchmarks, experiments; `acutance-lab`."""

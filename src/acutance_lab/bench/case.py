@@ -1,0 +1,138 @@
+"""Case and Suite: what a benchmark consists of, and where its data is found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from acutance.errors import DataError
+from acutance.images import Image, ImageInfo
+from acutance_lab.bench.cuts import Cut
+from acutance_lab.bench.score import WHOLE, Scoring
+
+VARIABLE = "ACUTANCE_DATA"
+"""Environment variable that names the data folder where none is given."""
+
+Noise = float | None
+"""Noise level as a fraction of the range; None: the pictures as captured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What there is to restore, and what is needed to tell how well that went.
+
+    Args:
+        observed: (1, C, H, W) in [0, 1]; a grey picture has one channel.
+        kernel: (1, 1, h, w), true convolution; None where there is none.
+        truth: (1, C, H, W), the sharp picture under `observed`; None: nobody knows it.
+        sigma: noise level told to methods that need it, a fraction of the range; None: nobody knows.
+        scoring: border and alignment.
+        radius: (rows, columns) by which `truth` is smaller than the sharp picture of the set on every side, where all
+            cuts are to be recorded, see `acutance_lab.bench.cuts`; None: only `scoring` is.
+        info: of the file that was observed, where it is one: a Restorer heeds that it is lossy.
+        sigma_linear: the same as `sigma` after decoding to linear light; None: nobody knows.
+    """
+
+    observed: Tensor
+    kernel: Tensor | None
+    truth: Tensor | None
+    sigma: float | None = None
+    scoring: Scoring = WHOLE
+    radius: tuple[int, int] | None = None
+    info: ImageInfo | None = None
+    sigma_linear: float | None = None
+
+    @property
+    def given(self) -> Image | Tensor:
+        """`observed` as a method is to have it, with the information of its file if there is one."""
+        return self.observed if self.info is None else Image(self.observed, info=self.info)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture to restore: its name, and how to make it when its turn comes.
+
+    Args:
+        suite, picture, kernel_name: what names the case, together with `noise`.
+        noise: level of the noise that was added, a fraction of the range; None: as captured.
+        load: makes the content, the same each time; it can be sent to another process.
+        shown: one of the few of its suite and level whose pictures a report shows.
+    """
+
+    suite: str
+    picture: str
+    kernel_name: str
+    noise: Noise
+    load: Callable[[], Content]
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A test set with its protocol.
+
+    Args:
+        name: as on the command line. summary: one line for people.
+        protocol: how pictures are made and scored, printed under every table.
+        noises: levels that it has unless others are asked for; None stands for "as captured".
+        cases: ``(folder, noises) -> cases``, for each level in a fixed order; nothing but names is read for it, if
+            possible. `folder` is what `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError`
+            that a level is impossible.
+        classes: name of a picture -> its class, where the pictures are of several, reported apart.
+        size: cases of each level in the whole set: a mean over fewer is marked as one over a part; None: unknown.
+        captured_cut: of `Row.psnr` for pictures as captured; with added noise it is the whole picture.
+    """
+
+    name: str
+    summary: str
+    protocol: str
+    noises: tuple[Noise, ...]
+    cases: Callable[[Path, Sequence[Noise]], Sequence[Case]]
+    classes: Callable[[str], str] | None = None
+    size: int | None = None
+    captured_cut: Cut = Cut.WHOLE
+
+    def cut(self, noise: Noise) -> Cut:
+        """The cut of `Row.psnr` at a level."""
+        return self.captured_cut if noise is None else Cut.WHOLE
+
+
+def with_shown(cases: Sequence[Case], count: int = 3, *, turn: int = 1) -> list[Case]:
+    """The cases of one level with about `count` of them marked as shown, evenly spread.
+
+    Each mark is moved on by `turn` more than the one before, so that it does not always meet the same kernel.
+    """
+    n = len(cases)
+    marked = {min(n - 1, (2 * k + 1) * n // (2 * count) + turn * k) for k in range(count)} if n > count else range(n)
+    return [replace(case, shown=i in marked) for i, case in enumerate(cases)]
+
+
+def bench_folder(data: Path | None = None) -> Path:
+    """The folder of the test sets: `data`, else the environment's ACUTANCE_DATA; either it or its subfolder bench.
+
+    Raises:
+        DataError: neither is given, or there is no such folder.
+    """
+    given = data if data is not None else Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+    if given is None:
+        raise DataError(
+            f"where are the test sets? Give their folder with --data or in {VARIABLE}: one that holds levin32.npz, "
+            "set12/, bsd68/, kodak24/, or holds all that in a folder bench/"
+        )
+    if not given.is_dir():
+        raise DataError(f"{given} is no folder; --data or {VARIABLE} names the folder of the test sets")
+    inner = given / "bench"
+    return inner if inner.is_dir() else given
+
+
+def describe_noise(noise: Noise) -> str:
+    """The level for people: "1 %", "25 of 255", "as captured"."""
+    if noise is None:
+        return "as captured"
+    of_255 = round(255 * noise)
+    whole = abs(255 * noise - of_255) < 1e-6 and abs(1000 * noise - round(1000 * noise)) > 1e-6
+    return f"{of_255} of 255" if whole else f"{100 * noise:g} %"

@@ -1,0 +1,122 @@
+"""Contender: a method with settings, as written on the command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from acutance.errors import ConfigError, UnknownMethod
+from acutance.methods.spec import Needs, find
+from acutance.methods.written import read_method, value_text
+from acutance.restoration.restorer import Restorer
+from acutance_lab.bench.peers import PEERS, load_peer
+from acutance_lab.bench.runner import MethodRunner, Runner
+
+Told = Literal["true", "estimated"] | float
+"""The noise level that a method is told: the true one, none (it estimates), or always the same."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method of the catalogue, or a peer, with settings.
+
+    Args:
+        name: of the catalogue or of `PEERS`. settings: keyword arguments of `Restorer.load`, or of the peer.
+        sigma: which noise level it is told; None: the true one if it needs one, else none.
+        linear: whether it solves in linear light.
+
+    Example:
+        >>> Contender.parse("rgdm:threshold=0,steps=50").label
+        'rgdn:steps=50,threshold=0'
+        >>> wiener = find("wiener").needs
+        >>> Contender.parse("wiener:sigma=estimated").tell(0.02, wiener)
+        >>> Contender.parse("wiener:sigma=0.03").tell(0.02, wiener)
+        0.03
+    """
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    sigma: Told | None = None
+    linear: bool = False
+
+    @staticmethod
+    def parse(text: str) -> Contender:
+        """From ``NAME`` or ``NAME:SETTING=VALUE,SETTING=VALUE``.
+
+        ``weights=FILE`` is a setting like others; ``sigma=estimated``, ``sigma=0.02`` say what the method is told;
+        ``linear=true`` decodes the picture before and encodes it after.
+
+        Raises:
+            UnknownMethod: no such name. ConfigError: a setting without a value; a noise level that is none, or told
+                to a method that wants none.
+        """
+        name, settings = read_method(text)
+        known, needs = _needs(name)
+        told: Told | None = None
+        if "sigma" in settings:
+            told = _told(settings.pop("sigma"), text)
+            if told == ("true" if needs.sigma else "estimated"):  # as without saying it
+                told = None
+            elif not (needs.sigma or needs.heeds_sigma):
+                raise ConfigError(f"{known} is told no noise level; leave out sigma in {text!r}")
+        linear = settings.pop("linear", False)
+        if not isinstance(linear, bool):
+            raise ConfigError(f"linear={value_text(linear)} in {text!r}: write linear=true or linear=false")
+        if linear and known in PEERS:
+            raise ConfigError(f"{known} does not solve in linear light; leave out linear in {text!r}")
+        return Contender(known, settings, told, linear)
+
+    @property
+    def label(self) -> str:
+        """Name and settings in alphabetical order; without the weights, whose version a row has anyway."""
+        told = ({} if self.sigma is None else {"sigma": self.sigma}) | ({"linear": True} if self.linear else {})
+        shown = [
+            f"{key}={value_text(value)}" for key, value in sorted((self.settings | told).items()) if key != "weights"
+        ]
+        return f"{self.name}:{','.join(shown)}" if shown else self.name
+
+    def tell(self, sigma: float | None, needs: Needs) -> float | None:
+        """The noise level that a method of such needs is told where `sigma` is the true one; None: it estimates."""
+        match self.sigma:
+            case None:
+                return sigma if needs.sigma else None
+            case "true":
+                return sigma
+            case "estimated":
+                return None
+            case fixed:
+                return fixed
+
+    def load(self, device: torch.device | str) -> Runner:
+        """The method, ready to run."""
+        if self.name in PEERS:
+            return load_peer(self.name, self.settings)
+        return MethodRunner(Restorer.load(self.name, **{"device": device, **self.settings}), self.linear)
+
+
+def _needs(name: str) -> tuple[str, Needs]:
+    """The proper name of a method or a peer, and what it is to be told."""
+    if name in PEERS:
+        return name, PEERS[name].needs
+    try:
+        spec = find(name)
+    except UnknownMethod as error:
+        raise UnknownMethod(f"{error}; and, in the benchmark, {', '.join(PEERS)}") from None
+    return spec.name, spec.needs
+
+
+def _told(value: object, text: str) -> Told:
+    match value:
+        case True:
+            return "true"
+        case "estimated":
+            return "estimated"
+        case int() | float() if not isinstance(value, bool) and math.isfinite(value) and 0 <= value < 1:
+            return float(value)
+        case _:
+            raise ConfigError(
+                f"sigma={value_text(value)} in {text!r}: write sigma=estimated, or a level such as sigma=0.02"
+            )

@@ -1,0 +1,111 @@
+"""Levin-32 (levin2009understanding): four pictures, eight camera-shake kernels, photographed; and blurred anew.
+
+The published kernels are those of a *correlation*, so they are turned by 180 degrees here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acutance.errors import DataError
+from acutance.tensors import flip
+from acutance_lab.bench.case import Case, Content, Noise, Suite, with_shown
+from acutance_lab.bench.cuts import MARGIN, SHARP_MARGIN, Cut
+from acutance_lab.bench.score import Scoring
+from acutance_lab.bench.synthetic import synthetic_content, synthetic_levels
+
+FILE = "levin32.npz"
+PICTURES = (1, 2, 3, 4)
+KERNELS = (1, 2, 3, 4, 5, 6, 7, 8)
+CAPTURED_SIGMA = 1.5 / 255
+CAPTURED = Scoring(border=MARGIN, shift=5, fraction=4)
+
+
+def kernels(folder: Path) -> dict[str, Tensor]:
+    """The eight kernels by number, true convolution, sum 1: (1, 1, h, w) float64.
+
+    Raises:
+        DataError: levin32.npz is missing or holds something else.
+    """
+    found = {str(j): flip(_picture(folder, f"kernel_1_{j}")) for j in KERNELS}
+    return {name: kernel / kernel.sum() for name, kernel in found.items()}
+
+
+def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
+    """32 cases for each level, picture by picture; None: as captured."""
+    synthetic_levels("levin32", [n for n in noises if n is not None])
+    found = []
+    for noise in noises:
+        level = []
+        for i in PICTURES:
+            for j in kernels(folder):
+                load = partial(captured, folder, i, j) if noise is None else partial(blurred, folder, i, j, noise)
+                level.append(Case("levin32", str(i), j, noise, load))
+        found += with_shown(level)
+    return found
+
+
+def captured(folder: Path, i: int, j: str) -> Content:
+    """Picture i behind kernel j, as photographed."""
+    return Content(
+        observed=_picture(folder, f"blurred_{i}_{j}").float(),
+        kernel=kernels(folder)[j].float(),
+        truth=_picture(folder, f"sharp_{i}_{j}").float(),
+        sigma=CAPTURED_SIGMA,
+        scoring=CAPTURED,
+        radius=(0, 0),
+    )
+
+
+def blurred(folder: Path, i: int, j: str, noise: float) -> Content:
+    """Picture i blurred anew with kernel j."""
+    sharp = _picture(folder, f"sharp_{i}_1")
+    return synthetic_content("levin32", str(i), j, noise, sharp, kernels(folder)[j], cuts=True)
+
+
+def _picture(folder: Path, name: str) -> Tensor:
+    array = _arrays(folder / FILE).get(name)
+    if array is None or array.ndim != 2:
+        raise DataError(
+            f"{folder / FILE} has no array {name!r}; expected are sharp_I_J, blurred_I_J and kernel_I_J, "
+            "I = 1..4, J = 1..8, each of two dimensions"
+        )
+    return torch.from_numpy(array.astype(np.float64))[None, None]
+
+
+@lru_cache(maxsize=1)
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    """All arrays of the file: 17 MB, read once."""
+    if not file.is_file():
+        raise DataError(
+            f"{file} is missing; it holds the pictures and kernels of Levin et al. (2009) as arrays sharp_I_J, "
+            "blurred_I_J, kernel_I_J (I = 1..4, J = 1..8), pictures in [0, 1]"
+        )
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return dict(archive.items())
+    except Exception as error:  # whatever a damaged archive raises, the answer is the same
+        raise DataError(f"cannot read {file} ({type(error).__name__}: {error}); get an intact copy") from None
+
+
+LEVIN32 = Suite(
+    name="levin32",
+    summary="4 grey pictures x 8 camera-shake kernels, as photographed or blurred anew",
+    protocol=(
+        "As captured: the photographs; sigma 1.5/255 is told to methods that need it; 25 pixels cropped, the estimate "
+        "moved by the best whole-pixel shift up to 5, then the best quarter-pixel shift. "
+        "With noise: sharp_I_1, valid convolution, Gaussian noise, 8 bits; whole picture, not aligned. "
+        f"Also in the published cut (without {SHARP_MARGIN} pixels of the sharp picture, 8 bits), as published figures "
+        "are compared."
+    ),
+    noises=(None, 0.01, 0.02, 0.03),
+    cases=cases,
+    size=len(PICTURES) * len(KERNELS),
+    captured_cut=Cut.MARGIN,
+)

@@ -1,0 +1,137 @@
+"""Run methods on a suite and write down what comes out; begun runs are continued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from acutance.errors import ConfigError
+from acutance_lab.bench.case import Case, Noise, Suite, bench_folder
+from acutance_lab.bench.contender import Contender
+from acutance_lab.bench.rows import Key, Row, append_rows, read_rows
+from acutance_lab.bench.score import require_ssim
+from acutance_lab.bench.suites import find_suite
+from acutance_lab.bench.work import Bench, Job, Plan, work
+
+OnPlan = Callable[[int], None]
+"""Told, before anything is measured, how many measurements are to be made."""
+
+OnCase = Callable[[Row, bool], None]
+"""Told every row as it comes, and whether it was measured now (True) or had been before."""
+
+
+def run(
+    suite: Suite | str,
+    methods: Sequence[str],
+    *,
+    data: Path | None = None,
+    noises: Sequence[Noise] | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    device: torch.device | str = "auto",
+    curve: bool = False,
+    jobs: int = 1,
+    on_plan: OnPlan | None = None,
+    on_case: OnCase | None = None,
+) -> list[Row]:
+    """Restore every case of a suite with every method.
+
+    A method that needs the noise level is told the true one unless its setting `sigma` says otherwise, one that needs
+    the kernel gets the kernel of the case; the others are told nothing. Restored values are clipped to [0, 1] and not
+    rounded.
+
+    Args:
+        suite: or its name. methods: as "wiener" or "rgdn:steps=50,threshold=0", see `Contender.parse`.
+        data: folder of the test sets, see `bench_folder`.
+        noises: levels, fractions of the range, None for "as captured"; by default those of the suite.
+        limit: at most so many cases of each level.
+        out: folder; rows are added to OUT/SUITE.jsonl as they come. What is there already is not measured again (same
+            suite, method with settings, picture, kernel, noise and weights, whatever the hardware and revision).
+            None: nothing is written. Of a few cases of each level the pictures are kept, `acutance_lab.bench.gallery`.
+        device: for methods that do not set it themselves.
+        curve: write down the PSNR after each step of methods that have steps, see `Row.curve`.
+        jobs: processes at work, which share the cores; 1: this one alone. Seconds are then those of a busy machine.
+        on_plan: told how much there is to do. on_case: told every row, those known before first.
+
+    Returns:
+        The rows of all cases and methods asked for, old and new, case by case.
+
+    Raises:
+        DataError, ConfigError, UnknownMethod, WeightsError, MissingExtra, OutputError: with the remedy.
+    """
+    suite = find_suite(suite) if isinstance(suite, str) else suite
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit={limit}: give at least 1, or leave it out")
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs}: give at least 1")
+    require_ssim()
+    contenders = tuple(map(Contender.parse, methods))
+    cases = _cases(suite, bench_folder(data), suite.noises if noises is None else noises, limit)
+    bench = Bench(Plan(contenders, device, jobs, out))
+    file = None if out is None else out / f"{suite.name}.jsonl"
+    found: dict[Key, Row] = {} if file is None else {row.key: row for row in read_rows(file)}
+    asked = [(_key(case, bench, i), case, i) for case in cases for i in range(len(contenders))]
+    fresh: dict[Key, Job] = {}
+    for key, case, i in asked:
+        wants_curve = curve and bench.runner(i).has_steps
+        if key not in found or (wants_curve and found[key].curve is None):
+            fresh[key] = Job(case, i, wants_curve)
+    if on_plan is not None:
+        on_plan(len(fresh))
+    if on_case is not None:
+        for key in dict.fromkeys(key for key, _, _ in asked if key not in fresh):
+            on_case(found[key], False)
+    for _, row in work(bench, list(fresh.values())):
+        found[row.key] = row
+        if file is not None:
+            append_rows(file, [row])
+        if on_case is not None:
+            on_case(row, True)
+    return [found[key] for key, _, _ in asked]
+
+
+def steps_curve(
+    suite: Suite | str,
+    method: str,
+    *,
+    steps: int,
+    data: Path | None = None,
+    noises: Sequence[Noise] | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    device: torch.device | str = "auto",
+    on_case: OnCase | None = None,
+) -> list[Row]:
+    """Run an iterative method for exactly `steps` steps, with threshold 0, and write down the PSNR after each.
+
+    The rest as in `run`; `acutance_lab.bench.report.mean_curve` averages the curves of the rows.
+
+    Raises:
+        ConfigError: besides the reasons of `run`, a method without steps or threshold.
+    """
+    given = Contender.parse(method)
+    told = {} if given.sigma is None else {"sigma": given.sigma}
+    settings = {**given.settings, **told, "steps": steps, "threshold": 0}
+    text = ",".join(f"{key}={value}" for key, value in settings.items())
+    return run(
+        suite,
+        [f"{given.name}:{text}"],
+        data=data,
+        noises=noises,
+        limit=limit,
+        out=out,
+        device=device,
+        curve=True,
+        on_case=on_case,
+    )
+
+
+def _cases(suite: Suite, folder: Path, noises: Sequence[Noise], limit: int | None) -> list[Case]:
+    return [case for noise in dict.fromkeys(noises) for case in suite.cases(folder, [noise])[:limit]]
+
+
+def _key(case: Case, bench: Bench, number: int) -> Key:
+    label, weights = bench.plan.contenders[number].label, bench.runner(number).weights
+    return (case.suite, label, case.picture, case.kernel_name, case.noise, weights)

@@ -1,0 +1,190 @@
+r"""Does G converge? PSNR over its iterates, for every picture (Luo et al. 2019, sections 5.2 and 6.1).
+
+    x(0) = F(y),    x(N) = G(x(N-1)),    N = 1 ... 8
+
+The paper trains G on the mean of 5 iterates, finds that it "would usually converge after 2-4 iterations", and takes 3.
+A picture has settled at the first N from which on no iterate is more than `TOLERANCE` away in PSNR.
+
+Pictures are pairs of files, or crops of held-out photographs with the motion blur that training validates on
+(`acutance_lab.train.validate.MOVING`). They enter as those of every user: brightness is scaled, and scaled back. The
+networks run in float32, so that it is G that moves a picture and not rounding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from acutance.errors import ConfigError, WeightsError
+from acutance.methods.golf import Golf
+from acutance.methods.spec import find
+from acutance.metrics import psnr
+from acutance.restoration.restorer import Restorer, resolve_device
+from acutance_lab.bench import dynamic
+from acutance_lab.data.photographs import Photographs
+from acutance_lab.train import checkpoint
+from acutance_lab.train.validate import MOVING
+
+PUTTS = 8
+"""Iterates of G that are looked at."""
+
+PICTURES, SIDE = 24, 192
+"""Pictures at most, and the side of crops of photographs in pixels."""
+
+TOLERANCE = 0.05
+"""dB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One picture, blurred and sharp, (1, 3, H, W) in [0, 1]."""
+
+    name: str
+    blurred: Tensor
+    sharp: Tensor
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What became of one picture.
+
+    Args:
+        name: of the picture. blurred: its PSNR, dB. psnr: of x(0), x(1), ..., dB.
+        moves: root mean square of x(N) - x(N-1) from N = 1 on, fractions of the range.
+    """
+
+    name: str
+    blurred: float
+    psnr: tuple[float, ...]
+    moves: tuple[float, ...]
+
+    @property
+    def settled(self) -> int | None:
+        """The first N from which on the PSNR stays within `TOLERANCE`; None if only the last one does, or none."""
+        for n in range(len(self.psnr) - 1):
+            if all(abs(value - self.psnr[n]) <= TOLERANCE for value in self.psnr[n:]):
+                return n
+        return None
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """The experiment's outcome.
+
+    Args:
+        weights: their version. trained_putts: how often G was applied in training, None where that is not known, 0:
+            G is at its random start. source: folder of the pictures. seconds: of all.
+    """
+
+    weights: str
+    trained_putts: int | None
+    source: str
+    trajectories: tuple[Trajectory, ...]
+    seconds: float
+
+
+def load_golf(weights: Path | None, putts: int = PUTTS) -> tuple[Restorer, int | None]:
+    """Golf with that many putts, and how many its weights were trained with, if that is known.
+
+    Args:
+        weights: a weights file, a run's folder or its checkpoint (its moving average); None: the shipped ones.
+
+    Raises:
+        WeightsError: none are shipped, or the file does not fit. ConfigError: no putts, or too many.
+    """
+    if weights is not None and (weights.is_dir() or weights.name == checkpoint.NAME):
+        file = weights / checkpoint.NAME if weights.is_dir() else weights
+        tensors, record = checkpoint.load(file)
+        if record.get("method") != "golf":
+            raise WeightsError(f"{file} is a run of {record.get('method')}; give one of golf")
+        spec, device, model = find("golf"), resolve_device("auto"), record.get("model", {})
+        settings = {**model, "putts": putts, "precision": "float32"}
+        method = spec.build(weights=checkpoint.part(tensors, "ema."), device=device, **settings)
+        version = f"{file.parent.name}, iteration {record['clock']['iteration']}"
+        return Restorer(spec, method, device, version), model.get("putts")
+    try:
+        return Restorer.load("golf", weights=weights, precision="float32", putts=putts), None
+    except WeightsError as error:
+        if weights is not None:
+            raise
+        raise WeightsError(
+            f"{error}; or train some: `acutance-lab train golf --config configs/golf-f.toml`, then "
+            "configs/golf-g.toml, and give the folder of the run"
+        ) from None
+
+
+def from_pairs(folder: Path, count: int = PICTURES) -> Iterator[Case]:
+    """The first `count` pairs [SCENE/]blurred/NAME with [SCENE/]sharp/NAME below a folder.
+
+    Raises:
+        DataError: there are none, or they do not fit. ImageError: a picture that cannot be read, or is grey.
+    """
+    for pair in dynamic.pairs(folder)[:count]:
+        content = dynamic.content(pair)
+        assert content.truth is not None
+        yield Case(pair.name, content.observed, content.truth)
+
+
+def from_photographs(data: Path, count: int = PICTURES, side: int = SIDE) -> Iterator[Case]:
+    """`count` crops of the held-out photographs below a folder, blurred; the seed is the photographs' digest.
+
+    Raises:
+        DataError: there are none.
+    """
+    size = side + 2 * MOVING.margin()
+    photographs = Photographs.load(data, device=torch.device("cpu"), validation=True, least=size)
+    generator = torch.Generator().manual_seed(int(photographs.digest, 16))
+    for number in range(count):
+        example = MOVING(photographs.crops(1, size, generator), generator)
+        yield Case(f"crop {number + 1}", example.problem.observed, example.sharp)
+
+
+def run(
+    cases: Iterable[Case],
+    restorer: Restorer,
+    *,
+    source: str,
+    trained_putts: int | None = None,
+    on_picture: Callable[[], None] | None = None,
+) -> Convergence:
+    """Follow G on every picture.
+
+    Args:
+        cases: see `from_pairs`, `from_photographs`. restorer, trained_putts: see `load_golf`.
+        source: what to call the pictures. on_picture: called after each.
+
+    Raises:
+        ConfigError: another method than Golf, or no picture.
+    """
+    began, found = time.perf_counter(), []
+    for case in cases:
+        found.append(_follow(case, restorer))
+        if on_picture is not None:
+            on_picture()
+    if not found:
+        raise ConfigError("no picture to follow; give at least one")
+    version = restorer.weights or "random weights"
+    return Convergence(version, trained_putts, source, tuple(found), time.perf_counter() - began)
+
+
+@torch.no_grad()
+def _follow(case: Case, restorer: Restorer) -> Trajectory:
+    golf = restorer.method
+    if not isinstance(golf, Golf):
+        raise ConfigError(f"{restorer.spec.name} has no drive and putts; this experiment is about golf")
+    prepared = restorer.prepare(case.blurred)
+    values, moves, before = [], [], None
+    for t, state in enumerate(golf.solver().iterate(prepared.problem), 1):
+        if t < len(golf.drives):
+            continue
+        x = prepared.finish(state.x).cpu().clamp(0, 1)
+        values.append(float(psnr(x, case.sharp)))
+        if before is not None:
+            moves.append(float((x - before).square().mean().sqrt()))
+        before = x
+    return Trajectory(case.name, float(psnr(case.blurred, case.sharp)), tuple(values), tuple(moves))

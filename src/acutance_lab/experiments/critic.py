@@ -1,0 +1,236 @@
+"""Trials for the critic (`acutance.blind.critic`): pictures, hypotheses of their kernels, and what became of them.
+
+The pictures are those of `acutance_lab.experiments.use_cases`, from the training photographs. Some are blurred in
+encoded values. Hypotheses are right kernels, right ones that were turned, resized, cut or disturbed, those of an
+estimator with right and wrong sizes and stopped early, simple shapes, and kernels of other pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acutance.blind.base import Unknowable
+from acutance.blind.cleaning import finished, summed
+from acutance.blind.critic import CELL, LEAST_ERROR, MOST_ERROR, MOST_RATIO, restored
+from acutance.blind.evidence import Windows, evidence
+from acutance.blind.hypothesis import Look
+from acutance.blind.search import LADDER, quick
+from acutance.blind.shapes import nearest, widths
+from acutance.images import srgb_to_linear
+from acutance.problem import Problem
+from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments import use_cases
+from acutance_lab.experiments.use import read
+from acutance_lab.synth import kernels
+from acutance_lab.synth.camera import Draw
+
+SIDE = 320
+"""Of the pictures, pixels; small ones, since the work is in the hypotheses."""
+
+REACH, FINE = 24, 4
+"""Largest shift that is tried to align a picture with the truth, pixels; parts of a pixel that are tried."""
+
+SHARES = {
+    "shake 5-15": 0.2, "shake 16-35": 0.22, "large 41-91": 0.12, "turn": 0.06, "disc": 0.1, "gaussian": 0.06,
+    "line": 0.08, "night": 0.04, "text": 0.08, "sharp": 0.1,
+}  # fmt: skip
+"""How often each kind of picture is drawn."""
+
+ENCODED = 0.2
+"""Share of pictures that are blurred in encoded values."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One picture and what hypotheses made of it.
+
+    Args:
+        before: (1, 1, H, W), grey, encoded. after: (n, 1, H, W), one for each hypothesis.
+        errors: (n, 2, h, w): logarithms of the squared error before and of the ratio, as the critic tells them.
+        known: (n, 1, h, w), 1 where the errors are known. kinds: where each hypothesis came from.
+        features: (n, 3): the evidence for each, see `acutance.blind.evidence`, and its largest width, pixels.
+    """
+
+    before: Tensor
+    after: Tensor
+    errors: Tensor
+    known: Tensor
+    kinds: tuple[str, ...]
+    features: Tensor
+
+
+def trials(photographs: Photographs, seed: int) -> Iterator[Trial]:
+    """Trials without an end."""
+    number, others = 0, list[Tensor]()
+    while True:
+        number += 1
+        generator = torch.Generator().manual_seed(1000003 * seed + number)
+        draw = Draw(1, generator)
+        name = list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]
+        one = photographs.only(int(torch.randint(len(photographs.names), (1,), generator=generator)))
+        kind = use_cases.KINDS[name]
+        in_light = kind.kernel is None or kind.scene != "photograph" or not bool(draw.pick(ENCODED))
+        if not in_light:
+            kind = replace(kind, encoded=True)
+        case = use_cases.make(name, kind, one, number, SIDE, draw, seed)
+        pixels = read(case).pixels
+        made = _judged(case, pixels, list(hypotheses(case, pixels, draw, others, in_light)))
+        if case.kernel is not None:
+            others = [*others[-20:], case.kernel]
+        if made is not None:
+            yield made
+
+
+def hypotheses(
+    case: use_cases.Case, pixels: Tensor, draw: Draw, others: list[Tensor], in_light: bool
+) -> Iterator[tuple[str, Tensor, bool]]:
+    """Kernels for a case: where each comes from, (1, 1, s, s), and whether it is applied to linear light."""
+
+    def light() -> bool:
+        return in_light if bool(draw.pick(0.75)) else not in_light
+
+    if case.kernel is not None:
+        yield "true", case.kernel, in_light
+        if bool(draw.pick(0.3)):
+            yield "light", case.kernel, not in_light
+        for _ in range(2):
+            yield "disturbed", disturbed(case.kernel, draw), light()
+        if bool(draw.pick(0.1)):
+            yield "flipped", case.kernel.flip(-1, -2), in_light
+    found = list[tuple[Tensor, bool]]()
+    looks = {
+        True: Look.of(srgb_to_linear(pixels).mean(1, keepdim=True), linear=True),
+        False: Look.of(pixels.mean(1, keepdim=True)),
+    }
+    for size in _sizes(case, draw):
+        linear = light()
+        try:
+            found += [(k, linear) for k in _estimated(looks[linear], size, draw)]
+        except Unknowable:
+            continue
+    for kernel, linear in found:
+        yield "estimated", kernel, linear
+    for kernel, linear in found[:1]:
+        for shape in nearest(kernel):
+            yield shape.kind, shape.kernel, linear
+    if bool(draw.pick(0.5)):
+        yield "shape", _shape(draw), light()
+    if others and bool(draw.pick(0.25)):
+        yield "other", others[int(torch.randint(len(others), (1,), generator=draw.generator))], light()
+
+
+def disturbed(kernel: Tensor, draw: Draw) -> Tensor:
+    """A kernel that was turned, resized, cut and disturbed by random amounts."""
+    side = kernel.shape[-1]
+    wide = F.pad(kernel, (side // 2 + 2,) * 4)
+    angle, zoom = math.radians(15 * float(draw.normal())), math.exp(0.2 * float(draw.normal()))
+    cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
+    grid = F.affine_grid(torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]]), list(wide.shape), align_corners=False)
+    turned = F.grid_sample(wide, grid, align_corners=False)
+    if bool(draw.pick(0.5)):
+        turned = turned + 0.1 * float(draw.uniform()) * turned.max() * torch.rand(
+            turned.shape, generator=draw.generator
+        )
+    if bool(draw.pick(0.3)):
+        turned = torch.where(torch.rand(turned.shape, generator=draw.generator) < 0.2, 0.0, turned)
+    return finished(summed(turned), faint=float(draw.uniform((0.02, 0.3))))
+
+
+def _sizes(case: use_cases.Case, draw: Draw) -> list[int]:
+    """Sides that an estimator is given: about the right one, and any."""
+    any_ = [s for s in LADDER if s <= 91]
+    drawn = [any_[int(torch.randint(len(any_), (1,), generator=draw.generator))]]
+    if case.kernel is not None:
+        right = [s for s in any_ if s >= case.kernel.shape[-1]] or any_[-1:]
+        drawn.append(right[min(len(right) - 1, int(torch.randint(2, (1,), generator=draw.generator)))])
+    return list(dict.fromkeys(drawn))
+
+
+def _estimated(look: Look, size: int, draw: Draw) -> Iterator[Tensor]:
+    """The kernel of an estimator and, at times, one on the way to it, enlarged."""
+    window, _ = look.window(SIDE)
+    estimator = quick(size)
+    states = list(estimator.solver().iterate(Problem(window)))
+    yield estimator.finished(states[-1])
+    early = states[-1 - int(torch.randint(min(4, len(states)), (1,), generator=draw.generator))]
+    if early.level == 0 and early is not states[-1]:
+        yield estimator.finished(early)
+
+
+def _shape(draw: Draw) -> Tensor:
+    which = float(draw.uniform())
+    if which < 0.4:
+        return kernels.disc(draw.log_uniform((0.8, 8.0)))
+    if which < 0.7:
+        return kernels.gaussian(draw.log_uniform((0.5, 4.0)))
+    return kernels.line(draw.log_uniform((2.0, 30.0)), draw.uniform((0.0, 180.0)))
+
+
+@torch.no_grad()
+def _judged(case: use_cases.Case, pixels: Tensor, made: list[tuple[str, Tensor, bool]]) -> Trial | None:
+    made = [(kind, k, linear) for kind, k, linear in made if 1 < k.shape[-1] < SIDE // 2]
+    if not made:
+        return None
+    grey, light = pixels.mean(1, keepdim=True), srgb_to_linear(pixels).mean(1, keepdim=True)
+    after = torch.cat([restored(light if linear else grey, kernel, linear=linear) for _, kernel, linear in made])
+    truth = case.truth.mean(1, keepdim=True)
+    windows = {True: Windows.of(Look.of(light, linear=True).picture), False: Windows.of(grey)}
+    features = [torch.cat((evidence(windows[linear], k), torch.tensor([widths(k)[1]]))) for _, k, linear in made]
+    first, known = squared_error(grey, truth)
+    errors, all_known = [], []
+    for x in after:
+        second, seen = squared_error(x[None], truth)
+        seen = seen * known
+        ratio = (second / first).clamp(1 / MOST_RATIO, MOST_RATIO)
+        errors.append(torch.cat((first.log(), ratio.log()), 1))
+        all_known.append(seen)
+    return Trial(
+        grey, after, torch.cat(errors), torch.cat(all_known), tuple(kind for kind, _, _ in made), torch.stack(features)
+    )
+
+
+def squared_error(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared error in every cell after the best shift, (1, 1, h, w), and where it is known, 0 or 1."""
+    row, col = best_shift(x, truth)
+    moved = shifted(x, row, col)
+    error = F.avg_pool2d((moved - truth).square(), CELL).clamp(LEAST_ERROR, MOST_ERROR)
+    known = torch.ones_like(error)
+    down, along = (math.ceil((abs(s) + 1) / CELL) if s else 0 for s in (row, col))
+    for count, dim in ((down, -2), (along, -1)):
+        if count:
+            known.narrow(dim, 0, count).zero_()
+            known.narrow(dim, known.shape[dim] - count, count).zero_()
+    return error, known
+
+
+def best_shift(x: Tensor, truth: Tensor) -> tuple[float, float]:
+    """The shift (rows, columns) at which x shows what the truth has at (0, 0), to a quarter of a pixel."""
+    h, w = truth.shape[-2:]
+    a, b = (v - v.mean() for v in (x, truth))
+    taper = torch.hann_window(h)[:, None] * torch.hann_window(w)
+    spectrum = torch.fft.fft2(a * taper) * torch.fft.fft2(b * taper).conj()
+    wide = torch.zeros(1, 1, FINE * h, FINE * w, dtype=spectrum.dtype)
+    ph, pw = h // 2, w // 2
+    centred = torch.fft.fftshift(spectrum, (-2, -1))
+    top, left = (FINE * h) // 2 - ph, (FINE * w) // 2 - pw
+    wide[..., top : top + h, left : left + w] = centred
+    cross = torch.fft.ifft2(torch.fft.ifftshift(wide, (-2, -1))).real[0, 0]
+    reach = FINE * REACH
+    near = torch.roll(cross, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
+    row, col = divmod(int(near.argmax()), 2 * reach + 1)
+    return (row - reach) / FINE, (col - reach) / FINE
+
+
+def shifted(x: Tensor, row: float, col: float) -> Tensor:
+    """x(i + row, j + col), by the phase."""
+    h, w = x.shape[-2:]
+    down, along = torch.fft.fftfreq(h)[:, None], torch.fft.rfftfreq(w)
+    phase = torch.exp(2j * torch.pi * (row * down + col * along))
+    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * phase, s=(h, w))
+    return moved.clamp(0, 1)

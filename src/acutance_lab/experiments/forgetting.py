@@ -1,0 +1,157 @@
+r"""Catastrophic forgetting: one network, two tasks, one after the other (Luo et al. 2019, section 3.3, Fig. 5).
+
+    task 1: keep    min E || F(x) - x ||^2        a sharp picture stays as it is
+    task 2: deblur  min E || F(y) - x ||^2        a blurred one becomes sharp
+
+A network that is iterated on its own estimates meets both: its first input is blurred, its later ones are nearly sharp.
+Four runs from the same start on the same pictures: task 1 then 2; 2 alone; 2 then 1; both at once, with a batch of each
+in every iteration, twice the work. Judged on held-out photographs as in the paper, by the PSNR of F(x), and by the PSNR
+of F(y) less that of y.
+
+Scaled down: a network of a few features instead of 32, crops of 64 pixels instead of 256, minutes instead of days, and
+blur made from photographs (`acutance_lab.experiments.short_training.BLUR`) instead of GoPro. F starts not far from the
+identity, some 30 dB on task 1, and both tasks first learn to come closer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from acutance.errors import ConfigError
+from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.short_training import (
+    BATCH,
+    BLUR,
+    Pairs,
+    fit,
+    held_out_pairs,
+    mean_psnr,
+    mean_square,
+    start,
+)
+
+KEEP, DEBLUR = 1, 2
+"""The tasks, by the paper's numbers."""
+
+Phase = tuple[int, ...]
+"""The tasks that are trained at once."""
+
+RUNS: dict[str, tuple[Phase, Phase]] = {
+    "task 2, then task 1": ((DEBLUR,), (KEEP,)),
+    "task 2 alone": ((DEBLUR,), (DEBLUR,)),
+    "task 1, then task 2": ((KEEP,), (DEBLUR,)),
+    "both at once": ((KEEP, DEBLUR), (KEEP, DEBLUR)),
+}
+"""Two phases each, in the order of the paper's panels (a) to (d)."""
+
+ITERATIONS, FEATURES, SIDE, POOL, JUDGED, POINTS = 300, 10, 64, 768, 16, 12
+"""Of a phase; of the network; of crops, pixels; pictures to train on, to judge by; measurements in a phase."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a run stands: iterations done, PSNR of F(x) in dB, PSNR of F(y) less that of y in dB."""
+
+    iteration: int
+    kept: float
+    gained: float
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """The experiment's outcome.
+
+    Args:
+        seed, iterations, features: what was run; iterations of one phase.
+        blurred: mean PSNR of the held-out blurred pictures, dB. curves: by run, from the start on.
+        photographs: how many were trained on and held out. data: digests of both. seconds: of all.
+    """
+
+    seed: int
+    iterations: int
+    features: int
+    blurred: float
+    curves: dict[str, tuple[Point, ...]]
+    photographs: tuple[int, int]
+    data: tuple[str, str]
+    seconds: float
+
+    def after(self, run: str, phase: int) -> Point:
+        """Where a run stood after a phase: 0 is the start, 1 the first, 2 the second."""
+        return next(p for p in self.curves[run] if p.iteration == phase * self.iterations)
+
+
+def run(
+    data: Path,
+    *,
+    seed: int = 0,
+    iterations: int = ITERATIONS,
+    features: int = FEATURES,
+    on_iteration: Callable[[], None] | None = None,
+) -> Forgetting:
+    """All four runs.
+
+    Args:
+        data: folder of sharp photographs; one in 25 is held out by its name. seed: of start and pictures.
+        iterations: of each of the two phases. features: of the network. on_iteration: called after each.
+
+    Raises:
+        ConfigError: no iteration, a seed below 0. DataError: no photographs.
+    """
+    if iterations < 1 or features < 1 or seed < 0:
+        raise ConfigError(f"seed={seed}, iterations={iterations}, features={features}: a seed from 0 on, else from 1")
+    began, cpu, least = time.perf_counter(), torch.device("cpu"), SIDE + 2 * BLUR.margin()
+    training = Photographs.load(data, device=cpu, least=least)
+    judging = Photographs.load(data, device=cpu, validation=True, least=least)
+    pairs = Pairs.draw(training, min(POOL, BATCH * 2 * iterations), SIDE, torch.Generator().manual_seed(seed))
+    judged = held_out_pairs(judging, JUDGED, SIDE)
+    curves = {}
+    for name, phases in RUNS.items():
+        curves[name] = _curve(start(features, seed), phases, iterations, (pairs, judged), seed + 1, on_iteration)
+    return Forgetting(
+        seed, iterations, features, mean_psnr(judged.blurred, judged.sharp), curves,
+        photographs=(len(training.names), len(judging.names)), data=(training.digest, judging.digest),
+        seconds=time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def _curve(
+    network: nn.Module,
+    phases: tuple[Phase, Phase],
+    iterations: int,
+    pairs: tuple[Pairs, Pairs],
+    seed: int,
+    on_iteration: Callable[[], None] | None,
+) -> tuple[Point, ...]:
+    """Train one network through both phases. Args: pairs: to train on, to judge by. seed: of the batches."""
+    trained, judged = pairs
+    generator = torch.Generator().manual_seed(seed)
+    apart = max(1, iterations // POINTS)
+    points = [_measure(network, judged, 0)]
+
+    def loss(i: int) -> Tensor:
+        batch = trained.some(BATCH, generator)
+        inputs = {KEEP: batch.sharp, DEBLUR: batch.blurred}
+        return torch.stack([mean_square(network(inputs[task]), batch.sharp) for task in phases[i // iterations]]).mean()
+
+    def after(done: int) -> None:
+        in_phase = (done - 1) % iterations + 1
+        if in_phase % apart == 0 or in_phase == iterations:
+            points.append(_measure(network, judged, done))
+        if on_iteration is not None:
+            on_iteration()
+
+    fit(network, loss, 2 * iterations, after=after)
+    return tuple(points)
+
+
+@torch.no_grad()
+def _measure(network: nn.Module, judged: Pairs, iteration: int) -> Point:
+    kept, restored = mean_psnr(network(judged.sharp), judged.sharp), mean_psnr(network(judged.blurred), judged.sharp)
+    return Point(iteration, kept, restored - mean_psnr(judged.blurred, judged.sharp))

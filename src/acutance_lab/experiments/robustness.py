@@ -1,0 +1,262 @@
+r"""How robust is blind estimation? Each condition on the same few photographs, and what is found and made of them.
+
+A kernel is judged by what the same finish makes of the picture with it and with the true one,
+
+    error ratio = || x(k_found) - x ||^2 / || x(k_true) - x ||^2
+
+(Levin et al. 2009), both moved by the best whole-pixel shift, a border of the true kernel's radius left out, clipped to
+[0, 1]. Where no blur is found or none can be told, the picture stays as it is, k is one pixel. Where there is no blur,
+the result is compared with what was put in. Every picture goes the way of a user's through `blind`, which for the true
+kernel is told what it finds; nobody tells the noise level.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from acutance.blind import Estimate, Unknowable
+from acutance.blind.method import Blind
+from acutance.errors import ConfigError
+from acutance.images import Image
+from acutance.methods.spec import find
+from acutance.metrics import kernel_similarity, psnr
+from acutance.problem import Problem
+from acutance.restoration.restorer import BLIND, Restoration, Restorer
+from acutance.weights import embedded
+from acutance_lab.bench.score import PERFECT, Scoring, aligned
+from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.robustness_conditions import CONDITIONS, MARGIN, Case, Condition, make
+
+REACH = 4
+"""Largest shift of a result against the truth that is tried, pixels."""
+
+SUCCESS = 3.0
+"""Error ratio below which a kernel counts as found."""
+
+LEAST_SIDE = 64
+"""Of a picture, pixels: below, no spectrum tells whether it is sharp, and nothing is left within the border."""
+
+
+class Verdict(StrEnum):
+    """What blind estimation says of a picture."""
+
+    KERNEL = "kernel found"
+    LENS = "lens found"
+    SHARP = "no blur found"
+    UNTOLD = "cannot be told"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of the experiment.
+
+    Args:
+        pictures: for each condition. side: of them, pixels. seed: of all draws.
+        method: that restores with the kernels. estimator: that finds them.
+    """
+
+    pictures: int = 4
+    side: int = 256
+    seed: int = 0
+    method: str = "fd"
+    estimator: str = "xu-l0"
+
+    def __post_init__(self) -> None:
+        if self.pictures < 1 or self.side < LEAST_SIDE:
+            raise ConfigError(
+                f"pictures={self.pictures}, side={self.side}: give at least 1 picture of at least {LEAST_SIDE} pixels"
+            )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One picture under one condition.
+
+    Args:
+        condition, picture: their names. verdict: what was found. remark: the same for the user.
+        seconds: of the estimate and of one restoration.
+        similarity: of the found kernel to the true one. blurred, found, true: PSNR of the picture, and restored with
+            the found and with the true kernel, dB. kept: PSNR of the result to the picture, dB, where there is no blur;
+            there the others are None.
+    """
+
+    condition: str
+    picture: str
+    verdict: Verdict
+    remark: str
+    seconds: float
+    similarity: float | None = None
+    blurred: float | None = None
+    found: float | None = None
+    true: float | None = None
+    kept: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The error ratio; None where there is no blur."""
+        return None if self.found is None or self.true is None else 10 ** ((self.true - self.found) / 10)
+
+    @property
+    def harmed(self) -> bool:
+        """Whether the picture was better before, by more than rounding does."""
+        return self.found is not None and self.blurred is not None and self.found < self.blurred - 0.01
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The experiment's outcome.
+
+    Args:
+        source: folder of the photographs. weights: of the method, None for one without. seconds: of all.
+    """
+
+    settings: Settings
+    source: str
+    weights: str | None
+    trials: tuple[Trial, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Told(Blind):
+    """Blind estimation of which the outcome is known. Args: outcome: what it comes to."""
+
+    outcome: Estimate | Unknowable
+
+    def estimate(self, problem: Problem, index: int = 0) -> Estimate:
+        """See `Blind.estimate`."""
+        if isinstance(self.outcome, Unknowable):
+            raise self.outcome
+        return self.outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every picture goes through: the way of a user's picture, whatever the kernel; it is used, however doubtful.
+
+    Args:
+        restorer: of the method `blind`.
+    """
+
+    restorer: Restorer
+
+    @staticmethod
+    def load(estimator: str, method: str) -> Bench:
+        """Ready to run.
+
+        Raises:
+            ConfigError: no such estimator, or a method that takes no kernel. UnknownMethod: there is no such method.
+        """
+        return Bench(Restorer.load(BLIND, estimator=estimator, method=method, otherwise="nothing"))
+
+    @property
+    def blind(self) -> Blind:
+        """The method."""
+        assert isinstance(self.restorer.method, Blind)
+        return self.restorer.method
+
+    def estimate(self, picture: Image) -> Estimate | Unknowable:
+        """What is found."""
+        try:
+            return self.blind.estimate(self.restorer.prepare(picture, linear=False).problem)
+        except Unknowable as reason:
+            return reason
+
+    def restore(self, picture: Image, found: Estimate | Unknowable) -> Restoration:
+        """What is made of the picture if that is found."""
+        told = Told(self.blind.config, self.blind.method, self.blind.otherwise, outcome=found)
+        return replace(self.restorer, method=told)(picture, linear=False)
+
+
+def verdict(found: Estimate | Unknowable) -> Verdict:
+    """An estimate in words."""
+    if isinstance(found, Unknowable):
+        return Verdict.UNTOLD
+    if not found.blurred:
+        return Verdict.SHARP
+    return Verdict.KERNEL if found.shape is None else Verdict.LENS
+
+
+def run(
+    data: Path,
+    settings: Settings | None = None,
+    *,
+    conditions: Mapping[str, Condition] = CONDITIONS,
+    on_trial: Callable[[Trial], None] | None = None,
+) -> Robustness:
+    """Go through all conditions, each on the same photographs.
+
+    Args:
+        data: folder of sharp photographs, of which held-out ones are taken. on_trial: told every one as it comes.
+
+    Raises:
+        DataError: no photograph that is large enough. ConfigError, UnknownMethod: see `Settings` and `Bench`.
+    """
+    settings = settings or Settings()
+    began, trials = time.perf_counter(), list[Trial]()
+    bench = Bench.load(settings.estimator, settings.method)
+    scenes = list(photographs(data, settings))
+    for title, condition in conditions.items():
+        for number, (name, photograph) in enumerate(scenes):
+            case = make(condition, photograph, f"{settings.seed}/{number}")
+            trials.append(attempt(bench, case, title, name))
+            if on_trial is not None:
+                on_trial(trials[-1])
+    shipped = find(settings.method).weights
+    weights = None if shipped is None else embedded(shipped).version
+    return Robustness(settings, data.name, weights, tuple(trials), time.perf_counter() - began)
+
+
+def photographs(data: Path, settings: Settings) -> Iterator[tuple[str, Tensor]]:
+    """Name and crop, (1, 3, H, W), of held-out photographs, each another one as long as there are.
+
+    Raises:
+        DataError: there is none that is large enough.
+    """
+    size = settings.side + 2 * MARGIN
+    whole = Photographs.load(data, device=torch.device("cpu"), validation=True, least=size)
+    generator = torch.Generator().manual_seed(settings.seed)
+    order = torch.randperm(len(whole.names), generator=generator).tolist()
+    for number in range(settings.pictures):
+        i = order[number % len(order)]
+        one = replace(
+            whole, sizes=whole.sizes[i : i + 1], offsets=whole.offsets[i : i + 1], names=whole.names[i : i + 1]
+        )
+        yield one.names[0], one.crops(1, size, generator)
+
+
+@torch.no_grad()
+def attempt(bench: Bench, case: Case, condition: str, name: str) -> Trial:
+    """Estimate, restore, and compare."""
+    began = time.perf_counter()
+    found = bench.estimate(case.picture)
+    restored = bench.restore(case.picture, found)
+    seconds = time.perf_counter() - began
+    remark = str(found) if isinstance(found, Unknowable) else found.remark
+    trial = Trial(condition, name, verdict(found), remark, seconds)
+    if case.kernel is None:
+        kept = min(PERFECT, float(psnr(restored.image.pixels.clamp(0, 1), case.picture.pixels)))
+        return replace(trial, kept=kept)
+    scoring = Scoring(border=max(case.kernel.shape[-1] // 2, REACH), shift=REACH)
+    true = bench.restore(case.picture, Estimate(case.kernel, case.kernel.shape[-1], {}))
+    assert restored.result.kernel is not None
+    return replace(
+        trial,
+        similarity=float(kernel_similarity(restored.result.kernel.cpu(), case.kernel)),
+        blurred=_score(case.picture.pixels, case.sharp, scoring),
+        found=_score(restored.image.pixels, case.sharp, scoring),
+        true=_score(true.image.pixels, case.sharp, scoring),
+    )
+
+
+def _score(estimate: Tensor, truth: Tensor, scoring: Scoring) -> float:
+    """PSNR in dB, aligned; without the SSIM of `acutance_lab.bench.score.score`, which takes longer than all else."""
+    moved, inner, _ = aligned(estimate, truth, scoring)
+    return min(PERFECT, float(psnr(moved, inner)))

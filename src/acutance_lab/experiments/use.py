@@ -1,0 +1,165 @@
+r"""What does the default command make of a user's pictures? Better, worse, or left as they were.
+
+    gain = PSNR(restored, truth) - PSNR(input, truth),      each moved by its own best shift
+
+A blurred picture became *better* from a gain of `BETTER` dB on, *worse* from `WORSE` dB down. A sharp one was *left
+alone* where the result is at least `KEPT` dB from the input. The pictures are those of
+`acutance_lab.experiments.use_cases`; each goes through a file, as a user's does.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from acutance.images import Image, read_image
+from acutance.metrics import psnr
+from acutance.restoration.restorer import BLIND, Restorer
+from acutance.tensors import crop
+from acutance_lab.bench.score import PERFECT, Scoring, aligned
+from acutance_lab.experiments.use_cases import Case, cases, load
+
+BETTER, WORSE, KEPT = 1.0, -0.3, 40.0
+
+BORDER, REACH = 28, 24
+"""Pixels left out on every side, and the largest whole-pixel shift that is tried."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Args: side: of a picture, pixels. seed: of all draws. portion: of 30 cases. kinds: names; none: all of them."""
+
+    side: int = 512
+    seed: int = 0
+    portion: float = 1.0
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One picture.
+
+    Args:
+        kind, name: of the case. blurred: whether there was a blur to remove.
+        before, after: aligned PSNR of the input and of the result against the truth, dB.
+        kept: PSNR of the result against the input, dB. seconds: of the run.
+        confidence: in [0, 1], None where the method tells none. remarks: what the user was told.
+    """
+
+    kind: str
+    name: str
+    blurred: bool
+    before: float
+    after: float
+    kept: float
+    seconds: float
+    confidence: float | None
+    remarks: tuple[str, ...]
+
+    @property
+    def gain(self) -> float:
+        """In dB."""
+        return self.after - self.before
+
+    @property
+    def verdict(self) -> str:
+        """better, worse or same; of a sharp picture left or changed."""
+        if not self.blurred:
+            return "left" if self.kept >= KEPT else "changed"
+        return "better" if self.gain >= BETTER else "worse" if self.gain <= WORSE else "same"
+
+
+def run(
+    data: Path,
+    settings: Settings,
+    restorer: Restorer,
+    *,
+    on_trial: Callable[[Trial, Case, Image, Tensor], None] | None = None,
+) -> list[Trial]:
+    """Restore every case by a restorer that needs no kernel.
+
+    Args:
+        on_trial: told every one as it comes, with the case, what was read from its file, and the result.
+
+    Raises:
+        DataError: no photograph that is large enough.
+    """
+    photographs = load(data, settings.side)
+    trials = []
+    for case in cases(
+        photographs, side=settings.side, seed=settings.seed, portion=settings.portion, kinds=settings.kinds
+    ):
+        image = read(case)
+        began = time.perf_counter()
+        restored = restorer(image)
+        seconds = time.perf_counter() - began
+        result = restored.image.pixels.clamp(0, 1)
+        trial = Trial(
+            kind=case.kind,
+            name=case.name,
+            blurred=case.blurred,
+            before=score(image.pixels, case.truth),
+            after=score(result, case.truth),
+            kept=min(PERFECT, float(psnr(result, image.pixels))),
+            seconds=seconds,
+            confidence=restored.result.confidences[0] if restored.result.confidences else None,
+            remarks=restored.notes,
+        )
+        trials.append(trial)
+        if on_trial is not None:
+            on_trial(trial, case, image, result)
+    return trials
+
+
+def default() -> Restorer:
+    """What restores a picture without a kernel where nobody asks for anything else."""
+    return Restorer.load(BLIND)
+
+
+def read(case: Case) -> Image:
+    """What is read from the file of a case."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        path.write_bytes(case.file)
+        return read_image(path)
+
+
+def score(estimate: Tensor, truth: Tensor) -> float:
+    """PSNR in dB of (1, 3, H, W), aligned to a quarter of a pixel, at most `PERFECT`."""
+    row, col = best_shift(estimate, truth)
+    moved = torch.roll(estimate, (-row, -col), (-2, -1))
+    edge = BORDER + REACH
+    inner, target = (crop(x, edge - 4, edge - 4) for x in (moved, truth))
+    found, true, _ = aligned(inner, target, Scoring(border=4, shift=1, fraction=4))
+    return min(PERFECT, float(psnr(found, true)))
+
+
+def best_shift(estimate: Tensor, truth: Tensor) -> tuple[int, int]:
+    """The whole-pixel (row, column) at which the estimate shows what the truth has at (0, 0), up to `REACH` each."""
+    h, w = truth.shape[-2:]
+    inner = crop(truth, REACH, REACH).double().mean(1, keepdim=True)
+    x = estimate.double().mean(1, keepdim=True)
+    size = (h, w)
+    spectrum = torch.fft.rfft2(x, s=size) * torch.fft.rfft2(inner, s=size).conj()
+    reach = 2 * REACH + 1
+    cross = torch.fft.irfft2(spectrum, s=size)[0, 0, :reach, :reach]
+    table = torch.nn.functional.pad(x.square().cumsum(-1).cumsum(-2), (1, 0, 1, 0))[0, 0]
+    ih, iw = inner.shape[-2:]
+    energy = table[ih:, iw:] - table[:-ih, iw:] - table[ih:, :-iw] + table[:-ih, :-iw]
+    row, col = divmod(int((energy - 2 * cross).argmin()), reach)
+    return row - REACH, col - REACH
+
+
+def counts(trials: Sequence[Trial]) -> Iterator[tuple[str, dict[str, int], float, float]]:
+    """For every kind its name, how often each verdict came, the mean gain in dB and the mean seconds."""
+    for kind in dict.fromkeys(t.kind for t in trials):
+        own = [t for t in trials if t.kind == kind]
+        verdicts = [t.verdict for t in own]
+        tally = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
+        yield kind, tally, sum(t.gain for t in own) / len(own), sum(t.seconds for t in own) / len(own)

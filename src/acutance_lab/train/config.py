@@ -1,0 +1,330 @@
+"""A training run as values: TOML in, frozen dataclasses out, unknown keys are errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from acutance.errors import ConfigError
+from acutance_lab.synth import DynamicBlur, Noisy, Rain, Untouched
+
+T = TypeVar("T")
+
+LEAST_SIDE = 192
+"""Sides of photographs, in pixels, below which they are left out whatever the crops are."""
+
+LEAST_JUDGED = 24
+"""Sides of crops, at least, where there is an adversarial term: smaller ones leave no patch to judge."""
+
+TASKS = ("motion", "noise", "rain", "sensed")
+"""Tables of a configuration that say what happens to pictures, if it is not blur by a kernel that is known."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One leg of the progressive schedule.
+
+    Args:
+        until: fraction of the run's budget at which it ends, the last one 1.
+        batch: pictures in a batch, on each device. crop: side of the supervised part of a picture, pixels.
+        steps: steps of the unroll that the gradient flows through.
+        windows: how often at most a batch goes on from where the last unroll left it (detached), so that the step
+            learns to improve late iterates as well; the number is uniform in 1..windows.
+        spans: kernel sizes (odd), one drawn for each batch.
+    """
+
+    until: float
+    batch: int
+    crop: int
+    steps: int
+    windows: int
+    spans: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How weights are updated.
+
+    Args:
+        kind: "adam", or "muon" for hidden convolutions and Adam for the rest (`acutance_lab.train.optimiser`).
+        learning_rate: the peak. final: the last one, as a fraction of it.
+        warmup: fraction of the run over which the learning rate rises. rise: updates over which it rises after every
+            start of the program, also of a resumed run without the optimiser's history; the smaller of both counts.
+        schedule: "cosine"; "constant", for trunks; "linear" fall to `final`, for branches; or "steps": `drops` equal
+            factors, evenly spaced, that come to `final` (Luo et al. 2019: eleven factors of 0.3).
+        clip: largest norm of the gradient. ema: decay of the moving average of the weights.
+    """
+
+    kind: Literal["adam", "muon"] = "adam"
+    learning_rate: float = 5e-4
+    warmup: float = 0.02
+    rise: int = 0
+    final: float = 0.01
+    schedule: Literal["cosine", "steps", "constant", "linear"] = "cosine"
+    drops: int = 11
+    clip: float = 1.0
+    ema: float = 0.995
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """See `acutance_lab.train.pool`.
+
+    Args:
+        batches: that the pool holds. life: range of the steps after which one is replaced, drawn log-uniformly.
+    """
+
+    batches: int = 64
+    life: tuple[int, int] = (4, 40)
+
+    def __post_init__(self) -> None:
+        if self.batches < 1 or not 1 <= self.life[0] <= self.life[1]:
+            raise ConfigError(f"pool: batches={self.batches}, life={self.life}: give at least 1, and a rising range")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """See `acutance_lab.train.loss`.
+
+    perceptual: weight of `acutance_lab.train.perceptual`, 0 for none; judge: file of its network, or "torchvision".
+    """
+
+    kind: Literal["log-mse", "mse", "l1", "charbonnier"] = "log-mse"
+    gradient: float = 0.1
+    growth: float = 1.0
+    edge: float = 0.0
+    perceptual: float = 0.0
+    judge: str = "torchvision"
+
+
+@dataclass(frozen=True)
+class AdversaryConfig:
+    """See `acutance_lab.train.adversary`.
+
+    weight: of its term beside the content loss; 0 for none, and then nothing is built. begins: fraction of the run
+    before which it is not used. learning_rate: of the discriminator, constant. features: of its first convolution.
+    """
+
+    weight: float = 0.0
+    begins: float = 0.5
+    learning_rate: float = 1e-4
+    features: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise ConfigError(f"adversary: weight={self.weight}: give 0 for no adversarial term, or more")
+        if not 0 <= self.begins < 1:
+            raise ConfigError(f"adversary: begins={self.begins}: give a fraction of the run from 0 to below 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"adversary: learning_rate={self.learning_rate}: give more than 0, such as 1e-4")
+        if self.features < 1:
+            raise ConfigError(f"adversary: features={self.features}: give at least 1, such as 32")
+
+
+@dataclass(frozen=True)
+class DegradationConfig:
+    """See `acutance_lab.synth.degradation.Degradation`."""
+
+    kernels: Literal["spline", "mixture"] = "mixture"
+    sigma: tuple[float, float] = (0.003, 0.05)
+    uniform: float = 0.0
+    clean: float = 0.0
+    linear: float = 0.0
+    encoded: float = 0.0
+    grey: float = 0.25
+    exposure: float = 1.0
+    saturation: float = 0.0
+    photon: float = 0.0
+    correlated: float = 0.0
+    jpeg: float = 0.0
+    kernel_error: float = 0.0
+    level_error: float = 0.0
+    masked: bool = False
+    boundary: Literal["valid", "zero"] = "valid"
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Held-out crops: how many, how large, the steps after which they are scored, how often (minutes).
+
+    halved: whether every other crop is cut from its photograph at half of the size; with each kernel and each level.
+    spans: sizes of their kernels, pixels, in turn.
+    levels: noise levels that the crops go through in turn; none: each has one drawn between 0.3 and 5 %.
+    """
+
+    crops: int = 8
+    crop: int = 96
+    steps: tuple[int, ...] = (5, 20)
+    minutes: float = 8.0
+    levels: tuple[float, ...] = ()
+    spans: tuple[int, ...] = (13, 19, 25, 31)
+    halved: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.steps or list(self.steps) != sorted(set(self.steps)) or self.steps[0] < 1:
+            raise ConfigError(f"steps={self.steps}: give rising numbers, at least 1")
+        if not all(0 < level < 1 for level in self.levels):
+            raise ConfigError(f"levels={self.levels}: give fractions of the range, 0.01 for 1 %")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Args:
+        method: a learned method of the catalogue.
+        seed: of weights and data.
+        precision: of the networks, see `acutance.frame.resolve_precision`; weights and their updates are in float32.
+        frozen_statistics: fraction of the run after which batch normalisation keeps its statistics; 0 keeps the
+            initial ones (mean 0, variance 1) throughout, so that training and use are the same function.
+        model: settings of the method's `build`.
+        frozen: beginnings of the names of weights that are not trained.
+        one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
+        reduced: share of the crops of photographs that are cut from copies of 0.35 to 0.7 of their size, in which
+            neighbouring pixels differ more.
+        graphics: share of the crops that are cut from rendered pages and screens, see `acutance_lab.synth.graphics`.
+        phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
+        pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
+        degradation, motion, noise, rain, sensed: what happens to pictures, at most one of them; without any,
+            `degradation` as it is by default: blur by a kernel that the method is told. Of motion the spans of a phase
+            are the longest blurs, pixels; the last three heed no spans. `sensed` does nothing: the method measures.
+    """
+
+    method: str
+    phases: tuple[Phase, ...]
+    seed: int = 1
+    mixed: bool = False
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    frozen_statistics: float = 0.0
+    one_channel: float = 0.0
+    reduced: float = 0.0
+    graphics: float = 0.0
+    model: dict[str, Any] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    loss: LossConfig = LossConfig()
+    adversary: AdversaryConfig = AdversaryConfig()
+    pool: PoolConfig | None = None
+    degradation: DegradationConfig = DegradationConfig()
+    motion: DynamicBlur | None = None
+    noise: Noisy | None = None
+    rain: Rain | None = None
+    sensed: Untouched | None = None
+    validation: ValidationConfig = ValidationConfig()
+
+    def __post_init__(self) -> None:
+        given = [name for name in TASKS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} together: a run has one task")
+        for name, share in (("reduced", self.reduced), ("graphics", self.graphics)):
+            if not 0 <= share < 1:
+                raise ConfigError(f"{name}={share}: give a share of the crops from 0 to below 1")
+        ends = [p.until for p in self.phases]
+        if not ends or ends != sorted(ends) or ends[-1] != 1:
+            raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")
+        for phase in self.phases:
+            for name in ("batch", "crop", "steps", "windows"):
+                if getattr(phase, name) < 1:
+                    raise ConfigError(f"{name}={getattr(phase, name)}: give at least 1")
+            if not phase.spans:
+                raise ConfigError("spans=[]: give at least one kernel size")
+            if any(s % 2 == 0 for s in phase.spans):
+                raise ConfigError(f"kernel sizes must be odd, not {phase.spans}")
+            if self.adversary.weight and phase.until > self.adversary.begins and phase.crop < LEAST_JUDGED:
+                raise ConfigError(
+                    f"crop={phase.crop}: the adversarial term wants crops of at least {LEAST_JUDGED} pixels; make them "
+                    "larger, let it begin after this phase, or set its weight to 0"
+                )
+
+    def phase(self, progress: float) -> Phase:
+        """The phase at that fraction of the run; where they are mixed, of any number that is uniform in 0..1."""
+        return next((p for p in self.phases if progress < p.until), self.phases[-1])
+
+
+def read_config(path: Path) -> TrainConfig:
+    """A configuration from a TOML file; one with `like = "other.toml"` says only what differs from its neighbour.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key, a value of the wrong type.
+    """
+    return from_table(TrainConfig, _tables(path), where=str(path))
+
+
+def _tables(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The tables of a configuration, over those of the one that it is `like`."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    like = table.pop("like", None)
+    if like is None:
+        return table
+    if not isinstance(like, str):
+        raise ConfigError(f"{path}: like={like!r} must be the name of another configuration")
+    base = path.parent / like
+    if base.resolve() in above or base.resolve() == path.resolve():
+        raise ConfigError(f"{path}: it is like {like}, which is like it; one has to stand alone")
+    return _over(_tables(base, (*above, path.resolve())), table)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above`; tables are joined, lists are not."""
+    both = {k: _over(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)}
+    return below | above | both
+
+
+def from_table(kind: type[T], table: dict[str, Any], *, where: str) -> T:
+    """A frozen dataclass from a table of plain values; nested tables become nested dataclasses."""
+    assert dataclasses.is_dataclass(kind)
+    hints = get_type_hints(kind)
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(hints)}")
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.name not in table and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: the key {missing[0]!r} is missing")
+    values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in table.items()}
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table")
+        return from_table(hint, value, where=where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where} must be a list")
+        kinds = get_args(hint)
+        each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else list(kinds)
+        if len(each) != len(value):
+            raise ConfigError(f"{where} must have {len(each)} values, not {len(value)}")
+        return tuple(_convert(k, v, where) for k, v in zip(each, value, strict=True))
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{where}={value!r} is not one of {', '.join(map(str, get_args(hint)))}")
+        return value
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} must be a table")
+        return value
+    if origin is types.UnionType:  # of something and nothing
+        (kind,) = (k for k in get_args(hint) if k is not types.NoneType)
+        return _convert(kind, value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}={value!r} must be of type {hint.__name__}")
+    return value

@@ -1,0 +1,84 @@
+"""One batch of problems, and a window of steps on it with its loss.
+
+Episode e draws everything from a Generator seeded with (seed, e, rank): nothing but the number of the episode is needed
+to make it again.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from acutance.methods.spec import Learned
+from acutance.problem import State
+from acutance_lab.data.photographs import Photographs
+from acutance_lab.synth import Degradation, Synthesis, kernels
+from acutance_lab.train.config import LossConfig, TrainConfig
+from acutance_lab.train.loss import recursive
+from acutance_lab.train.perceptual import Perceptual
+from acutance_lab.train.pool import Work
+
+
+class Unroll(nn.Module):
+    """A window of steps and its loss as one forward call, so that every distributed strategy wraps it."""
+
+    def __init__(self, method: Learned[State], loss: LossConfig) -> None:
+        super().__init__()
+        self.method, self.loss = method, loss
+        self.perceptual = Perceptual.load(loss.judge) if loss.perceptual else None
+
+    def forward(self, work: Work) -> Tensor:
+        """The loss over `work.steps` steps from where the work stands, which then stands behind them."""
+        steps, example = self.method.solver().steps, work.example
+        problem = example.problem
+        state = steps[0].init(problem) if work.state is None else work.state
+        estimates = []
+        for t in range(work.done, work.done + work.steps):
+            state = steps[min(t, len(steps) - 1)](problem, state)
+            estimates.append(example.shown(problem.crop(state.x)))
+        work.done += work.steps
+        work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
+        sharp = example.shown(problem.crop(example.sharp))
+        loss = recursive(estimates, sharp, self.loss)
+        if self.perceptual is not None:
+            apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
+            loss = loss + self.loss.perceptual * apart.mean()
+        if work.adversary is not None:
+            loss = loss + work.adversary.term(estimates[-1])
+        return loss
+
+    @torch.no_grad()
+    def advance(self, work: Work, steps: int) -> None:
+        """Take steps without gradients, until the batch diverges."""
+        window, end = work.steps, work.done + steps
+        work.steps = 1
+        while work.done < min(end, work.life):
+            work.judge(float(self(work)))
+        work.steps = window
+
+
+def synthesis(config: TrainConfig) -> Synthesis:
+    """What a configuration makes its batches with."""
+    for other in (config.motion, config.noise, config.rain, config.sensed):
+        if other is not None:
+            return other
+    values = {k: v for k, v in vars(config.degradation).items() if k != "kernels"}
+    sampler = {"spline": kernels.spline, "mixture": kernels.mixture}[config.degradation.kernels]
+    return Degradation(sampler=sampler, **values)
+
+
+def episode(
+    config: TrainConfig, progress: float, degrade: Synthesis, photographs: Photographs, number: int, rank: int
+) -> tuple[Work, int]:
+    """The batch of that number, and how many windows it is unrolled for."""
+    host = random.Random(f"{config.seed}/{number}")
+    phase = config.phase(random.Random(f"{config.seed}/{number}/phase").random() if config.mixed else progress)
+    span, windows = host.choice(phase.spans), host.randint(1, phase.windows)
+    device = photographs.flat.device
+    generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
+    sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
+    one_channel = config.one_channel > 0 and host.random() < config.one_channel
+    return Work(degrade(sharp, generator, span=span, one_channel=one_channel), phase.steps), windows

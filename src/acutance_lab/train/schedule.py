@@ -1,0 +1,46 @@
+"""What changes from update to update: the learning rate, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from acutance_lab.train.config import TrainConfig
+
+
+def set_schedule(optimiser: Any, method: nn.Module, config: TrainConfig, progress: float, updates: int = 0) -> None:
+    """Set the learning rate, and whether batch normalisation keeps its statistics.
+
+    Args:
+        progress: fraction of the budget that is spent, 0..1. updates: since the program was started.
+    """
+    o, progress = config.optimiser, min(1.0, progress)
+    if o.schedule == "steps":
+        left = o.final ** (min(o.drops, math.floor(progress * (o.drops + 1))) / o.drops)
+    elif o.schedule == "constant":
+        left = 1.0
+    elif o.schedule == "linear":
+        left = 1 - (1 - o.final) * progress
+    else:
+        left = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * progress))
+    warm = (progress + 1e-4) / o.warmup if o.warmup and o.schedule != "constant" else 1.0
+    for group in optimiser.param_groups:
+        group["lr"] = o.learning_rate * min(left, warm, (updates + 1) / o.rise if o.rise else 1.0)
+    frozen = progress >= config.frozen_statistics
+    for module in method.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train(not frozen)
+
+
+@torch.no_grad()
+def update_ema(ema: dict[str, Tensor], method: nn.Module, decay: float, iteration: int) -> None:
+    """ema <- d ema + (1 - d) weights, d = min(decay, (1 + n) / (10 + n)) at iteration n; integers are copied."""
+    decay = min(decay, (1 + iteration) / (10 + iteration))
+    for key, value in method.state_dict().items():
+        if value.is_floating_point():
+            ema[key].lerp_(value, 1 - decay)
+        else:
+            ema[key].copy_(value)
