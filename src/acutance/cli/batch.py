@@ -280,14 +280,26 @@ def _beyond(preview: tuple[int, int, int, int], height: int, width: int) -> str:
 
 
 def read_mask(file: Path, max_pixels: int) -> Tensor:
-    """A mask, (1, 1, H, W), 1 where pixels are to be used; of an integer file that holds 0 and 1 only, 1 is white."""
-    image = read_image(file, max_pixels=max_pixels)
+    """A mask, (1, 1, H, W), 1 where pixels are to be used.
+
+    Of an integer file that holds 0 and one small number only, that number is white.
+
+    Raises:
+        ConfigError: the file cannot be read, or is a picture that shows nothing but an alpha channel.
+    """
+    try:
+        image = read_image(file, max_pixels=max_pixels)
+    except ImageError as error:
+        raise ConfigError(f"--mask: {error}") from None
     mask = image.pixels.nan_to_num(0).mean(1, keepdim=True)
-    top = float(mask.max())
-    one = 1 / (2**image.info.bits - 1)
-    if not image.info.is_float and 0 < top < 1.5 * one:
-        say(f"[yellow]{escape(file.name)}:[/] the largest value of the mask is 1, not 255; 1 was taken for white")
+    top, white = float(mask.max()), 2**image.info.bits - 1
+    if not image.info.is_float and 0 < top <= 0.5 and not bool(((mask > 0) & (mask < top)).any()):
+        found = round(top * white)
+        said = f"the largest value of the mask is {found}, not {white}; {found} was taken for white"
+        say(f"[yellow]{escape(file.name)}:[/] {said}")
         return mask / top
+    if top == 0 and image.alpha is not None and float(image.alpha.min()) < float(image.alpha.max()):
+        raise ConfigError(f"--mask {file}: it is black, and only its alpha channel varies; save that as a grey picture")
     return mask
 
 
