@@ -21,7 +21,7 @@ from acutance.images.read_tiff import read_tiff
 from acutance.images.recognise import recognise, suffix_note
 
 _QUANTILE = 0.999
-_NO_DATA = 1e30  # from here on values mark samples without data: 3.4e38, 1e36, -1e30
+_NO_DATA = 3.4e38  # the end of float32, by which programs mark samples without data
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:

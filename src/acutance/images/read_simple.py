@@ -76,7 +76,10 @@ def read_gif(data: bytes, max_pixels: int) -> Decoded:
     check_content(*source.size, len(data), _PIXELS_PER_BYTE["GIF"])
     if source.is_animated:
         raise ImageError("it is animated; " + _FRAME_REMEDY.format("gif"))
-    return _expanded(source, Decoded("GIF", np.empty(0), 255.0, 8, alpha_peak=255.0))
+    decoded = _expanded(source, Decoded("GIF", np.empty(0), 255.0, 8, alpha_peak=255.0))
+    comment = source.info.get("comment")
+    decoded.carried = Carried(comment=comment if isinstance(comment, bytes) else None)
+    return decoded
 
 
 def read_bmp(data: bytes, max_pixels: int) -> Decoded:
