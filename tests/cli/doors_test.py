@@ -52,6 +52,13 @@ def test_the_option_is_named(folder: Path, options: list[str], words: str) -> No
     assert "cut short" not in text
 
 
+@pytest.mark.parametrize("size", ["4", "25", "3001"])
+def test_a_size_that_no_kernel_can_have_is_told(folder: Path, size: str) -> None:
+    text = said("kernel", "cut.png", "--kernel-size", size)
+    assert f"--kernel-size {size}" in text
+    assert "cut short" not in text
+
+
 @pytest.mark.parametrize("name", ["r.png", "r.cs", "r.npy", "r.zip", "r.csv", "r.heic"])
 def test_several_pictures_do_not_go_to_one_file(folder: Path, name: str) -> None:
     text = said("restore", "whole.png", "cut.png", "--kernel", "k.npy", "-o", name)
