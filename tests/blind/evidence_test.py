@@ -9,6 +9,7 @@ from blind.scenes import shaken, town
 from torch import Tensor
 
 from acutance.blind import search
+from acutance.blind.critic import Panel
 from acutance.blind.evidence import Windows, evidence
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.judge import HIGH, LOW, Verdict, judge
@@ -72,8 +73,8 @@ def test_a_doubtful_result_is_mixed_with_the_input(gain: float, share: float) ->
 
 def test_the_judge_expects_a_gain_of_the_right_kernel_and_none_of_a_sharp_picture() -> None:
     x, y, k = shaken()
-    right = judge(Windows.of(y), Hypothesis(k, False, 15))
-    sharp = judge(Windows.of(x), Hypothesis(k, False, 15))
+    right = judge(Panel.of(Look.of(y)), Hypothesis(k, False, 15))
+    sharp = judge(Panel.of(Look.of(x)), Hypothesis(k, False, 15))
     assert right.gain > HIGH
     assert sharp.gain < LOW
     assert sharp.confidence < 0.5 < right.confidence
@@ -112,8 +113,24 @@ def test_larger_sizes_are_not_tried_where_a_small_one_explains_the_picture(monke
     assert tried == [9, 15, 21]
     monkeypatch.setattr(search, "FITS", 0.1)
     assert [h.size for h in sure(look)] == [9, 15, 21, 31], "the kernel fills its room"
-    unsure = SizeSearch(expected=lambda h: 0.5)
+    unsure = SizeSearch(expected=lambda h: 0.5 + 0.01 * h.size)
     assert [h.size for h in unsure(look)] == [9, 15, 21, 31]
+
+
+def test_the_best_size_is_tried_again_where_the_picture_shows_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "LADDER", (9, 15))
+    monkeypatch.setattr(search, "LEAST_WINDOW", 64)
+    best = SizeSearch(expected=lambda h: 2.0 if h.size == 9 else 0.0)
+    assert [h.size for h in best(Look.of(town(160)))] == [9, 15, 9]
+
+
+def test_neighbours_of_the_best_large_size_are_tried_at_full_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "LADDER", (9, 31, 45, 65))
+    monkeypatch.setattr(search, "KEPT", 1)
+    scores = iter((3.0, 2.0, 1.0))
+    monkeypatch.setattr(search.Panel, "gain", lambda *_: next(scores))
+    best = SizeSearch(expected=lambda h: float(h.size == 31))
+    assert [h.size for h in best(Look.of(town(270)))] == [9, 31, 45]
 
 
 def test_linear_light_has_gradients_as_large_as_encoded_values() -> None:

@@ -28,6 +28,7 @@ from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.methods.inner import build_shipped, split
+from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import MethodSpec, Needs, configure, find
 from acutance.operators import Blur
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
@@ -185,7 +186,10 @@ class Blind:
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
             aware = replace(aware, sigma=aware.level().clamp_min(LEAST_LEVEL))
-        result = self.method.run(aware, on_step=on_step)
+        if find(self.config.method).needs.mask:
+            result = in_two_parts(aware, lambda rest: self.method.run(rest, on_step=on_step))
+        else:
+            result = self.method.run(aware, on_step=on_step)
         x = aware.crop(result.x)
         x = decoded(x) if swapped else x
         y = problem.start()

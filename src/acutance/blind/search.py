@@ -38,8 +38,10 @@ ENOUGH = 1.2
 FITS = 0.75
 """A kernel of at most so many of the sides of its square had room enough."""
 
-SIDES, LEAST_WINDOW, WINDOW = 16, 224, 400
-"""A window has so many sides of the kernel; so many pixels a side at least; and at most."""
+SIDES, LEAST_WINDOW, WINDOW, LARGE_WINDOW = 16, 224, 400, 560
+"""A window has so many sides of the kernel; so many pixels a side at least; and at most; and at most where the best
+size is tried once more. Which window is better is a matter of luck, and the critic sees which: behind a kernel of 37
+pixels windows of 400 and 512 gained 2.1 and 2.9 dB with a size of 65, 3.7 and 3.0 with 45, 0.8 and 4.1 with 91."""
 
 
 def quick(size: int) -> XuL0:
@@ -72,15 +74,36 @@ class SizeSearch:
             Unknowable: no size can be estimated.
         """
         sizes = [s for s in LADDER if 4 * s <= look.side] or LADDER[:1]
-        small = [Hypothesis(run.finish(), look.linear, run.size) for run in self._begun(look, sizes, small=True)]
-        yield from small
-        if self.expected is not None and small:
-            best = max(small, key=self.expected)
-            if self.expected(best) >= ENOUGH and best is not small[-1] and fits(best):
+        made = [Hypothesis(run.finish(), look.linear, run.size) for run in self._begun(look, sizes, small=True)]
+        yield from made
+        if self.expected is not None and made:
+            best = max(made, key=self.expected)
+            if self.expected(best) >= ENOUGH and best is not made[-1] and fits(best):
+                yield from self._seconded(look, best)
                 return
-        large = sorted(self._begun(look, sizes, small=False), key=lambda run: -run.score)[:KEPT]
-        for run in large:
-            yield Hypothesis(run.finish(), look.linear, run.size)
+        large = sorted(self._begun(look, sizes, small=False), key=lambda run: -run.score)
+        tried = [run.size for run in large[KEPT:]]
+        for run in large[:KEPT]:
+            made.append(Hypothesis(run.finish(), look.linear, run.size))
+            yield made[-1]
+        if self.expected is None or not made:
+            return
+        best = max(made, key=self.expected)
+        for size in (s for s in tried if abs(sizes.index(s) - sizes.index(best.size)) == 1):
+            made += self._again(look, size, SIDES * size, WINDOW)
+            yield made[-1]
+        yield from self._seconded(look, max(made, key=self.expected))
+
+    def _seconded(self, look: Look, best: Hypothesis) -> Iterator[Hypothesis]:
+        """The size of the best once more, from a window that shows more."""
+        if look.side > min(WINDOW, SIDES * best.size):
+            yield from self._again(look, best.size, 2 * SIDES * best.size, LARGE_WINDOW)
+
+    def _again(self, look: Look, size: int, side: int, most: int) -> list[Hypothesis]:
+        window, mask = look.window(min(most, max(LEAST_WINDOW, side)))
+        estimator = self.make(size)
+        *_, last = estimator.solver().iterate(Problem(window, mask=mask))
+        return [Hypothesis(estimator.finished(last), look.linear, size)]
 
     def _begun(self, look: Look, sizes: Sequence[int], *, small: bool) -> list[_Run]:
         """The small or the larger sizes, begun.
