@@ -40,6 +40,13 @@ APART = 1 << 22
 NO_BLUR = 1 - 1e-6
 """Part of its light that a kernel has in its centre where it stands for no blur."""
 
+UNBLURRED = "the kernel says that there is no blur: the picture is left as it is"
+CLEAN = "no noise found: the picture is left as it is"
+
+NO_NOISE = 0.003
+"""Noise level, a fraction of the range, below which a network that is told none leaves a picture: it takes the text and
+the patterns of clean graphics for noise (6 to 38 dB)."""
+
 PROBE = 600
 """Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
 
@@ -258,11 +265,12 @@ class Restorer:
         whole = image if isinstance(image, Image) else Image(image)
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
         unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
-        result = no_step(prepared.problem) if unblurred else self._run(prepared.problem, on_step)
+        untouched = UNBLURRED if unblurred else CLEAN if sigma is None and self._finds_no_noise(prepared) else None
+        result = self._run(prepared.problem, on_step) if untouched is None else no_step(prepared.problem, untouched)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         seconds = time.perf_counter() - begun
-        pixels = whole.pixels.float().cpu() if unblurred else prepared.finish(result.x).cpu()
+        pixels = whole.pixels.float().cpu() if untouched is not None and complete else prepared.finish(result.x).cpu()
         if self.strength < 1:
             pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
         own = [prepared.scale * level for level in result.levels]
@@ -356,6 +364,17 @@ class Restorer:
         passed()
         return moments[1] - moments[0], moments[2] - moments[1]
 
+    def _finds_no_noise(self, prepared: Prepared) -> bool:
+        """Whether a denoiser that finds the level out by itself has nothing to do."""
+        if (
+            self.needs.task != "denoise"
+            or self.needs.sigma
+            or self.needs.heeds_sigma
+            or prepared.problem.sigma is not None
+        ):
+            return False
+        return self.spec.weights is not None and prepared.scale * float(prepared.problem.level()) < NO_NOISE
+
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
         if self.needs.kernel and self.needs.mask and problem.saturated is not None:
@@ -400,14 +419,14 @@ def says_no_blur(problem: Problem) -> bool:
     return bool((centre > NO_BLUR * kernel.sum((-2, -1))).all())
 
 
-def no_step(problem: Problem) -> Result:
-    """The picture as it is, as a method's result."""
+def no_step(problem: Problem, remark: str) -> Result:
+    """The picture as it is, as a method's result, and why."""
     return Result(
         x=problem.start(),
         outcomes=(Outcome.COMPLETED,),
         steps=(0,),
         trace=torch.zeros(1, 1),
-        remarks=("the kernel says that there is no blur: the picture is left as it is",),
+        remarks=(remark,),
     )
 
 
@@ -439,9 +458,7 @@ def resolve_device(device: torch.device | str) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise ConfigError(
-            f"the device {str(device)!r} cannot be used ({_short(error)}); try --device cpu"
-        ) from None
+        raise ConfigError(f"the device {str(device)!r} cannot be used ({_short(error)}); try --device cpu") from None
     return found
 
 
