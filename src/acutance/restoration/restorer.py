@@ -283,7 +283,7 @@ class Restorer:
             notes=(*prepared.notes, *result.remarks),
             scale=prepared.scale,
             noise_level=max(own) if own else prepared.level,
-            noise_assumed=prepared.assumed or (bool(own) and sigma is None),
+            noise_assumed=untouched is None and (prepared.assumed or (bool(own) and sigma is None)),
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
