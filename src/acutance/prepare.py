@@ -17,12 +17,14 @@ they are filled with what is around them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
+from acutance.images.exif import names_a_camera
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.operators import Blur, BlurField, Boundary
@@ -35,6 +37,9 @@ from acutance.tensors import brightness, filled
 FAINTEST, LOUDEST = 0.01, 2.0
 """A picture that is not from an integer file has the range 1 if its brightness lies between these; a fainter or louder
 one is in other units, and its brightness is its range."""
+
+NO_DATA = 1e30
+"""Values from here on mark pixels without data: 3.4e38, 1e36 or -1e30 in files of instruments. No picture has such."""
 
 MOST_SIGMA = 0.5
 """Largest noise level, a fraction of the range."""
@@ -136,7 +141,7 @@ def prepare(
         problem = heeding(problem, full)
         share = float(full.any(1).float().mean())
         if share > NOTABLE:
-            notes.append(f"{100 * share:.1f} % of the pixels are saturated; they tell the least that can be there")
+            notes.append(f"{100 * share:.1f} % of the pixels are burnt out; detail there cannot be recovered")
     problem = _with_level(spec, image, problem, None if sigma is None else sigma / scale)
     level = None if problem.sigma is None else scale * float(problem.sigma)
     assumed = level is not None and sigma is None
@@ -174,11 +179,11 @@ def checked_pixels(image: Image | Tensor) -> Tensor:
     return image
 
 
-def _check_sigma(sigma: float | None) -> None:
+def _check_sigma(sigma: object) -> None:
     """Raises: ConfigError: no number, or out of range."""
     if sigma is None:
         return
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 <= sigma <= MOST_SIGMA:
+    if isinstance(sigma, bool) or not isinstance(sigma, Real) or not 0 <= float(sigma) <= MOST_SIGMA:
         raise ConfigError(
             f"sigma={sigma!r}: give the noise level as a fraction of the range, a number from 0 to {MOST_SIGMA}; "
             "1 % is 0.01"
@@ -198,11 +203,12 @@ def _valid_pixels(
     where = torch.zeros_like(valid)
     if mask is not None:
         valid = valid & _checked_mask(spec, pixels, mask)
-    finite = torch.isfinite(pixels) | ~valid
+    finite = (pixels.abs() < NO_DATA) | ~valid
     finite = finite if bool((finite != finite[:, :1]).any()) else finite[:, :1]
     count = int((~finite).any(1).sum())
     if count:
-        notes.append(f"{count} pixels are NaN or infinite; they are taken as missing and filled in")
+        are = "pixel is" if count == 1 else "pixels are"
+        notes.append(f"{count} {are} NaN or infinite, or marked as without data; what is missing was filled in")
     alpha = image.alpha if isinstance(image, Image) else None
     clear = torch.zeros_like(valid) if alpha is None else alpha.to(pixels.device) <= 0
     if bool(clear.any()) and not bool((clear | ~valid).all()):
@@ -269,10 +275,10 @@ def is_lossy(image: Image) -> bool:
 def is_photograph(image: Image) -> bool:
     """Whether a picture comes from a camera, so that it was blurred as light and its values went through a tone curve.
 
-    It has 8 bits, and its file is lossy or has EXIF data. Lossless files without such data may have been blurred in a
-    computer, in the values that they hold.
+    It has 8 bits, and its file is lossy or names a camera in its EXIF data. Lossless files that do not may have been
+    blurred in a computer, in the values that they hold; what wrote or describes them says nothing about that.
     """
-    return is_eight_bits(image) and (is_lossy(image) or image.info.exif is not None)
+    return is_eight_bits(image) and (is_lossy(image) or names_a_camera(image.info.exif))
 
 
 def is_eight_bits(image: Image) -> bool:

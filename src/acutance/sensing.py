@@ -23,6 +23,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.images import Image
+from acutance.images.image import ImageInfo
 from acutance.images.measurement_file import Measurements, matrix_hash
 from acutance.operators import Sensing
 from acutance.problem import Observer, Problem
@@ -98,7 +99,13 @@ def measure(restorer: Restorer, image: Image | Tensor) -> Measurements:
     size, matrix = (pixels.shape[-2], pixels.shape[-1]), matrix_of(restorer)
     scale = float(brightness(pixels))
     numbers = Sensing(matrix.to(restorer.device), size).measure((pixels / scale).to(restorer.device)).cpu()
-    return Measurements(numbers, size, pixels.shape[1], matrix_hash(matrix), restorer.weights or "", scale)
+    info = image.info if isinstance(image, Image) else ImageInfo(bits=32, is_float=True)
+    alpha = image.alpha if isinstance(image, Image) else None
+    alpha = None if alpha is None or bool((alpha >= 1).all()) else alpha
+    return Measurements(
+        numbers, size, pixels.shape[1], matrix_hash(matrix), restorer.weights or "", scale, alpha, info.bits,
+        info.is_float, info.scale,
+    )  # fmt: skip
 
 
 def recover(restorer: Restorer, measured: Measurements, *, on_step: Observer | None = None) -> Restoration:
@@ -118,7 +125,8 @@ def recover(restorer: Restorer, measured: Measurements, *, on_step: Observer | N
     begun = time.perf_counter()
     result = restorer.method.run(problem, on_step=on_step)
     seconds = time.perf_counter() - begun
-    image = Image(measured.scale * problem.crop(result.x).cpu())
+    info = ImageInfo(bits=measured.bits, is_float=measured.is_float, scale=measured.unit)
+    image = Image(measured.scale * problem.crop(result.x).cpu(), measured.alpha, info)
     return Restoration(
         image, result, seconds, restorer.spec.name, restorer.weights, scale=measured.scale,
         numbers=measured.numbers.numel(),

@@ -95,10 +95,14 @@ def test_without_a_kernel_it_is_estimated(folder: Path) -> None:
     assert after.shape == before.shape
 
 
-def test_the_forecast_without_a_kernel_is_of_the_finish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_forecast_comes_from_the_steps_themselves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("acutance.cli.batch.FORECAST_PIXELS", 1)
-    said = call("restore", folder / "one.png", "--method", "blind:method=fd,size=15", "-o", folder / "forecast.png")
-    assert "when the kernel is found" in said
+    monkeypatch.setattr("acutance.restoration.restorer.Restorer.forecast", None)  # no trial is run
+    pictures = (folder / "one.png", folder / "two.png")
+    command = ("restore", *pictures, "--disc", 2, "--method", "fd", "-o", folder / "f", "--json")
+    result = runner.invoke(app, [str(a) for a in command], catch_exceptions=False)
+    assert result.stderr.count("if it needs all its steps") == 1, "once for several pictures"
+    assert [json.loads(line)["forecast_seconds"] >= 0 for line in result.stdout.splitlines()] == [True, True]
 
 
 def test_a_folder_is_restored_once(folder: Path, weights: Path) -> None:

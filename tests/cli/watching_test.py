@@ -46,3 +46,23 @@ def test_what_a_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert watch.line() == "a.png: 25.0 s so far, step 11 of at most 30, about 38.0 s left"
     watch.end()
     assert watch.line() is None
+
+
+def test_the_forecast_is_taken_from_the_second_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch = Watch(2)
+    for _ in range(2):
+        watch.begin("a.png")
+        watch.announce("30 x 20 pixels")
+        now[0] += 5  # reading, and what comes before the first step
+        watch.on_step(step(1, 30))
+        assert watch.forecast is None
+        for number in range(2, 31):
+            now[0] += 2
+            watch.on_step(step(number, 30))
+        assert watch.forecast == pytest.approx(5 + 29 * 2)
+        watch.end()
+    assert capsys.readouterr().err.count("30 x 20 pixels: about") == 1

@@ -106,18 +106,3 @@ def _png(path: Path, xmp: bytes) -> Path:
 def test_chunks_without_plain_xmp(content: bytes) -> None:
     assert xmp_of_chunk(content) is None
     assert xmp_of_chunk(xmp_chunk(XMP)) == XMP
-
-
-@pytest.mark.parametrize(
-    ("description", "options", "words"),
-    [
-        ("ImageJ=1.53\nunit=micron\n", {}, "ImageJ metadata left out"),
-        ('<?xml version="1.0"?><OME xmlns="x"/>', {}, "OME metadata left out"),
-        (None, {"resolution": (3, 3), "resolutionunit": "none"}, "resolution without a unit left out"),
-    ],
-)
-def test_what_microscopes_write_is_named(description: str | None, options: dict, words: str, tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "in.tif", PIXELS[..., 0], description=description, metadata=None, **options)
-    assert any(words in note for note in read_image(tmp_path / "in.tif").info.notes)
-    tifffile.imwrite(tmp_path / "plain.tif", PIXELS[..., 0])
-    assert read_image(tmp_path / "plain.tif").info.notes == ()

@@ -68,7 +68,6 @@ REFUSED: list[tuple[str, Callable[[Path], Any], str, str]] = [
     ("in.rw2", content(b"IIU\0\x18\0\0\0" + bytes(50)), "camera raw", "16-bit TIFF"),
     ("in.heic", content(b"\0\0\0\x18ftypheic" + bytes(50)), "HEIC", "heif-convert"),
     ("in.heic", content(b"\0\0\0\x18ftypmif1" + bytes(50)), "HEIF", "heif-convert"),
-    ("in.avif", content(b"\0\0\0\x18ftypavif" + bytes(50)), "AVIF", "convert it"),
     ("in.mp4", content(b"\0\0\0\x18ftypisom" + bytes(50)), "film", "ffmpeg"),
     ("in.jxl", content(b"\xff\x0a" + bytes(50)), "JPEG XL", "convert it"),
     ("in.jp2", content(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50)), "JPEG 2000", "convert it"),

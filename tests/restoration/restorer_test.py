@@ -414,7 +414,7 @@ def test_clipped_pixels_are_masked_for_methods_that_heed_it() -> None:
     for mask, value in ((method.seen[-1].mask, 0), (method.seen[-1].saturated, 1)):
         assert mask is not None
         assert torch.equal(mask == value, x == 1)
-    assert "saturated" in done.notes[0]
+    assert "burnt out" in done.notes[0]
     for c in (1e-5, 255.0):  # in other units it is clipped at the same pixels
         restorer(c * x, KERNEL)
         assert method.seen[-1].saturated is not None

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from acutance import __version__
 from acutance.blind.guess import Guess, fitted
-from acutance.blind.method import Blind
-from acutance.cli.console import duration, escape, say
+from acutance.cli.console import escape, say
 from acutance.cli.journal import Journal, state_of
 from acutance.cli.looking import comparison, explain
 from acutance.cli.reporting import report, report_done, report_error, report_skipped
@@ -28,18 +27,13 @@ from acutance.images.atomic import remove_old_parts
 from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.images.peek import peek_size
-from acutance.methods.spec import find
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
-from acutance.psf import shapes
 from acutance.psf.files import FieldFile
 from acutance.restoration.restorer import Restoration, Restorer
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
-
-TYPICAL = 31
-"""Side of the kernel that is assumed where it is still to be found, pixels."""
 
 PREVIEW_MARGIN = 96
 """Pixels around a previewed piece that are restored with it, so that its border looks as it will in the whole."""
@@ -181,7 +175,9 @@ class Batch:
         if isinstance(self.psf, KernelFile) and s.check_orientation and not self._judged:
             self._judged = True
             _judge(image, self.psf, s)
-        seconds = _announce(self.restorer, image, self.psf, s)
+        height, width = image.size
+        if height * width >= FORECAST_PIXELS:
+            watch.announce(f"{width} x {height} pixels")
         kernel, mask = None if self.psf is None else self.psf.kernel, _mask_of(image, s)
         if self.guess is not None:
             kernel = self._fitted(image, self.guess)
@@ -193,7 +189,7 @@ class Batch:
         if journal is not None:
             journal.add(state, job.source, job.target)
         notes = (*image.info.notes, *done.notes, *notes)
-        report(job, done, notes, seconds, as_json=s.as_json, hint=not self._hinted)
+        report(job, done, notes, watch.forecast, as_json=s.as_json, hint=not self._hinted)
         self._hinted = self._hinted or done.noise_assumed
 
     @staticmethod
@@ -280,14 +276,26 @@ def _beyond(preview: tuple[int, int, int, int], height: int, width: int) -> str:
 
 
 def read_mask(file: Path, max_pixels: int) -> Tensor:
-    """A mask, (1, 1, H, W), 1 where pixels are to be used; of an integer file that holds 0 and 1 only, 1 is white."""
-    image = read_image(file, max_pixels=max_pixels)
+    """A mask, (1, 1, H, W), 1 where pixels are to be used.
+
+    Of an integer file that holds 0 and one small number only, that number is white.
+
+    Raises:
+        ConfigError: the file cannot be read, or is a picture that shows nothing but an alpha channel.
+    """
+    try:
+        image = read_image(file, max_pixels=max_pixels)
+    except ImageError as error:
+        raise ConfigError(f"--mask: {error}") from None
     mask = image.pixels.nan_to_num(0).mean(1, keepdim=True)
-    top = float(mask.max())
-    one = 1 / (2**image.info.bits - 1)
-    if not image.info.is_float and 0 < top < 1.5 * one:
-        say(f"[yellow]{escape(file.name)}:[/] the largest value of the mask is 1, not 255; 1 was taken for white")
+    top, white = float(mask.max()), 2**image.info.bits - 1
+    if not image.info.is_float and 0 < top <= 0.5 and not bool(((mask > 0) & (mask < top)).any()):
+        found = round(top * white)
+        said = f"the largest value of the mask is {found}, not {white}; {found} was taken for white"
+        say(f"[yellow]{escape(file.name)}:[/] {said}")
         return mask / top
+    if top == 0 and image.alpha is not None and float(image.alpha.min()) < float(image.alpha.max()):
+        raise ConfigError(f"--mask {file}: it is black, and only its alpha channel varies; save that as a grey picture")
     return mask
 
 
@@ -330,17 +338,3 @@ def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
         return
     if verdict.orientation is not Orientation.RIGHT:
         say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
-
-
-def _announce(restorer: Restorer, image: Image, psf: KernelFile | FieldFile | None, settings: Settings) -> float | None:
-    height, width = image.pixels.shape[-2:]
-    if height * width < FORECAST_PIXELS:
-        return None
-    if isinstance(restorer.method, Blind):  # what an estimate takes depends on the picture, but not on its size
-        finish = Restorer(find(restorer.method.config.method), restorer.method.method, restorer.device)
-        seconds = finish.forecast(image, shapes.gaussian(TYPICAL / 6, TYPICAL), sigma=settings.sigma)
-        say(f"{width} x {height} pixels: about {duration(seconds)} when the kernel is found, which comes first")
-        return None
-    seconds = restorer.forecast(image, None if psf is None else psf.kernel, sigma=settings.sigma)
-    say(f"{width} x {height} pixels: about {duration(seconds)} if it needs all its steps")
-    return seconds

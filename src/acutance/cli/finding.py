@@ -19,6 +19,7 @@ from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
 from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import write_kernel
+from acutance.images.peek import peek_size
 from acutance.restoration.kernel import DEFAULT_ESTIMATOR, find_kernel
 from acutance.settings import meant
 
@@ -60,6 +61,10 @@ def kernel(
         if file.exists() and not overwrite:
             raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
     check_folder(target.parent)
+    sides = peek_size(picture) if size is not None and picture.is_file() else None
+    if size is not None and (size % 2 == 0 or (sides is not None and 2 * size > min(sides))):
+        most = "" if sides is None else f", at most half of the picture ({sides[0]} x {sides[1]} pixels)"
+        raise ConfigError(f"--kernel-size {size}: give an odd number{most}")
     image = read_image(picture, max_pixels=max_megapixels * 1_000_000)
     begun = time.perf_counter()
     with Watch(1) as watch:

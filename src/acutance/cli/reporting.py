@@ -8,13 +8,13 @@ from pathlib import Path
 from acutance.cli.console import duration, emit, escape, escape_message, say
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
+from acutance.methods.spec import find
 from acutance.problem import Outcome
 from acutance.restoration.restorer import Restoration
 
 ENDINGS = {
     Outcome.EXHAUSTED: ", stopped at the steps or seconds that it was given",
-    Outcome.DIVERGED: ", but it did not settle, and the last good estimate was kept: check the kernel and how it is "
-    "turned",
+    Outcome.DIVERGED: ", but it did not settle, and the last good estimate was kept",
 }
 """What is said of a run that did not end as usual."""
 
@@ -46,7 +46,10 @@ def sentence(done: Restoration) -> str:
     version = f" ({done.weights})" if done.weights and done.ran == done.method else ""
     steps = f", {done.steps} steps" if done.steps > 1 else ""
     strength = f", strength {done.strength:g}" if done.strength < 1 else ""
-    return f"restored by {done.ran}{version}{steps}{strength}, {duration(done.seconds)}{ENDINGS.get(done.outcome, '')}"
+    ending = ENDINGS.get(done.outcome, "")
+    if done.outcome is Outcome.DIVERGED and find(done.method).needs.kernel:
+        ending += ": check the kernel and how it is turned"
+    return f"restored by {done.ran}{version}{steps}{strength}, {duration(done.seconds)}{ending}"
 
 
 def noise_hint(level: float) -> str:

@@ -18,9 +18,8 @@ from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
-from acutance.cli.targets import Output, check_extra, check_targets, plan, writable_in_place
+from acutance.cli.targets import Output, check_explain, check_extra, check_targets, plan, writable_in_place
 from acutance.errors import ConfigError, KernelError
-from acutance.images.atomic import check_folder
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
@@ -118,6 +117,7 @@ def restore(
         "--in-place": in_place,
     }  # fmt: skip
     there = {option: value is not None and value is not False for option, value in given.items()}
+    there["--linear"], there["--encoded"] = linear is True, linear is False
     there["--precision"], there["--task"] = precision != "auto", task != "deblur"
     if bits is not None and bits not in (8, 16, 32):
         raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
@@ -135,6 +135,11 @@ def restore(
     if any(measured) and not all(measured):
         raise ConfigError("measurements and pictures together; restore them by two commands")
     if any(measured):
+        if task != "deblur":
+            raise ConfigError(
+                f"{selection.found[0].path} holds measurements (.cs); make a picture of it first: "
+                f"acutance restore {selection.found[0].path}"
+            )
         refuse_for_measurements({k: v for k, v in there.items() if k not in ("--tile", "--precision")})
     jobs = plan(selection, to, in_place=in_place)
     folder = to.path if to is not None and (selection.several or to.is_folder) else None
@@ -142,7 +147,7 @@ def restore(
     if compare is not None:
         check_extra("--compare", compare, jobs, inputs, overwrite=overwrite)
     if explain_to is not None:
-        check_folder(explain_to, make=True)
+        check_explain(explain_to)
     tally = Tally(
         skipped=[(each.path, each.why) for each in selection.skipped if not each.failed],
         failed=[(each.path, each.why) for each in selection.skipped if each.failed],

@@ -17,6 +17,7 @@ from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image, write_image
 from acutance.images.atomic import check_folder
+from acutance.images.image import ImageInfo
 from acutance.images.measurement_file import SUFFIX, read_measurements, write_measurements
 from acutance.sensing import load, measure, recover
 
@@ -50,6 +51,9 @@ def sense(
     image = read_image(picture, max_pixels=max_megapixels * 1_000_000)
     for note in image.info.notes:
         say(f"[yellow]{escape(picture.name)}:[/] {escape(note)}")
+    left = left_behind(image.info)
+    if left:
+        say(f"[yellow]{escape(picture.name)}:[/] {', '.join(left)} left out: measurements have no place for that")
     measured = measure(restorer, image)
     length = write_measurements(target, measured, bits=bits, overwrite=overwrite)
     height, width = measured.size
@@ -59,6 +63,16 @@ def sense(
         f"({width} x {height} pixels, {measured.channels} channel{'s' * (measured.channels > 1)}), {length:,} bytes; "
         f"measured with the matrix of {measured.weights}"
     )
+
+
+def left_behind(info: ImageInfo) -> list[str]:
+    """What a picture's file has that one of measurements does not keep."""
+    there = {
+        "EXIF": info.exif, "colour profile": info.icc, "XMP": info.carried.xmp, "IPTC": info.carried.iptc,
+        "comment": info.carried.comment, "texts": info.carried.texts, "resolution": info.dpi or info.carried.resolution,
+        "description by the microscope": info.carried.microscope,
+    }  # fmt: skip
+    return [name for name, value in there.items() if value]
 
 
 def restore_measurements(

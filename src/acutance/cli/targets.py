@@ -21,7 +21,28 @@ from acutance.images.write import check_depth, format_of
 LONGEST = 255
 """Bytes that the name of a file has at most on common file systems."""
 
-FILE_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | {".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".exr", ".pdf"}
+OTHER_SUFFIXES = frozenset(
+    [
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".psd",
+        ".exr",
+        ".pdf",
+        ".cs",
+        ".npy",
+        ".npz",
+        ".mat",
+        ".csv",
+        ".txt",
+        ".json",
+        ".zip",
+        ".safetensors",
+    ]
+)
+FILE_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | OTHER_SUFFIXES
 """A name that ends so is meant to be that of a file."""
 
 
@@ -222,8 +243,12 @@ def check_extra(option: str, path: Path, jobs: Sequence[Job], inputs: Mapping[st
     """
     if not path.suffix:
         raise OutputError(f"{option} {path}: give the file a suffix, such as {path}.png")
-    format_of(path, "PNG")
-    refuse_link(path)
+    try:
+        format_of(path, "PNG")
+        refuse_link(path)
+        check_folder(path.parent)
+    except OutputError as error:
+        raise OutputError(f"{option}: {error}") from None
     place = os.path.realpath(path)
     names = {os.path.realpath(file): what for what, file in inputs.items()}
     for job in jobs:
@@ -235,4 +260,15 @@ def check_extra(option: str, path: Path, jobs: Sequence[Job], inputs: Mapping[st
             raise OutputError(f"{option} {path}: it is not an ordinary file; give another name")
         if not overwrite:
             raise OutputError(f"{option} {path} exists; give --overwrite to replace it, or another name")
-    check_folder(path.parent)
+
+
+def check_explain(folder: Path) -> None:
+    """Refuse a folder for `--explain` that cannot be made or written.
+
+    Raises:
+        OutputError: see `check_folder`.
+    """
+    try:
+        check_folder(folder, make=True)
+    except OutputError as error:
+        raise OutputError(f"--explain: {error}") from None

@@ -14,7 +14,11 @@ EVERY = 10.0
 
 
 class Watch:
-    """Shows how far the pictures are. Args: total: how many there are."""
+    """Shows how far the pictures are. Args: total: how many there are.
+
+    Attributes:
+        forecast: seconds that the picture takes if it needs all its steps, from the second on; None: not known yet.
+    """
 
     def __init__(self, total: int) -> None:
         self.total, self.count = total, 0
@@ -22,6 +26,8 @@ class Watch:
         self._overall = self._bar.add_task("pictures", total=total, visible=total > 1)
         self._task = self._bar.add_task("", total=1, visible=False)
         self._name, self._phase, self._begun, self._first, self._step, self._steps = "", "", 0.0, 0.0, 0, 0
+        self.forecast: float | None = None
+        self._announced, self._wanted = False, ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
@@ -40,7 +46,12 @@ class Watch:
     def begin(self, name: str) -> None:
         """A picture is begun."""
         self._name, self._begun, self._step, self._steps, self._phase = name, time.monotonic(), 0, 0, ""
+        self.forecast, self._wanted = None, ""
         self._bar.reset(self._task, description=escape(name), total=None, visible=True)
+
+    def announce(self, what: str) -> None:
+        """Say how long the first picture of which that is wanted takes. Args: what: it is, "2000 x 1500 pixels"."""
+        self._wanted = what
 
     def phase(self, text: str) -> None:
         """What is being done with the picture, where that is no step."""
@@ -49,8 +60,15 @@ class Watch:
 
     def on_step(self, progress: Progress) -> None:
         """An observer of the steps, see `acutance.problem.Observer`."""
+        now = time.monotonic()
         if not self._step:
-            self._first = time.monotonic()
+            self._first = now
+        elif self.forecast is None:
+            each = (now - self._first) / (progress.step - 1)
+            self.forecast = now - self._begun + each * (progress.steps - progress.step)
+            if self._wanted and not self._announced:
+                self._announced = True
+                say(f"{escape(self._wanted)}: about {duration(self.forecast)} if it needs all its steps")
         self._step, self._steps = progress.step, progress.steps
         self._bar.update(self._task, total=progress.steps, completed=progress.step)
 

@@ -1,6 +1,7 @@
-"""What a file carries besides EXIF and profile: XMP, IPTC, a comment, the texts of a PNG. Kept as bytes, never parsed.
+"""What a file carries besides EXIF and profile: XMP, IPTC, a comment, the texts of a PNG, what microscopes write.
 
-Each is small in honest files; what is larger than `MOST` is left out, and the reader says so.
+All is kept as bytes and never parsed. Each is small in honest files; what is larger than `MOST` is left out, and the
+reader says so.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ class Carried:
     Attributes:
         xmp: XMP packet, XML; its orientation is 1. iptc: IPTC-IIM records. comment: of a JPEG or GIF.
         texts: a PNG's tEXt, zTXt and iTXt chunks, (name, content), XMP not among them.
+        microscope: description of a TIFF by ImageJ, or OME-XML: size of a pixel, unit, channels.
+        resolution: pixels per unit, across and down, of a TIFF that names no unit; ImageJ has it in its description.
     """
 
     xmp: bytes | None = None
     iptc: bytes | None = None
     comment: bytes | None = None
     texts: tuple[tuple[bytes, bytes], ...] = ()
+    microscope: bytes | None = None
+    resolution: tuple[float, float] | None = None
 
     def within_bounds(self) -> tuple[Carried, tuple[str, ...]]:
         """Without what is larger than `MOST`, and a note for each thing left out; the orientation of XMP reset."""
@@ -43,18 +48,35 @@ class Carried:
             return value if value and len(value) <= MOST else None
 
         xmp, iptc = checked("XMP", self.xmp), checked("IPTC", self.iptc)
+        microscope = checked("the microscope's description", self.microscope)
         comment = checked("comment", self.comment)
         comment = None if comment and MARK.match(comment) else comment
         others = [text for text in self.texts if not MARK.match(text[1])]
         small = tuple(text for text in others if len(text[1]) <= MOST)[:MOST_TEXTS]
         if len(small) < len(others):
             notes.append(f"{len(others) - len(small)} of {len(others)} texts left out: too many or too large")
-        return Carried(None if xmp is None else _upright(xmp), iptc, comment, small), tuple(notes)
+        upright = None if xmp is None else _upright(xmp)
+        return Carried(upright, iptc, comment, small, microscope, self.resolution), tuple(notes)
 
 
 def _upright(xmp: bytes) -> bytes:
     """XMP whose orientation is 1, as the pixels are upright; of the same length."""
     return re.sub(rb"(tiff:Orientation(?:=[\"']|>)\s*)[1-8]", rb"\g<1>1", xmp)
+
+
+def fitting_description(microscope: bytes, width: int, height: int, kind: str) -> bytes | None:
+    """A microscope's description for a picture of another size or type; None where it points to other files.
+
+    Args:
+        microscope: see `Carried`. width, height: of the picture. kind: of its samples, "uint8", "uint16" or "float".
+    """
+    if microscope.startswith(b"ImageJ="):
+        return microscope
+    if b"FileName=" in microscope:
+        return None
+    for name, value in (("SizeX", str(width)), ("SizeY", str(height)), ("Type", kind)):
+        microscope = re.sub(rb'(<Pixels\b[^>]*\b%s=")[^"]*"' % name.encode(), rb'\g<1>%s"' % value.encode(), microscope)
+    return microscope
 
 
 def xmp_chunk(xmp: bytes) -> bytes:

@@ -12,18 +12,21 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from acutance.images.carried import Carried, photoshop_segment, xmp_chunk
+from acutance.images.carried import Carried, fitting_description, photoshop_segment, xmp_chunk
 from acutance.images.exif import TiffExif, to_tiff
 from acutance.images.image import Format
 from acutance.images.png import encode_png
 
 DEPTHS: dict[Format, tuple[int, ...]] = {"PNG": (8, 16), "JPEG": (8,), "WEBP": (8,), "TIFF": (8, 16, 32), "BMP": (8,)}
 KINDS = {"xmp": "XMP", "iptc": "IPTC", "comment": "comment", "texts": "texts"}
+KINDS |= {"microscope": "description by the microscope (pixel size, unit, channels)"}
+KINDS |= {"resolution": "resolution without a unit"}
+MICROSCOPE = ("microscope", "resolution")
 JPEG_QUALITY = 95
 WEBP_QUALITY = 95
 _MAX_JPEG_EXIF = 65533 - 6
 _ADOBE_DEFLATE = 8
-_XMP, _IPTC = 700, 33723
+_XMP, _IPTC, _DESCRIPTION = 700, 33723, 270
 _MAX_JPEG_XMP = 65533 - 29
 
 
@@ -68,7 +71,7 @@ class Samples:
 
 def png(samples: Samples) -> bytes:
     """PNG of 8 or 16 bits."""
-    samples.drop("PNG", "iptc")
+    samples.drop("PNG", "iptc", *MICROSCOPE)
     texts, carried = list(samples.carried.texts), samples.carried
     if carried.comment is not None:
         texts.append((b"tEXt", b"Comment\0" + carried.comment.replace(b"\0", b" ")))
@@ -106,7 +109,7 @@ def jpeg(samples: Samples) -> bytes:
         options["extra"] = segment
     elif carried.iptc is not None:
         samples.notes.append("IPTC left out: it is too long for JPEG")
-    samples.drop("JPEG", "texts")
+    samples.drop("JPEG", "texts", *MICROSCOPE)
     return _pillow(samples, "JPEG", options)
 
 
@@ -117,7 +120,7 @@ def webp(samples: Samples) -> bytes:
     options: dict[str, Any] = {"lossless": samples.lossless, "quality": 75 if samples.lossless else WEBP_QUALITY}
     options |= {"exact": True, "method": 4, "icc_profile": samples.icc, "exif": samples.exif or b""}
     options |= {"xmp": samples.carried.xmp or b""}
-    samples.drop("WebP", "iptc", "comment", "texts")
+    samples.drop("WebP", "iptc", "comment", "texts", *MICROSCOPE)
     if samples.colour.shape[-1] == 1:
         samples.notes.append("grey written as colour: WebP has no grey")
         samples.colour = np.repeat(samples.colour, 3, axis=-1)
@@ -127,9 +130,10 @@ def webp(samples: Samples) -> bytes:
 def bmp(samples: Samples) -> bytes:
     """BMP of 8 bits."""
     samples.drop_alpha("BMP")
-    if samples.exif is not None or samples.icc is not None:
-        samples.notes.append("EXIF and colour profile left out: BMP has none")
-    samples.drop("BMP", "xmp", "iptc", "comment", "texts")
+    lost = [name for name, value in (("EXIF", samples.exif), ("colour profile", samples.icc)) if value is not None]
+    if lost:
+        samples.notes.append(f"{' and '.join(lost)} left out: BMP has none")
+    samples.drop("BMP", "xmp", "iptc", "comment", "texts", *MICROSCOPE)
     return _pillow(samples, "BMP", {} if samples.dpi is None else {"dpi": samples.dpi})
 
 
@@ -155,13 +159,16 @@ def tiff(samples: Samples) -> bytes:
         options["extrasamples"] = ["unassalpha"]
     if samples.dpi is not None:
         options |= {"resolution": samples.dpi, "resolutionunit": "inch"}
+    elif samples.carried.resolution is not None:
+        options |= {"resolution": samples.carried.resolution, "resolutionunit": "none"}
     tags: list[tuple[int, int | str, int, Any, bool]] = [(274, 3, 1, 1, True)]
     exif = _tiff_exif(samples)
     for code, content in ((_XMP, samples.carried.xmp), (_IPTC, samples.carried.iptc)):
         if content is not None:
             tags.append((code, 1, len(content), content, True))
     samples.drop("TIFF", "comment", "texts")
-    tags += [(code, 2, len(text) + 1, text + b"\0", True) for code, text in exif.texts.items()]
+    texts = {**exif.texts, **_description(samples, picture)}
+    tags += [(code, 2, len(text) + 1, text + b"\0", True) for code, text in texts.items()]
     file = BytesIO()
     tifffile.imwrite(file, picture, byteorder="<", extratags=tags, **options)
     data = file.getvalue()
@@ -171,6 +178,19 @@ def tiff(samples: Samples) -> bytes:
         samples.notes.append("EXIF left out: it cannot be put into a TIFF of 4 GB")
         return data
     return _with_directories(bytearray(data), exif)
+
+
+def _description(samples: Samples, picture: NDArray[np.generic]) -> dict[int, bytes]:
+    """The tag ImageDescription with what a microscope wrote, if it did."""
+    microscope = samples.carried.microscope
+    if microscope is None:
+        return {}
+    kind = {"uint8": "uint8", "uint16": "uint16"}.get(picture.dtype.name, "float")
+    text = fitting_description(microscope, picture.shape[1], picture.shape[0], kind)
+    if text is None:
+        samples.notes.append("OME-XML left out: it is about several files")
+        return {}
+    return {_DESCRIPTION: text}
 
 
 def _tiff_exif(samples: Samples) -> TiffExif:

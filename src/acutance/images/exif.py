@@ -23,6 +23,7 @@ from PIL import Image as PillowImage
 from acutance.images.tiff_directory import check_directories
 
 ORIENTATION = 0x0112
+MAKE, MODEL = 0x010F, 0x0110
 EXIF_POINTER = 0x8769
 GPS_POINTER = 0x8825
 # Tags of a TIFF's first directory that say something of the photograph and not of the file's layout.
@@ -59,6 +60,20 @@ def upright(exif: bytes) -> tuple[int, bytes]:
     except struct.error:
         pass  # cut short: what was found so far counts
     return orientation, bytes(block)
+
+
+def names_a_camera(exif: bytes | None) -> bool:
+    """Whether the first directory of a block has the tag Make or Model, as cameras and scanners write it."""
+    order = {b"II": "<", b"MM": ">"}.get((exif or b"")[:2])
+    if exif is None or order is None:
+        return False
+    try:
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+        tags = {struct.unpack_from(order + "H", exif, start + 2 + 12 * i)[0] for i in range(count)}
+    except struct.error:
+        return False
+    return bool(tags & {MAKE, MODEL})
 
 
 def without_prefix(exif: bytes | None) -> bytes | None:

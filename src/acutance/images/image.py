@@ -17,7 +17,7 @@ from acutance.images.carried import Carried
 SHOWN = 1024
 """Largest side that a notebook is shown, pixels."""
 
-Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"]
+Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF", "RAW"]
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "PNG": (".png",),
@@ -34,11 +34,11 @@ class ImageInfo:
     """What a picture's file said besides its pixels. The default is that of a plain 8-bit PNG.
 
     Attributes:
-        format: kind of file: "PNG", "JPEG", "WEBP", "TIFF", "GIF" or "BMP".
+        format: kind of file: "PNG", "JPEG", "WEBP", "TIFF", "BMP"; only read: "GIF", "HEIF", "AVIF", "RAW".
         bits: bits of one channel as written back: 8, 16, or 32 (always float).
         is_float: the file holds float samples, which are never clipped.
         scale: a float file's samples are `pixels * scale`; 1 for every other file.
-        lossless: False where the file itself was a lossy WebP; such a file is written lossy again.
+        lossless: False where the file itself was a lossy WebP, HEIF or AVIF; a WebP is written lossy again.
         exif: EXIF block, starting with its TIFF header (no "Exif" prefix); its orientation tag is 1, because the
             pixels are already upright, and its thumbnail, which would show the old picture, is unlinked.
         icc: colour profile of the pixels.
@@ -62,8 +62,8 @@ class ImageInfo:
 
     @property
     def suffix(self) -> str:
-        """Suffix for a file of the same kind, ".png" where that kind is only read (GIF)."""
-        return ".png" if self.format == "GIF" else SUFFIXES[self.format][0]
+        """Suffix for a file of the same kind, ".png" where that kind is only read."""
+        return ".png" if self.format == "GIF" or self.format not in SUFFIXES else SUFFIXES[self.format][0]
 
 
 @dataclass(frozen=True, eq=False)

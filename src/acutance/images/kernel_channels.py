@@ -89,8 +89,9 @@ def made_small(array: Array, enlarged: int, notes: list[str]) -> Array:
     if enlarged <= 1 or h % enlarged or w % enlarged:
         if np.unique(array).size < _TELLING:
             return array
-        rows = np.flatnonzero((array[:, 1:] != array[:, :-1]).any((0, 2))) + 1
-        cols = np.flatnonzero((array[:, :, 1:] != array[:, :, :-1]).any((0, 1))) + 1
+        array = _whole_runs(array)
+        h, w = array.shape[1:]
+        rows, cols = _changes(array)
         factor = math.gcd(h, w, *rows.tolist(), *cols.tolist())
         factor = 1 if factor in (h, w) else factor
     if factor <= 1:
@@ -101,6 +102,32 @@ def made_small(array: Array, enlarged: int, notes: list[str]) -> Array:
         f"{w // factor} x {h // factor} pixels again (width x height)."
     )
     return small
+
+
+def _changes(array: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of (C, h, w) that differ from the one before them."""
+    rows = np.flatnonzero((array[:, 1:] != array[:, :-1]).any((0, 2))) + 1
+    cols = np.flatnonzero((array[:, :, 1:] != array[:, :, :-1]).any((0, 1))) + 1
+    return rows, cols
+
+
+def _whole_runs(array: Array) -> Array:
+    """An enlarged kernel whose empty margins are no whole number of its squares: with margins that are.
+
+    The margins are cut, or grow, by the same number on opposite sides, so that the centre stays.
+    """
+    rows, cols = _changes(array)
+    inner = [int(d) for line in (rows, cols) for d in np.diff(line)]
+    factor = math.gcd(*inner) if inner else 1
+    h, w = array.shape[1:]
+    empty = array[:, [0, -1]].max() <= 0 and array[:, :, [0, -1]].max() <= 0 and array.min() >= 0
+    if factor <= 1 or not empty or factor == math.gcd(h, w, *rows.tolist(), *cols.tolist()):
+        return array
+    before = [-int(line[0]) % factor for line in (rows, cols)]
+    after = [(int(line[-1]) - n) % factor for line, n in ((rows, h), (cols, w))]
+    if before != after:
+        return array
+    return np.pad(array, ((0, 0), (before[0], after[0]), (before[1], after[1])))
 
 
 def merge_channels(array: Array, step: float, notes: list[str], *, of_planes: bool = False) -> Array:
@@ -145,7 +172,7 @@ def merge_channels(array: Array, step: float, notes: list[str], *, of_planes: bo
     notes.append(
         "The channels differ, so each colour gets its own kernel; if the colours are only those of a display "
         "(a colour map), save the grey values instead."
-        + (" If they are three planes of a volume (a z-stack), give the plane in focus alone." if of_planes else "")
+        " If they are three planes of a volume (a z-stack), give the plane in focus alone."
     )
     return array
 

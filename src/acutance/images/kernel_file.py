@@ -98,6 +98,8 @@ def write_kernel(
         OutputError: unknown suffix, file there, or not writable.
     """
     path = Path(path)
+    if not isinstance(kernel, Tensor):
+        raise KernelError(f"a kernel to write is a tensor (1, C, h, w), not a {type(kernel).__name__}")
     if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, 3) or kernel.numel() == 0:
         raise KernelError(f"one kernel to write is (1, C, h, w) with C = 1 or 3, not {tuple(kernel.shape)}")
     planes: NDArray[np.float32] = kernel.detach().float().cpu().numpy()

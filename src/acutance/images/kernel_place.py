@@ -17,6 +17,7 @@ _EXACT = 1e-6  # ... and this close, it is not even divided
 _OFF_CENTRE = 0.5  # px
 _EMPTY = 1e-7  # part of the peak up to which a margin is empty
 _IN_CORNERS, _EVERY_CORNER = 0.95, 0.001  # parts of the mass, of a kernel whose origin is in the corner
+_FAR = 8  # px
 _LARGE = 16  # px; a one-sided kernel in a corner of so large an array has its origin there
 
 
@@ -51,10 +52,12 @@ def place(array: Array, centre: bool, flip: bool, notes: list[str]) -> Array:
     off = [float((p * (np.arange(p.size) - p.size // 2)).sum()) for p in shares]  # px, (rows, columns)
     where = f"{abs(off[0]):.1f} px {'below' if off[0] > 0 else 'above'} and {abs(off[1]):.1f} px "
     where += f"{'right' if off[1] > 0 else 'left'} of the centre"
-    moved = centre and max(map(abs, off)) > _OFF_CENTRE + 1e-6
+    beside = _is_beside(plane, middle)
+    moved = (centre or beside) and max(map(abs, off)) > _OFF_CENTRE + 1e-6
     if moved:
         middle = [m + round(d) for m, d in zip(middle, off, strict=True)]
-        notes.append(f"The centre of mass was {where}; it was moved there by whole pixels, as asked.")
+        why = "as asked" if centre else "because nothing of the kernel reaches the centre"
+        notes.append(f"The centre of mass was {where}; it was moved there by whole pixels, {why}.")
     elif max(map(abs, off)) > _OFF_CENTRE + 1e-6:
         notes.append(
             f"The centre of mass is {where}: the restored picture is shifted by that against the blurred one. "
@@ -69,6 +72,20 @@ def place(array: Array, centre: bool, flip: bool, notes: list[str]) -> Array:
     inner = array[:, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     framed[:, rows[0] - top : rows[-1] + 1 - top, cols[0] - left : cols[-1] + 1 - left] = inner
     return framed
+
+
+def _is_beside(plane: Array, middle: list[int]) -> bool:
+    """Whether the kernel lies in another part of a large array, as one that was padded on two sides only.
+
+    The centre is outside of the rectangle of what exceeds a thousandth of the peak, by more than that is long and by
+    more than `_FAR`.
+    """
+    for dim, centre in ((1, middle[0]), (0, middle[1])):
+        line = np.flatnonzero((plane > 1e-3 * plane.max()).any(dim))
+        first, last = int(line[0]), int(line[-1])
+        if max(first - centre, centre - last) > max(_FAR, last - first + 1):
+            return True
+    return False
 
 
 def _odd(array: Array, notes: list[str]) -> Array:

@@ -20,8 +20,9 @@ from acutance.images.kernel_place import NORMALISED, normalise, origin_in_the_mi
 
 Array = NDArray[np.float64]
 
-_PEDESTAL = 0.2  # a background is at most this fraction of the peak
+_PEDESTAL = 1.0  # a background is at most this fraction of the peak above it
 _NEGATIVE = 0.05  # negative lobes of at most this fraction of the peak, and of the mass, are clipped
+_CLEAR = 2.0  # a background is this many times its noise; noise that was cut off at zero has a mean of 0.7 to 1.8 times
 _SMALLEST_FRAME = 5  # px; the border of a smaller kernel says nothing about a background
 
 
@@ -169,7 +170,7 @@ def _pedestal(plane: Array, step: float) -> tuple[float, float] | None:
     if flat.mean() < 0.9:
         return None
     noise = float(ring[flat].std())
-    if abs(level) <= 3 * noise or (level > 0 and (plane <= 0).mean() > 0.005):
+    if abs(level) <= _CLEAR * noise or (level > 0 and (plane <= 0).mean() > 0.005):
         return None
     floor = plane[plane <= level + tolerance]
     dips = plane < level - max(tolerance, 0.5 * abs(level))  # JPEG rings below the ground as well
@@ -220,6 +221,11 @@ def _clip_negative(array: Array, notes: list[str]) -> Array:
     peak, mass = float(positive.max()), float(positive.sum())
     depth = -float(array.min()) / peak if peak else math.inf
     share = float(mass - array.sum()) / mass if mass else math.inf
+    if share > _NEGATIVE >= depth and (cleared := _without_noise(array)) is not None:
+        notes.append(
+            "There is noise around zero, as a subtracted background leaves it; what does not exceed it was cleared."
+        )
+        return cleared
     if depth > _NEGATIVE or share > _NEGATIVE:
         raise KernelError(
             f"the kernel is negative down to {float(array.min()):.3g} (its peak is {peak:.3g}), but a point spread "
@@ -227,6 +233,19 @@ def _clip_negative(array: Array, notes: list[str]) -> Array:
         )
     notes.append(f"Negative values (down to -{depth:.2g} of the peak, {share:.2g} of the mass) were set to zero.")
     return positive
+
+
+def _without_noise(array: Array) -> Array | None:
+    """Planes with noise around zero, cleared up to 4 deviations; None where the border is not such noise."""
+    planes = []
+    for plane in array:
+        ring = _ring(plane)
+        noise = 1.4826 * float(np.median(abs(ring - np.median(ring))))
+        even = 0.3 < float((ring < 0).mean()) < 0.7
+        if ring.size < 16 or not even or noise <= 0 or -float(plane.min()) > 6 * noise:
+            return None
+        planes.append(np.where(plane > 4 * noise, plane, 0.0))
+    return np.stack(planes)
 
 
 # -- observations -----------------------------------------------------------------------------------------------------

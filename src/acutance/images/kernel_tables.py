@@ -1,4 +1,4 @@
-"""Blur kernels in tables of text: blanks, tabs, commas or semicolons between the numbers."""
+"""Blur kernels in tables of text: blanks, tabs, commas or semicolons between the numbers, 0.5 or 0,5."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _MAX_ROWS = 20_000
 
 
 def read_text(data: bytes) -> Found:
-    """A table, one row of the kernel a line; `#` and `%` go before comments."""
+    """A table, one row of the kernel a line; `#` and `%` go before comments.
+
+    Decimal commas are understood where something else separates the numbers.
+    """
     if len(data) > _MAX_TEXT:
         raise KernelError(f"a table of more than {_MAX_TEXT // 1_000_000} MB is too large; save it with numpy.save")
     rows: list[NDArray[np.float64]] = []
@@ -35,9 +38,9 @@ def read_text(data: bytes) -> Found:
         if len(line) >= _MAX_LINE:
             raise KernelError(f"line {number} is longer than {_MAX_LINE} characters; one row of the kernel goes there")
         line = re.split("[#%]", line, maxsplit=1)[0].strip()
-        if not line:
+        if not line or (not rows and re.fullmatch(r"sep=[;,]?", line)):  # that line is a spreadsheet's
             continue
-        separator = separator or next((c for c in ";,\t" if c in line), " ")
+        separator = separator or _separator(line)
         row = _parse_row(line, number, separator)
         if rows and row.size != rows[0].size:
             raise KernelError(
@@ -54,11 +57,26 @@ def read_text(data: bytes) -> Found:
     return Found(np.stack(rows))
 
 
+def _separator(line: str) -> str:
+    """What stands between the numbers of a line: a semicolon, a tab, a comma or blanks."""
+    for mark in ";\t":
+        if mark in line:
+            return mark
+    decimal = re.fullmatch(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?(\s+[-+]?\d+(,\d+)?([eE][-+]?\d+)?)+\s*", line)
+    return "," if "," in line and not decimal else " "
+
+
+_COMMA = re.compile(r"([-+]?\d+),(\d+(?:[eE][-+]?\d+)?)")
+
+
 def _parse_row(line: str, number: int, separator: str) -> NDArray[np.float64]:
     """One row of a table -> (w,)."""
     cells = line.split() if separator == " " else [cell.strip() for cell in line.split(separator)]
     if separator != " " and len(cells) > 1 and not cells[-1]:
         cells.pop()  # a separator at the end of every row
+    cells = [cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell for cell in cells]
+    if separator != "," and not any("." in cell for cell in cells):
+        cells = [_COMMA.sub(r"\1.\2", cell) if _COMMA.fullmatch(cell) else cell for cell in cells]
     values = np.empty(len(cells))
     for column, cell in enumerate(cells):
         if re.search(r"\d,\d", cell) or (separator == "," and re.fullmatch(r"0\d+|\d+\s+\d+", cell)):

@@ -167,13 +167,14 @@ def _search_jpeg(file: IO[bytes]) -> Mark | None:
 def _into_jpeg(data: bytes, line: bytes) -> bytes:
     segments = _jpeg_segments(BytesIO(data))
     end = segments[-1][1] + segments[-1][2] if segments else 2
+    first = next((i for i, (marker, _, _) in enumerate(segments) if marker == _COMMENT), len(segments))
     kept = [
         data[at : at + length]
         for marker, at, length in segments
         if marker != _COMMENT or Mark.parse(data[at + 4 : at + length]) is None
-    ]
+    ]  # programs that show one comment show the last one: the user's
     comment = bytes((0xFF, _COMMENT)) + struct.pack(">H", len(line) + 2) + line
-    return b"".join([data[:2], *kept, comment, data[end:]])
+    return b"".join([data[:2], *kept[:first], comment, *kept[first:], data[end:]])
 
 
 def _search_webp(file: IO[bytes], size: int) -> Mark | None:

@@ -9,9 +9,13 @@ the m numbers of a channel together, and these texts in its header's `__metadata
                 cannot read the numbers
     weights     name and version of the weights that the matrix belongs to
     scale       what the picture was divided by before it was measured, its brightness
+    unit        what a float file's samples are divided by to be the picture, see `acutance.images.ImageInfo.scale`
+    bits, float depth of the file, 8, 16 or 32; "1" where its samples were floats
 
-A file of version 1 has no scale, which was 1. Blocks are extended by reflection where they reach beyond the picture
-(`acutance.operators.Sensing`).
+A second tensor, `alpha`, uint8, holds the deflated bytes of the alpha channel, row by row, where there is one.
+
+A file of version 1 has no scale, which was 1; earlier ones of version 2 have no unit, bits and float: 1, 8 and 0.
+Blocks are extended by reflection where they reach beyond the picture (`acutance.operators.Sensing`).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import hashlib
 import json
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +51,7 @@ class Measurements:
         numbers: (1, C m, ceil(H / 32), ceil(W / 32)), floating point.
         size: (H, W). channels: C. matrix: SHA-256 of the sampling matrix. weights: that it belongs to.
         scale: the picture is the measured one times this number, above 0.
+        alpha: (1, 1, H, W) in [0, 1]; None: there is none. bits, is_float, unit: of the file, see `ImageInfo`.
     """
 
     numbers: Tensor
@@ -54,6 +60,10 @@ class Measurements:
     matrix: str
     weights: str = ""
     scale: float = 1.0
+    alpha: Tensor | None = None
+    bits: int = 8
+    is_float: bool = False
+    unit: float = 1.0
 
     @property
     def rows(self) -> int:
@@ -79,9 +89,14 @@ def write_measurements(path: Path, measured: Measurements, *, bits: int = 16, ov
     header = {
         "format": FORMAT, "height": str(measured.size[0]), "width": str(measured.size[1]),
         "channels": str(measured.channels), "matrix": measured.matrix, "weights": measured.weights,
-        "scale": repr(measured.scale),
+        "scale": repr(measured.scale), "unit": repr(measured.unit), "bits": str(measured.bits),
+        "float": str(int(measured.is_float)),
     }  # fmt: skip
-    raw = save({"numbers": numbers}, header)
+    tensors = {"numbers": numbers}
+    if measured.alpha is not None:
+        deflated = zlib.compress((255 * measured.alpha.cpu().clamp(0, 1)).round().byte().numpy().tobytes(), 9)
+        tensors["alpha"] = torch.frombuffer(bytearray(deflated), dtype=torch.uint8)
+    raw = save(tensors, header)
     write_atomically(path, raw, overwrite=overwrite)
     return len(raw)
 
@@ -102,10 +117,12 @@ def read_measurements(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Me
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
     try:
         header = _header(raw)
-        numbers = load(raw)["numbers"]
+        tensors = load(raw)
+        numbers = tensors["numbers"]
         height, width, channels = (int(header[key]) for key in ("height", "width", "channels"))
         matrix, weights = str(header["matrix"]), str(header.get("weights", ""))
-        scale = float(header.get("scale", "1"))
+        scale, unit = float(header.get("scale", "1")), float(header.get("unit", "1"))
+        depth, is_float = int(header.get("bits", "8")), header.get("float", "0") == "1"
         known = header["format"] in READ
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError, RuntimeError, struct.error,
             RecursionError):  # fmt: skip
@@ -123,9 +140,30 @@ def read_measurements(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Me
         or numbers.dtype not in (torch.float16, torch.float32)
         or not bool(torch.isfinite(numbers).all())
         or not 0 < scale < math.inf
+        or not 0 < unit < math.inf
+        or depth not in (8, 16, 32)
     ):
         raise ImageError(f"{path}: {tuple(numbers.shape)} numbers do not fit {width}x{height} pixels; it is damaged")
-    return Measurements(numbers.float()[None], (height, width), channels, matrix, weights, scale)
+    alpha = _alpha(tensors["alpha"], height, width, path) if "alpha" in tensors else None
+    return Measurements(
+        numbers.float()[None], (height, width), channels, matrix, weights, scale, alpha, depth, is_float, unit
+    )
+
+
+def _alpha(deflated: Tensor, height: int, width: int, path: Path) -> Tensor:
+    """The alpha channel, (1, 1, H, W).
+
+    Raises:
+        ImageError: damaged, or of another size.
+    """
+    try:
+        inflater = zlib.decompressobj()
+        content = inflater.decompress(deflated.numpy().tobytes(), height * width)
+        if deflated.dtype != torch.uint8 or len(content) != height * width or not inflater.eof:
+            raise ImageError(f"{path}: its alpha channel does not fit {width}x{height} pixels; it is damaged")
+    except zlib.error:
+        raise ImageError(f"{path}: its alpha channel is damaged") from None
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(1, 1, height, width) / 255
 
 
 def _header(raw: bytes) -> dict[str, str]:

@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import IO
 
+from acutance.images.recognise import RAW_SUFFIXES
+
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
 """Markers of JPEG between those of its frames that are none."""
 
@@ -13,8 +15,8 @@ _NO_FRAME = (0xC4, 0xC8, 0xCC)
 def peek_size(path: Path) -> tuple[int, int] | None:
     """Width and height as stored, before any turning; None where the first bytes do not tell."""
     try:
-        if not path.is_file():  # a pipe would have to be waited for
-            return None
+        if not path.is_file() or path.suffix.lower() in RAW_SUFFIXES:  # a pipe would have to be waited for
+            return None  # what comes first in a raw file is its small preview
         with path.open("rb") as file:
             return _size(file)
     except (OSError, struct.error, ValueError):

@@ -16,6 +16,7 @@ from acutance.images.decoded import DEFAULT_MAX_PIXELS, Decoded, file_limit
 from acutance.images.exif import orient
 from acutance.images.image import Image, ImageInfo
 from acutance.images.png import read_png
+from acutance.images.read_camera import read_avif, read_heif, read_raw
 from acutance.images.read_simple import read_bmp, read_gif, read_jpeg, read_webp
 from acutance.images.read_tiff import read_tiff
 from acutance.images.recognise import recognise, suffix_note
@@ -25,7 +26,7 @@ _NO_DATA = 3.4e38  # the end of float32, by which programs mark samples without 
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
-    """Read a PNG, JPEG, WebP, TIFF, BMP or single-frame GIF.
+    """Read a PNG, JPEG, WebP, TIFF, BMP or single-frame GIF; with the extras, HEIC, AVIF and camera raw files.
 
     The content decides what the file is, not its suffix. The picture comes upright (EXIF orientation applied).
     Integer samples are divided by the largest value of their depth; float samples by max(1, their 99.9 % quantile),
@@ -42,8 +43,9 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         missing.
 
     Raises:
-        ImageError: no such file, not a picture, a kind that is refused (animated, several pages, camera raw, HEIC,
-            more than 4 channels, no finite sample), too large, damaged. The message ends with the remedy.
+        ImageError: no such file, not a picture, a kind that is refused (animated, several pages, more than 4 channels,
+            no finite sample) or that needs an extra (HEIC, camera raw), too large, damaged. The message ends with the
+            remedy.
     """
     file = Path(path)
     if max_pixels < 1:
@@ -94,7 +96,10 @@ def _decode(path: Path, max_pixels: int) -> Decoded:
     return decoded
 
 
-_READERS = {"PNG": read_png, "JPEG": read_jpeg, "WEBP": read_webp, "GIF": read_gif, "BMP": read_bmp}
+_READERS = {
+    "PNG": read_png, "JPEG": read_jpeg, "WEBP": read_webp, "GIF": read_gif, "BMP": read_bmp,
+    "HEIF": read_heif, "AVIF": read_avif, "RAW": read_raw,
+}  # fmt: skip
 
 
 def _planes(samples: NDArray[np.generic], peak: float, orientation: int) -> NDArray[np.float32]:

@@ -28,7 +28,8 @@ _MAX_SCANS = 1000
 _FRAME_REMEDY = "take one frame out first, e.g. magick 'in.{}[0]' frame.png"
 
 
-def _add_metadata(source: ImageFile.ImageFile, into: Decoded) -> None:
+def add_metadata(source: ImageFile.ImageFile, into: Decoded) -> None:
+    """What Pillow found besides the pixels."""
     block = exif.without_prefix(source.info.get("exif"))
     if block is not None:
         into.orientation, into.exif = exif.upright(block)
@@ -56,7 +57,7 @@ def read_jpeg(data: bytes, max_pixels: int) -> Decoded:
     pixels = np.asarray(source)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     decoded = Decoded("JPEG", pixels, 255.0, 8)
-    _add_metadata(source, decoded)
+    add_metadata(source, decoded)
     if "mp" in source.info or b"MPF\0" in data[:65536]:
         decoded.notes.append("only the first picture of the file was read")
     if source.mode == "CMYK":
@@ -76,7 +77,10 @@ def read_gif(data: bytes, max_pixels: int) -> Decoded:
     check_content(*source.size, len(data), _PIXELS_PER_BYTE["GIF"])
     if source.is_animated:
         raise ImageError("it is animated; " + _FRAME_REMEDY.format("gif"))
-    return _expanded(source, Decoded("GIF", np.empty(0), 255.0, 8, alpha_peak=255.0))
+    decoded = _expanded(source, Decoded("GIF", np.empty(0), 255.0, 8, alpha_peak=255.0))
+    comment = source.info.get("comment")
+    decoded.carried = Carried(comment=comment if isinstance(comment, bytes) else None)
+    return decoded
 
 
 def read_bmp(data: bytes, max_pixels: int) -> Decoded:

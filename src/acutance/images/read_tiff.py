@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePath
 from threading import get_ident
 from typing import IO, Any
@@ -36,7 +37,7 @@ _SAVE_AGAIN = "save it again as an ordinary grey or RGB TIFF, LZW- or Deflate-co
 _SPLIT = "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.tif"
 _INCH_PER_UNIT = {2: 1.0, 3: 2.54}
 _NEW_SUBFILE, _MAKE, _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 254, 271, 274, 282, 283, 296
-_XMP, _IPTC = 700, 33723
+_XMP, _IPTC, _IJ_METADATA = 700, 33723, 50839
 _SUB_IFDS, _INK_SET, _ICC, _DNG_VERSION = 330, 332, 34675, 50706
 
 
@@ -262,19 +263,22 @@ def _add_metadata(page: Any, decoded: Decoded) -> None:
     if decoded.icc is None and profile is not None and isinstance(profile.value, bytes):
         decoded.icc = profile.value
     xmp, iptc = (_bytes(page, code) for code in (_XMP, _IPTC))
-    decoded.carried = Carried(xmp=xmp, iptc=iptc)
-    for program, mark in (("ImageJ", "ImageJ="), ("OME", "<OME")):
-        if mark in page.description[:1000]:
-            decoded.notes.append(f"{program} metadata left out (size of a pixel, unit, channels)")
-    unit = _value(page, _UNIT, 2)
-    if unit not in _INCH_PER_UNIT and _X_RESOLUTION in page.tags and page.tags[_X_RESOLUTION].value != (1, 1):
-        decoded.notes.append("resolution without a unit left out")
-    inches = _INCH_PER_UNIT.get(unit)
+    text = page.description
+    microscope = text.encode("utf-8", "replace") if text.startswith("ImageJ=") or "<OME" in text[:1000] else None
+    if _IJ_METADATA in page.tags:
+        decoded.notes.append("ImageJ's infos, overlays and colour tables left out")
+    decoded.carried = Carried(xmp=xmp, iptc=iptc, microscope=microscope)
+    inches = _INCH_PER_UNIT.get(_value(page, _UNIT, 2))
     x, y = page.tags.get(_X_RESOLUTION), page.tags.get(_Y_RESOLUTION)
-    if inches is None or x is None or y is None:
+    if x is None or y is None:
         return
     try:
         (a, b), (c, d) = x.value, y.value
-        decoded.dpi = sound_dpi(a / b * inches, c / d * inches)
+        found = sound_dpi(a / b * (inches or 1), c / d * (inches or 1))
     except (TypeError, ValueError, ZeroDivisionError):
         return
+    if inches is not None:
+        decoded.dpi = found
+    elif found != (1, 1):
+        across = found[::-1] if found is not None and decoded.orientation >= 5 else found
+        decoded.carried = replace(decoded.carried, resolution=across)

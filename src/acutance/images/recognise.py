@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import PurePath
+
+from PIL import features
 
 from acutance.errors import ImageError
 from acutance.images.image import SUFFIXES, Format
@@ -22,28 +25,36 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
 RAW_REMEDY = "develop it to a 16-bit TIFF first, e.g. with darktable, RawTherapee or dcraw -6 -T"
 _CONVERT = "convert it to a 16-bit TIFF or a PNG first, e.g. with magick or GIMP"
 _HEIF_REMEDY = "convert it first, e.g. heif-convert in.heic out.png, or export a 16-bit TIFF"
+_PHONE_EXTRA, _RAW_EXTRA = "pip install 'acutance[phone]' reads it", "pip install 'acutance[raw]' reads it"
+_PHONE_SUFFIXES = {"HEIF": (".heic", ".heif", ".hif"), "AVIF": (".avif",)}
 
 RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw"}
     | {".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
 
+_RAW_MAGIC = (
+    (8, b"CR\x02\0", "Canon CR2"),
+    (0, b"FUJIFILMCCD-RAW", "Fujifilm"),
+    (0, b"IIRO", "Olympus"),
+    (0, b"IIRS", "Olympus"),
+    (0, b"MMOR", "Olympus"),
+    (0, b"IIU\0", "Panasonic"),
+    (0, b"FOVb", "Sigma"),
+    (0, b"\0MRM", "Minolta"),
+    (6, b"HEAPCCDR", "Canon CRW"),
+    (4, b"ftypcrx ", "Canon CR3"),
+)
+
+_PHONE_MAGIC: tuple[tuple[bytes, Format, str], ...] = (
+    (b"ftypavi", "AVIF", "AVIF"),
+    (b"ftyphei", "HEIF", "HEIC"),
+    (b"ftyphev", "HEIF", "HEIC"),
+    (b"ftypmif1", "HEIF", "HEIF"),
+    (b"ftypmsf1", "HEIF", "HEIF"),
+)
+
 _REFUSED: tuple[tuple[int, bytes, str, str], ...] = (
-    (8, b"CR\x02\0", "is a camera raw file (Canon CR2)", RAW_REMEDY),
-    (0, b"FUJIFILMCCD-RAW", "is a camera raw file (Fujifilm)", RAW_REMEDY),
-    (0, b"IIRO", "is a camera raw file (Olympus)", RAW_REMEDY),
-    (0, b"IIRS", "is a camera raw file (Olympus)", RAW_REMEDY),
-    (0, b"MMOR", "is a camera raw file (Olympus)", RAW_REMEDY),
-    (0, b"IIU\0", "is a camera raw file (Panasonic)", RAW_REMEDY),
-    (0, b"FOVb", "is a camera raw file (Sigma)", RAW_REMEDY),
-    (0, b"\0MRM", "is a camera raw file (Minolta)", RAW_REMEDY),
-    (6, b"HEAPCCDR", "is a camera raw file (Canon CRW)", RAW_REMEDY),
-    (4, b"ftypcrx ", "is a camera raw file (Canon CR3)", RAW_REMEDY),
-    (4, b"ftypavi", "is AVIF, which is not read", _CONVERT),
-    (4, b"ftyphei", "is HEIC, which is not read", _HEIF_REMEDY),
-    (4, b"ftyphev", "is HEIC, which is not read", _HEIF_REMEDY),
-    (4, b"ftypmif1", "is HEIF, which is not read", _HEIF_REMEDY),
-    (4, b"ftypmsf1", "is HEIF, which is not read", _HEIF_REMEDY),
     (4, b"ftyp", "is a film", "take one frame out first, e.g. ffmpeg -i in.mp4 -frames:v 1 frame.png"),
     (0, b"\xff\x0a", "is JPEG XL, which is not read", _CONVERT),
     (4, b"JXL ", "is JPEG XL, which is not read", _CONVERT),
@@ -69,6 +80,12 @@ def recognise(head: bytes, path: PurePath) -> Format:
     """
     if not head:
         raise ImageError("it is empty; get an intact copy")
+    for offset, magic, camera in _RAW_MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return _raw(camera)
+    for magic, phone, name in _PHONE_MAGIC:
+        if head[4 : 4 + len(magic)] == magic:
+            return _of_phone(phone, name)
     for offset, magic, what, remedy in _REFUSED:
         if head[offset : offset + len(magic)] == magic:
             raise ImageError(f"it {what}; {remedy}")
@@ -76,12 +93,34 @@ def recognise(head: bytes, path: PurePath) -> Format:
         return "WEBP"
     for magic, kind in _MAGIC:
         if head.startswith(magic):
-            if kind == "TIFF":
-                refuse_raw_suffix(path)
-            return kind
-    refuse_raw_suffix(path)
+            raw = kind == "TIFF" and path.suffix.lower() in RAW_SUFFIXES
+            return _raw(path.suffix) if raw else kind
+    if path.suffix.lower() in RAW_SUFFIXES and not _is_text(head):
+        return _raw(path.suffix)
     what = "it is text, not a picture" if _is_text(head) else "it is no picture of a known kind"
     raise ImageError(f"{what}; give a PNG, JPEG, WebP, TIFF, BMP or GIF")
+
+
+def _raw(camera: str) -> Format:
+    """ "RAW", where the package that develops raw files is installed.
+
+    Raises:
+        ImageError: it is not.
+    """
+    if find_spec("rawpy") is None:
+        raise ImageError(f"it is a camera raw file ({camera}); {_RAW_EXTRA}, or {RAW_REMEDY}")
+    return "RAW"
+
+
+def _of_phone(kind: Format, name: str) -> Format:
+    """HEIF or AVIF, where there is a decoder.
+
+    Raises:
+        ImageError: there is none.
+    """
+    if find_spec("pillow_heif") is not None or (kind == "AVIF" and features.check("avif")):
+        return kind
+    raise ImageError(f"it is {name}; {_PHONE_EXTRA}, or {_HEIF_REMEDY if kind == 'HEIF' else _CONVERT}")
 
 
 def refuse_raw_suffix(path: PurePath) -> None:
@@ -92,7 +131,8 @@ def refuse_raw_suffix(path: PurePath) -> None:
 
 def suffix_note(path: PurePath, kind: Format) -> tuple[str, ...]:
     """A note where the suffix says something else than the content."""
-    if path.suffix and path.suffix.lower() not in SUFFIXES[kind]:
+    usual = RAW_SUFFIXES if kind == "RAW" else _PHONE_SUFFIXES.get(kind) or SUFFIXES[kind]
+    if path.suffix and path.suffix.lower() not in usual:
         return (f"the suffix is {path.suffix} but the file is {kind}",)
     return ()
 

@@ -161,7 +161,8 @@ def settings_for(spec: MethodSpec, quality: str) -> dict[str, Any]:
         known = sorted({name for each in catalogue().values() for name in each.qualities})
         own = f"it has {', '.join(spec.qualities)}" if spec.qualities else "it has one quality only"
         others = f"; methods that have it: {', '.join(having)}" if having else ""
-        raise ConfigError(f"{spec.name} has no quality {quality!r}{meant(quality, known)}; {own}{others}")
+        close = "" if quality in known else meant(quality, known)
+        raise ConfigError(f"{spec.name} has no quality {quality!r}{close}; {own}{others}")
     return dict(spec.qualities[quality])
 
 
@@ -285,7 +286,7 @@ def find(name: str) -> MethodSpec:
         if name == spec.name or name in spec.aliases:
             return spec
     known = _names(catalogue().values())
-    raise UnknownMethod(f"there is no method {name!r}{meant(name, known)}; `acutance methods` lists them all")
+    raise UnknownMethod(f"there is no method {name!r}{meant(str(name), known)}; `acutance methods` lists them all")
 
 
 def _names(specs: Iterable[MethodSpec]) -> list[str]:

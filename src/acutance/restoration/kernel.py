@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
@@ -29,7 +32,7 @@ def find_kernel(
 
     Args:
         image: missing pixels are filled. estimator: a key of `ESTIMATORS`.
-        size: side of the kernel in pixels, odd; None: several are tried.
+        size: side of the kernel in pixels, odd, and of the one that is returned; None: several are tried.
         encoded: take the values of a photograph as they are. on_size: told every side that is tried.
 
     Raises:
@@ -41,4 +44,12 @@ def find_kernel(
     grey = pixels.mean(1, keepdim=True) / float(brightness(pixels))
     quick = estimator == DEFAULT_ESTIMATOR and size is None
     make = None if quick else lambda side: ESTIMATORS[estimator](size=side)
-    return choose(Look.of(grey, linear=linear), make, size, on_size=on_size)
+    found = choose(Look.of(grey, linear=linear), make, size, on_size=on_size)
+    return found if size is None else replace(found, kernel=of_side(found.kernel, size))
+
+
+def of_side(kernel: Tensor, side: int) -> Tensor:
+    """A kernel in a square of another odd side about its centre, cut or with zeros around; the sum stays."""
+    more = [side // 2 - n // 2 for n in kernel.shape[-2:]]
+    framed = F.pad(kernel, (more[1], more[1], more[0], more[0]))
+    return framed * (kernel.sum((-2, -1), keepdim=True) / framed.sum((-2, -1), keepdim=True))

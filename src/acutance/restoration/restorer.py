@@ -19,7 +19,7 @@ from acutance.images import Image
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
-from acutance.operators import BlurField, Boundary
+from acutance.operators import Blur, BlurField, Boundary
 from acutance.prepare import Prepared, checked_pixels, is_photograph, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.solver import Solver
@@ -36,6 +36,16 @@ TASKS = MappingProxyType({"denoise": "denoise", "derain": "dgunet-derain"})
 
 APART = 1 << 22
 """Pixels from which the channels of a picture are restored one by one where they may: a third of the memory."""
+
+NO_BLUR = 1 - 1e-6
+"""Part of its light that a kernel has in its centre where it stands for no blur."""
+
+UNBLURRED = "the kernel says that there is no blur: the picture is left as it is"
+CLEAN = "no noise found: the picture is left as it is"
+
+NO_NOISE = 0.003
+"""Noise level, a fraction of the range, below which a network that is told none leaves a picture: it takes the text and
+the patterns of clean graphics for noise (6 to 38 dB)."""
 
 PROBE = 600
 """Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
@@ -124,7 +134,7 @@ class Restorer:
     def load(
         name: str,
         *,
-        weights: Path | None = None,
+        weights: Path | str | None = None,
         device: torch.device | str = "auto",
         precision: Precision = "auto",
         tile: int | Literal["auto"] | None = "auto",
@@ -149,8 +159,10 @@ class Restorer:
             UnknownMethod, WeightsError, ConfigError: see there.
         """
         spec = find(name)
-        if not 0 <= blend <= 1:
-            raise ConfigError(f"a strength of {blend}; give 0 (nothing) to 1 (all)")
+        if isinstance(blend, bool) or not isinstance(blend, int | float) or not 0 <= blend <= 1:
+            raise ConfigError(f"a strength of {blend!r}; give a number from 0 (nothing) to 1 (all)")
+        if tile is not None and tile != "auto" and (not isinstance(tile, int) or tile < 1):
+            raise ConfigError(f"tile={tile!r}: give a number of pixels, None, or 'auto'")
         if spec.own_strength and blend < 1:
             settings, blend = {**settings, "strength": blend}, 1.0
         if quality is not None:
@@ -161,7 +173,7 @@ class Restorer:
         if spec.weights is None and weights is not None:
             raise WeightsError(f"{spec.name} has no weights; leave out --weights")
         if spec.weights is not None:
-            found = embedded_for(spec.weights, settings) if weights is None else find_weights(weights)
+            found = embedded_for(spec.weights, settings) if weights is None else find_weights(Path(weights))
             tensors, version = found.tensors, found.version
             if found.foreign:
                 if spec.convert is None:
@@ -250,12 +262,15 @@ class Restorer:
         """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
         prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
         begun = time.perf_counter()
-        result = self._run(prepared.problem, on_step)
+        whole = image if isinstance(image, Image) else Image(image)
+        complete = mask is None and bool(torch.isfinite(whole.pixels).all())
+        unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
+        untouched = UNBLURRED if unblurred else CLEAN if sigma is None and self._finds_no_noise(prepared) else None
+        result = self._run(prepared.problem, on_step) if untouched is None else no_step(prepared.problem, untouched)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         seconds = time.perf_counter() - begun
-        pixels = prepared.finish(result.x).cpu()
-        whole = image if isinstance(image, Image) else Image(image)
+        pixels = whole.pixels.float().cpu() if untouched is not None and complete else prepared.finish(result.x).cpu()
         if self.strength < 1:
             pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
         own = [prepared.scale * level for level in result.levels]
@@ -268,7 +283,7 @@ class Restorer:
             notes=(*prepared.notes, *result.remarks),
             scale=prepared.scale,
             noise_level=max(own) if own else prepared.level,
-            noise_assumed=prepared.assumed or (bool(own) and sigma is None),
+            noise_assumed=untouched is None and (prepared.assumed or (bool(own) and sigma is None)),
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
@@ -349,6 +364,17 @@ class Restorer:
         passed()
         return moments[1] - moments[0], moments[2] - moments[1]
 
+    def _finds_no_noise(self, prepared: Prepared) -> bool:
+        """Whether a denoiser that finds the level out by itself has nothing to do."""
+        if (
+            self.needs.task != "denoise"
+            or self.needs.sigma
+            or self.needs.heeds_sigma
+            or prepared.problem.sigma is not None
+        ):
+            return False
+        return self.spec.weights is not None and prepared.scale * float(prepared.problem.level()) < NO_NOISE
+
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
         if self.needs.kernel and self.needs.mask and problem.saturated is not None:
@@ -383,6 +409,27 @@ class Restorer:
         return self.needs.kernel and not prefers_encoded(image.pixels.nan_to_num(0), kernel)
 
 
+def says_no_blur(problem: Problem) -> bool:
+    """Whether the kernel is a single pixel in its centre."""
+    if not isinstance(problem.blur, Blur):
+        return False
+    kernel = problem.blur.kernel
+    h, w = kernel.shape[-2:]
+    centre = kernel[..., h // 2, w // 2]
+    return bool((centre > NO_BLUR * kernel.sum((-2, -1))).all())
+
+
+def no_step(problem: Problem, remark: str) -> Result:
+    """The picture as it is, as a method's result, and why."""
+    return Result(
+        x=problem.start(),
+        outcomes=(Outcome.COMPLETED,),
+        steps=(0,),
+        trace=torch.zeros(1, 1),
+        remarks=(remark,),
+    )
+
+
 def merged(results: Sequence[Result]) -> Result:
     """The results of a picture's channels as that of the picture."""
     longest = max(len(r.trace) for r in results)
@@ -411,7 +458,11 @@ def resolve_device(device: torch.device | str) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise ConfigError(
-            f"the device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
-        ) from None
+        raise ConfigError(f"the device {str(device)!r} cannot be used ({_short(error)}); try --device cpu") from None
     return found
+
+
+def _short(error: Exception) -> str:
+    """What torch says of a device, without the list of all that there are."""
+    text = str(error).splitlines()[0]
+    return "there is no such kind of device" if text.startswith("Expected one of") else text
