@@ -24,7 +24,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
-from acutance.images.exif import names_a_camera
+from acutance.images.source import is_eight_bits, is_lossy, is_photograph
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.operators import Blur, BlurField, Boundary
@@ -265,25 +265,6 @@ def _with_level(spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma
         most = level.clamp_min(MOST_LOSSY / scale)
         level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
     return replace(problem, sigma=level)
-
-
-def is_lossy(image: Image) -> bool:
-    """Whether the picture comes from a lossy file."""
-    return image.info.format == "JPEG" or not image.info.lossless
-
-
-def is_photograph(image: Image) -> bool:
-    """Whether a picture comes from a camera, so that it was blurred as light and its values went through a tone curve.
-
-    It has 8 bits, and its file is lossy or names a camera in its EXIF data. Lossless files that do not may have been
-    blurred in a computer, in the values that they hold; what wrote or describes them says nothing about that.
-    """
-    return is_eight_bits(image) and (is_lossy(image) or names_a_camera(image.info.exif))
-
-
-def is_eight_bits(image: Image) -> bool:
-    """Whether the values of a picture are multiples of 1 / 255."""
-    return image.info.bits == 8 and not image.info.is_float
 
 
 def steepness(encoded: Tensor) -> float:

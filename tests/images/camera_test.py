@@ -15,7 +15,7 @@ from PIL import features
 from acutance.errors import ImageError
 from acutance.images import read_image, write_image
 from acutance.images import recognise as recognition
-from acutance.prepare import is_photograph
+from acutance.images.source import is_photograph
 
 ROWS, COLS = np.mgrid[:48, :64]
 COLOUR = np.stack([40 + 3 * ROWS, 30 + 2 * COLS, 200 - 2 * ROWS], -1).astype(np.uint8)

@@ -11,7 +11,7 @@ from torch import Tensor
 from acutance.errors import AcutanceError
 from acutance.images import Image
 from acutance.images.image import ImageInfo
-from acutance.prepare import is_photograph
+from acutance.images.source import is_photograph
 from acutance.restoration.restorer import Restorer
 
 METHODS = ("acute", "fd", "levin", "richardson-lucy", "rgdn", "tv", "wiener")

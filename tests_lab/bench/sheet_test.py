@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, DataError, OutputError
 from acutance.images import Image as AcutanceImage
+from acutance.images.source import is_lossy
 from acutance.operators import Blur
-from acutance.prepare import is_lossy
 from acutance_lab.bench.operators import LARGEST, AdjointError, adjoint_errors, operators_table, worst
 from acutance_lab.bench.real import content, lai_real
 from acutance_lab.bench.score import sparsity

@@ -119,8 +119,11 @@ class Panel:
 
     @staticmethod
     def of(look: Look, side: int = SIDE) -> Panel:
-        """The most textured windows of a picture, of at most `side` pixels, cut to whole cells."""
+        """The most textured windows of a picture, of at most `side` pixels, cut to whole cells; none of a tiny one."""
         picture, seen = look.picture / look.scale, look.picture if look.seen is None else look.seen
+        if min(picture.shape[-2:]) < CELL:
+            nothing = picture.new_zeros(0, 1, CELL, CELL)
+            return Panel(nothing, nothing, look.linear, nothing[..., :1, :1])
         full = torch.zeros_like(picture) if look.full is None else look.full.to(picture)
         places = [
             tuple(slice(s.start, s.stop - (s.stop - s.start) % CELL) for s in p) for p in where(look.picture, side)
@@ -130,7 +133,9 @@ class Panel:
 
     @torch.no_grad()
     def gain(self, kernel: Tensor) -> float:
-        """What is expected of a kernel (1, 1, s, s), dB."""
+        """What is expected of a kernel (1, 1, s, s), dB; without windows nothing."""
+        if len(self.values) == 0:
+            return 0.0
         after = restored(self.values, kernel.to(self.values), linear=self.linear)
         told = shipped()(self.seen, after)
         edge = 2 if kernel.shape[-1] >= WIDE else 1

@@ -16,7 +16,7 @@ from torch import Tensor
 from acutance.blind.critic import Panel
 from acutance.blind.light import panels
 from acutance.images import Image
-from acutance.prepare import is_photograph
+from acutance.images.source import is_photograph
 from acutance.psf import shapes
 
 SPAN, TURN = 1.5, 25.0
@@ -91,7 +91,7 @@ def _near(g: Guess, guess: Guess) -> bool:
 def fitted(image: Image, guess: Guess) -> tuple[Guess, str | None]:
     """The guess for a photograph, made better where another one near it is expected to gain more, and what to say.
 
-    What is no photograph (`acutance.prepare.is_photograph`) keeps its guess: the critic knows photographs only.
+    What is no photograph (`acutance.images.source`) keeps its guess: the critic knows photographs only.
     """
     pixels = image.pixels.nan_to_num(0).clamp(0, 1)
     if not is_photograph(image) or min(pixels.shape[-2:]) < 2 * guess.kernel.shape[-1]:

@@ -22,26 +22,11 @@ LONGEST = 255
 """Bytes that the name of a file has at most on common file systems."""
 
 OTHER_SUFFIXES = frozenset(
-    [
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jxl",
-        ".jp2",
-        ".psd",
-        ".exr",
-        ".pdf",
-        ".cs",
-        ".npy",
-        ".npz",
-        ".mat",
-        ".csv",
-        ".txt",
-        ".json",
-        ".zip",
-        ".safetensors",
-    ]
-)
+    (
+        ".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".exr", ".pdf", ".cs", ".npy", ".npz", ".mat", ".csv",
+        ".txt", ".json", ".zip", ".safetensors",
+    )
+)  # fmt: skip
 FILE_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | OTHER_SUFFIXES
 """A name that ends so is meant to be that of a file."""
 

@@ -14,7 +14,7 @@ from acutance.blind.choice import choose
 from acutance.blind.estimators import ESTIMATORS
 from acutance.blind.hypothesis import Look
 from acutance.images import Image, srgb_to_linear
-from acutance.prepare import is_photograph
+from acutance.images.source import is_photograph
 from acutance.tensors import brightness, filled
 
 DEFAULT_ESTIMATOR = "xu-l0"

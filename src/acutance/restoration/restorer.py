@@ -16,11 +16,12 @@ from acutance.blind.light import prefers_encoded
 from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
+from acutance.images.source import is_photograph
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
 from acutance.operators import Blur, BlurField, Boundary
-from acutance.prepare import Prepared, checked_pixels, is_photograph, prepare, steepness
+from acutance.prepare import Prepared, checked_pixels, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
 from acutance.solver import Solver
 from acutance.weights import embedded_for, find_weights

@@ -1,4 +1,4 @@
-"""`acutance-lab train-critic`: thin, over `acutance_lab.train.critic`."""
+"""`acutance-lab train-critic`: thin, over `acutance_lab.experiments.critic_fit`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 import typer
 
 from acutance.cli.console import escape, out, say
-from acutance_lab.train import critic
-from acutance_lab.train.critic import Examination
+from acutance_lab.experiments import critic_fit as critic
+from acutance_lab.experiments.critic_fit import Examination
 from acutance_lab.train.publish import SHIPPED
 
 
