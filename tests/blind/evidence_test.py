@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from blind.scenes import shaken, town
+from PIL import Image as PillowImage
 from torch import Tensor
 
 from acutance.blind import search
@@ -124,13 +125,24 @@ def test_the_best_size_is_tried_again_where_the_picture_shows_more(monkeypatch: 
     assert [h.size for h in best(Look.of(town(160)))] == [9, 15, 9]
 
 
-def test_neighbours_of_the_best_large_size_are_tried_at_full_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+def larger_sizes_tried(monkeypatch: pytest.MonkeyPatch, gain: float) -> list[int]:
+    """Sizes that a search tries at full resolution where 31 pixels are expected to gain so much, all others nothing."""
     monkeypatch.setattr(search, "LADDER", (9, 31, 45, 65))
     monkeypatch.setattr(search, "KEPT", 1)
+    monkeypatch.setattr(search, "LARGE_WINDOW", 224)
     scores = iter((3.0, 2.0, 1.0))
     monkeypatch.setattr(search.Panel, "gain", lambda *_: next(scores))
-    best = SizeSearch(expected=lambda h: float(h.size == 31))
-    assert [h.size for h in best(Look.of(town(270)))] == [9, 31, 45]
+    best = SizeSearch(expected=lambda h: gain if h.size == 31 else 0.0)
+    return [h.size for h in best(Look.of(town(270)))]
+
+
+def test_neighbours_of_the_best_large_size_are_tried_at_full_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert larger_sizes_tried(monkeypatch, 2 * search.ENOUGH)[:3] == [9, 31, 45]
+    assert 65 not in larger_sizes_tried(monkeypatch, 2 * search.ENOUGH)
+
+
+def test_all_sizes_are_tried_where_none_gains_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(larger_sizes_tried(monkeypatch, 0.5 * search.ENOUGH)) == {9, 31, 45, 65}
 
 
 def test_linear_light_has_gradients_as_large_as_encoded_values() -> None:
@@ -153,7 +165,10 @@ def test_a_photograph_is_solved_in_the_light_that_it_was_blurred_in() -> None:
     restorer, camera = Restorer.load("fd"), ImageInfo(format="JPEG")
     light = blurred_in_light(k)
     assert restorer.prepare(Image(light, info=camera), k).problem.linear
-    assert restorer.prepare(Image(light, info=ImageInfo(format="PNG", exif=b"MM")), k).problem.linear
+    exif = PillowImage.Exif()
+    exif[0x010F] = "Maker"
+    named = ImageInfo(format="PNG", exif=exif.tobytes().removeprefix(b"Exif\0\0"))
+    assert restorer.prepare(Image(light, info=named), k).problem.linear
     assert not restorer.prepare(Image(light), k).problem.linear, "a PNG without EXIF may come from anywhere"
     assert not restorer.prepare(Image(y.clamp(0, 1), info=camera), k).problem.linear
     assert restorer.prepare(Image(y.clamp(0, 1)), k, linear=True).problem.linear
