@@ -29,3 +29,27 @@ def where_textured(x: Tensor, side: int) -> tuple[slice, slice]:
     sums = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
     top, left = divmod(int(sums.argmax()), sums.shape[1])
     return slice(top, top + height), slice(left, left + width)
+
+
+def quarters(picture: Tensor, side: int) -> tuple[tuple[slice, slice], ...]:
+    """The most textured window of each quarter of (1, 1, H, W), or of the whole of a small one: rows and columns."""
+    rows, cols = (_halves(n, side) for n in picture.shape[-2:])
+    places = []
+    for r in rows:
+        for c in cols:
+            down, along = where_textured(picture[..., r, c], side)
+            places.append(
+                (
+                    slice(r.start + down.start, r.start + down.stop),
+                    slice(c.start + along.start, c.start + along.stop),
+                )
+            )
+    return tuple(places)
+
+
+def _halves(length: int, side: int) -> tuple[slice, ...]:
+    """One piece of a length, or two where windows of that side hardly overlap in them."""
+    if length < 1.6 * side:
+        return (slice(0, length),)
+    half = max(length // 2, side)
+    return slice(0, half), slice(length - half, length)

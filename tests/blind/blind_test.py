@@ -13,7 +13,8 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from acutance.blind import Unknowable, cleaning, pyramid
-from acutance.blind.choice import choose, estimate
+from acutance.blind.base import estimate
+from acutance.blind.choice import choose
 from acutance.blind.hypothesis import Look
 from acutance.blind.kernel_step import differences, enough, estimated
 from acutance.blind.latent import few_gradients

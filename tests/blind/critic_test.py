@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from blind.scenes import shaken, town
 from torch import Tensor
 
 from acutance.blind import guess as guesses
-from acutance.blind.critic import CELL, Critic, Panel, expected, restored, trust
+from acutance.blind.critic import CELL, SIDE, Critic, Panel, expected, restored, trust
 from acutance.blind.guess import Guess, fitted, refined
 from acutance.blind.hypothesis import Look
 from acutance.images import Image, ImageInfo, linear_to_srgb, srgb_to_linear
 from acutance.operators import Blur
 from acutance.psf import shapes
+from acutance.texture import quarters
 
 
 def photograph(kernel: Tensor, side: int = 192) -> Image:
@@ -53,8 +55,32 @@ def test_the_right_kernel_is_expected_to_gain_more_than_wrong_ones() -> None:
     panel = Panel.of(Look.of(y))
     right = panel.gain(k)
     assert right > 0.5
-    for wrong in (k.flip(-1, -2), shapes.disc(5.0), shapes.line(25.0, 10.0)):
+    wide = F.interpolate(k, scale_factor=1.6, mode="bilinear").clamp_min(0)
+    for wrong in (k.flip(-1, -2), wide / wide.sum(), shapes.disc(5.0), shapes.line(25.0, 10.0)):
         assert panel.gain(wrong) < right - 0.3
+
+
+def test_a_large_picture_has_a_window_in_every_quarter() -> None:
+    y = town(500)
+    panel, places = Panel.of(Look.of(y)), quarters(y, SIDE)
+    assert panel.values.shape == panel.seen.shape == (4, 1, SIDE, SIDE)
+    for part, (rows, cols) in zip(panel.values, places, strict=True):
+        assert torch.equal(part, y[0, :, rows, cols])
+    assert {rows.start < 250 for rows, _ in places} == {True, False}
+
+
+def test_clipped_places_do_not_count() -> None:
+    _, y, k = shaken()
+    full = torch.zeros_like(y, dtype=torch.bool)
+    full[..., 40:88, 40:88] = True
+    panel = Panel.of(Look.of(y, full=full))
+    assert not bool(panel.weight[..., 5:11, 5:11].any())
+    assert float(panel.weight.sum()) == panel.weight.numel() - 36
+    assert panel.gain(k) > 0.5
+
+
+def test_a_picture_smaller_than_a_cell_promises_nothing() -> None:
+    assert Panel.of(Look.of(torch.rand(1, 1, 5, 90))).gain(shapes.disc(1.0)) == 0
 
 
 def test_a_good_result_is_trusted_more_than_a_ringed_one() -> None:

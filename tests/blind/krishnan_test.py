@@ -7,7 +7,7 @@ import torch
 from blind.scenes import hook, likeness, shaken, town
 
 from acutance.blind import krishnan
-from acutance.blind.choice import estimate
+from acutance.blind.base import estimate
 from acutance.blind.kernel_step import differences, estimated
 from acutance.blind.krishnan import Krishnan, Shrinkage
 from acutance.errors import ConfigError

@@ -10,7 +10,7 @@ from blind.scenes import likeness, shaken
 from torch import Tensor
 
 from acutance.blind import levin_mmse
-from acutance.blind.choice import estimate
+from acutance.blind.base import estimate
 from acutance.blind.kernel_step import estimated
 from acutance.blind.levin_mmse import SHARES, SPREADS, LevinMmse
 from acutance.errors import ConfigError

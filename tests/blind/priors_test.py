@@ -8,8 +8,8 @@ from blind.scenes import likeness, page, shaken, town
 from torch import Tensor
 
 from acutance.blind.alternate import Alternating
+from acutance.blind.base import estimate
 from acutance.blind.channels import Bright, Dark, few_extremes, values
-from acutance.blind.choice import estimate
 from acutance.blind.dark_channel import DarkChannel
 from acutance.blind.extreme_channels import ExtremeChannels
 from acutance.blind.kernel_step import differences

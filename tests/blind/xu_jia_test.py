@@ -9,7 +9,7 @@ import torch
 from blind.scenes import hook, likeness, shaken
 
 from acutance.blind import xu_jia
-from acutance.blind.choice import estimate
+from acutance.blind.base import estimate
 from acutance.blind.kernel_step import differences
 from acutance.blind.xu_jia import EdgeState, Refinement, XuJia
 from acutance.errors import ConfigError

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from acutance.blind.shapes import Shape
 from acutance.errors import AcutanceError
-from acutance.problem import State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 
@@ -93,3 +94,14 @@ class Estimate:
         if self.shape.kind == "gaussian":
             return f"soft all around: a Gaussian of {size} pixels was found{sure}"
         return f"shaken along a line: {self.shape.size:.3g} pixels at {self.shape.angle:.0f} degrees were found{sure}"
+
+
+@torch.no_grad()
+def estimate(window: Tensor, estimator: Estimator, mask: Tensor | None = None) -> Tensor:
+    """The kernel by one estimator; mask: 0 where the window (1, 1, H, W) is not to be believed.
+
+    Raises:
+        Unknowable: nothing can be told.
+    """
+    *_, state = estimator.solver().iterate(Problem(window, mask=mask))
+    return estimator.finished(state)

@@ -20,17 +20,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acutance.blind.evidence import SIDE, where
 from acutance.blind.hypothesis import Look
 from acutance.images import linear_to_srgb
 from acutance.methods.classical import classical
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.tensors import crop
+from acutance.texture import quarters
 from acutance.weights import embedded
 
 CELL = 8
 """Side of a cell, pixels."""
+
+SIDE = 224
+"""Side of a window of a panel, pixels."""
 
 MEAN, DETAIL = 9, 4.0
 """Side of the squares whose mean is taken off before the network sees a picture, and the factor of the rest."""
@@ -48,7 +51,8 @@ SMOOTH = 5
 """Side of the squares of cells over which trust is averaged."""
 
 TAKEN, DOUBTED = -0.2, 0.7
-"""Logarithms of the ratio of the errors up to which a result is taken as it is, and from which it is not taken."""
+"""Logarithms of the ratio of the errors up to which a result is taken as it is, and from which it is not taken.
+Set by hand, not measured."""
 
 BAND, VIEW = 512, 128
 """Rows of a large picture that are looked at in one go, and the reach of the network, pixels."""
@@ -126,14 +130,14 @@ class Panel:
             return Panel(nothing, nothing, look.linear, nothing[..., :1, :1])
         full = torch.zeros_like(picture) if look.full is None else look.full.to(picture)
         places = [
-            tuple(slice(s.start, s.stop - (s.stop - s.start) % CELL) for s in p) for p in where(look.picture, side)
+            tuple(slice(s.start, s.stop - (s.stop - s.start) % CELL) for s in p) for p in quarters(look.picture, side)
         ]
         values, encoded, clipped = (torch.cat([x[..., r, c] for r, c in places]) for x in (picture, seen, full))
         return Panel(values.float(), encoded.float(), look.linear, 1 - F.avg_pool2d(clipped.float(), CELL))
 
     @torch.no_grad()
     def gain(self, kernel: Tensor) -> float:
-        """What is expected of a kernel (1, 1, s, s), dB; without windows nothing."""
+        """Tell the expected gain of a kernel (1, 1, s, s), dB; 0 without windows."""
         if len(self.values) == 0:
             return 0.0
         after = restored(self.values, kernel.to(self.values), linear=self.linear)
@@ -155,7 +159,7 @@ def restored(y: Tensor, kernel: Tensor, *, linear: bool) -> Tensor:
 
 @torch.no_grad()
 def trust(before: Tensor, after: Tensor) -> Tensor:
-    """How far a result is to be taken, place by place: 1 where the critic sees it nearer to the truth, 0 where farther.
+    """Weigh a result against its input: 1 where the critic sees it nearer to the truth, 0 where farther.
 
     Args:
         before, after: a picture and its restoration, grey, encoded, (1, 1, H, W) in [0, 1].
@@ -173,7 +177,7 @@ def trust(before: Tensor, after: Tensor) -> Tensor:
 
 
 def _bands(y: Tensor, x: Tensor) -> Tensor:
-    """What the critic tells of large pictures, `BAND` rows at a time with a margin of its view."""
+    """Run the critic on a large picture, `BAND` rows at a time with a margin of its view."""
     rows, found = y.shape[-2], list[Tensor]()
     for top in range(0, rows, BAND):
         first, last = max(0, top - VIEW), min(rows, top + BAND + VIEW)

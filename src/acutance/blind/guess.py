@@ -20,7 +20,7 @@ from acutance.images.source import is_photograph
 from acutance.psf import shapes
 
 SPAN, TURN = 1.5, 25.0
-"""How far from the guess is looked: a factor of its size, and degrees."""
+"""Largest distance from the guess: a factor of its size, and degrees."""
 
 STEPS = ((1.22, 12.0), (1.1, 6.0), (1.04, 3.0))
 """Factors of size and degrees of the steps, coarse to fine."""

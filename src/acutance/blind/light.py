@@ -18,7 +18,7 @@ CLIPPED = 1 - 1e-3
 
 
 def panels(pixels: Tensor) -> tuple[Panel, Panel]:
-    """Where kernels of encoded pixels (1, C, H, W) in [0, 1] are judged: in linear light, and in encoded values."""
+    """Make the panels of encoded pixels (1, C, H, W) in [0, 1]: one in linear light, one in encoded values."""
     full = (pixels >= CLIPPED).any(1, keepdim=True)
     seen = pixels.mean(1, keepdim=True)
     light = Look.of(srgb_to_linear(pixels).mean(1, keepdim=True), linear=True, full=full, seen=seen)

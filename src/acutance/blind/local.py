@@ -20,8 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind import cleaning
-from acutance.blind.base import Estimator, Unknowable
-from acutance.blind.choice import estimate
+from acutance.blind.base import Estimator, Unknowable, estimate
 from acutance.blind.scoring import doubt
 from acutance.operators import BlurField
 from acutance.psf.fit import PosesFit, aligned, fit_poses

@@ -207,7 +207,7 @@ class Blind:
 
     @staticmethod
     def _trust(problem: Problem, x: Tensor) -> Tensor:
-        """How far the critic trusts a result, (1, 1, H, W)."""
+        """Ask the critic how far to trust a result, (1, 1, H, W) in [0, 1]."""
         pictures = (encoded(v) if problem.linear else v for v in (problem.start(), x))
         return trust(*(v.mean(1, keepdim=True).clamp(0, 1) for v in pictures))
 

@@ -1,4 +1,4 @@
-"""What a kernel leaves of a picture's softness."""
+"""The doubt of a kernel: how soft it leaves a picture."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 Small sizes come first, since they cost little: a size needs a window of some sixteen kernels only. Where one of them
 explains the picture well, had room enough, and the largest of them is no better, that is all. Else the larger sizes
 are carried to half the resolution, which costs a quarter of the whole, are compared there by the critic
-(`acutance.blind.critic`), and the best of them go on to the full resolution.
+(`acutance.blind.critic`), and the best of them go on to the full resolution. So do the others where the best gains
+little, and the neighbours of the best. At the end the best size is estimated from a larger window once more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from acutance.blind import cleaning
-from acutance.blind.base import BlindState, Estimator, Unknowable
+from acutance.blind.base import BlindState, Estimator, Unknowable, estimate
 from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator
 from acutance.blind.xu_l0 import XuL0
@@ -91,20 +92,14 @@ class SizeSearch:
         for size in tried:
             best = max(made, key=self.expected)
             if self.expected(best) < ENOUGH or abs(sizes.index(size) - sizes.index(best.size)) == 1:
-                made += self._again(look, size, SIDES * size, WINDOW)
+                made.append(from_window(look, self.make(size), size))
                 yield made[-1]
         yield from self._seconded(look, max(made, key=self.expected))
 
     def _seconded(self, look: Look, best: Hypothesis) -> Iterator[Hypothesis]:
         """The size of the best once more, from a window that shows more."""
         if look.side > min(WINDOW, SIDES * best.size):
-            yield from self._again(look, best.size, 2 * SIDES * best.size, LARGE_WINDOW)
-
-    def _again(self, look: Look, size: int, side: int, most: int) -> list[Hypothesis]:
-        window, mask = look.window(min(most, max(LEAST_WINDOW, side)))
-        estimator = self.make(size)
-        *_, last = estimator.solver().iterate(Problem(window, mask=mask))
-        return [Hypothesis(estimator.finished(last), look.linear, size)]
+            yield from_window(look, self.make(best.size), best.size, sides=2 * SIDES, most=LARGE_WINDOW)
 
     def _begun(self, look: Look, sizes: Sequence[int], *, small: bool) -> list[_Run]:
         """The small or the larger sizes, begun.
@@ -123,6 +118,19 @@ class SizeSearch:
                 if small and side == sizes[0]:
                     raise
         return runs
+
+
+def from_window(look: Look, estimator: Estimator, size: int, *, sides: int = SIDES, most: int = WINDOW) -> Hypothesis:
+    """Estimate a kernel from the most textured window.
+
+    Args:
+        size: side that the estimator was given, pixels. sides: of the kernel in the window. most: its largest side.
+
+    Raises:
+        Unknowable: nothing can be told.
+    """
+    window, mask = look.window(min(most, max(LEAST_WINDOW, sides * size)))
+    return Hypothesis(estimate(window, estimator, mask), look.linear, size)
 
 
 def fits(hypothesis: Hypothesis) -> bool:

@@ -66,7 +66,7 @@ def sense(
 
 
 def left_behind(info: ImageInfo) -> list[str]:
-    """What a picture's file has that one of measurements does not keep."""
+    """Name what the file of a picture holds and one of measurements does not keep."""
     there = {
         "EXIF": info.exif, "colour profile": info.icc, "XMP": info.carried.xmp, "IPTC": info.carried.iptc,
         "comment": info.carried.comment, "texts": info.carried.texts, "resolution": info.dpi or info.carried.resolution,

@@ -18,10 +18,9 @@ from torch import Tensor
 from acutance.blind.base import Unknowable
 from acutance.blind.cleaning import finished, summed
 from acutance.blind.critic import CELL, LEAST_ERROR, MOST_ERROR, MOST_RATIO, restored
-from acutance.blind.evidence import Windows, evidence
 from acutance.blind.hypothesis import Look
 from acutance.blind.search import LADDER, quick
-from acutance.blind.shapes import nearest, widths
+from acutance.blind.shapes import nearest
 from acutance.images import srgb_to_linear
 from acutance.problem import Problem
 from acutance_lab.data.photographs import Photographs
@@ -54,7 +53,6 @@ class Trial:
         before: (1, 1, H, W), grey, encoded. after: (n, 1, H, W), one for each hypothesis.
         errors: (n, 2, h, w): logarithms of the squared error before and of the ratio, as the critic tells them.
         known: (n, 1, h, w), 1 where the errors are known. kinds: where each hypothesis came from.
-        features: (n, 3): the evidence for each, see `acutance.blind.evidence`, and its largest width, pixels.
     """
 
     before: Tensor
@@ -62,7 +60,6 @@ class Trial:
     errors: Tensor
     known: Tensor
     kinds: tuple[str, ...]
-    features: Tensor
 
 
 def trials(photographs: Photographs, seed: int) -> Iterator[Trial]:
@@ -180,8 +177,6 @@ def _judged(case: use_cases.Case, pixels: Tensor, made: list[tuple[str, Tensor, 
     grey, light = pixels.mean(1, keepdim=True), srgb_to_linear(pixels).mean(1, keepdim=True)
     after = torch.cat([restored(light if linear else grey, kernel, linear=linear) for _, kernel, linear in made])
     truth = case.truth.mean(1, keepdim=True)
-    windows = {True: Windows.of(Look.of(light, linear=True).picture), False: Windows.of(grey)}
-    features = [torch.cat((evidence(windows[linear], k), torch.tensor([widths(k)[1]]))) for _, k, linear in made]
     first, known = squared_error(grey, truth)
     errors, all_known = [], []
     for x in after:
@@ -190,9 +185,7 @@ def _judged(case: use_cases.Case, pixels: Tensor, made: list[tuple[str, Tensor, 
         ratio = (second / first).clamp(1 / MOST_RATIO, MOST_RATIO)
         errors.append(torch.cat((first.log(), ratio.log()), 1))
         all_known.append(seen)
-    return Trial(
-        grey, after, torch.cat(errors), torch.cat(all_known), tuple(kind for kind, _, _ in made), torch.stack(features)
-    )
+    return Trial(grey, after, torch.cat(errors), torch.cat(all_known), tuple(kind for kind, _, _ in made))
 
 
 def squared_error(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

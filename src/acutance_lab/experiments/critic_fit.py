@@ -33,6 +33,7 @@ SHARD = 10
 """Pictures in a file."""
 
 HELD_OUT = 10
+"""One picture in so many is held out. It may come from a photograph that others were made of, too."""
 
 WINDOW, BATCH = 224, 12
 """Side of the pieces that are trained on, pixels, and how many at once."""

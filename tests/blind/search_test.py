@@ -1,17 +1,15 @@
-"""The evidence for a kernel, the judge, the shapes, the search, and the light."""
+"""The judge, the shapes, the search, and the light."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from blind.scenes import shaken, town
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from acutance.blind import search
 from acutance.blind.critic import Panel
-from acutance.blind.evidence import Windows, evidence
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.judge import HIGH, LOW, Verdict, judge
 from acutance.blind.light import prefers_encoded
@@ -31,38 +29,6 @@ def blurred_in_light(kernel: Tensor) -> Tensor:
     light = srgb_to_linear(town(150 + 2 * room))
     noise = 0.003 * torch.randn(1, 1, 150, 150, generator=torch.Generator().manual_seed(2))
     return (linear_to_srgb(Blur(kernel).forward(light)) + noise).clamp(0, 1)
-
-
-def test_only_the_right_kernel_explains_the_picture() -> None:
-    _, y, k = shaken()
-    windows = Windows.of(y)
-    wide = F.interpolate(k, scale_factor=1.6, mode="bilinear").clamp_min(0)
-    found = {
-        name: float(evidence(windows, kernel).mean())
-        for name, kernel in {"right": k, "none": torch.ones(1, 1, 1, 1), "turned": k.flip(-1, -2),
-                             "too large": wide / wide.sum()}.items()
-    }  # fmt: skip
-    assert found["none"] == 0
-    assert found["right"] < -0.3
-    assert found["right"] < min(found["turned"], found["too large"]) - 0.2
-
-
-def test_a_large_picture_has_a_window_in_every_quarter() -> None:
-    y = town(500)
-    windows = Windows.of(y)
-    assert windows.pictures.shape == (4, 1, 224, 224)
-    for part, (rows, cols) in zip(windows.pictures, windows.places, strict=True):
-        assert torch.equal(part, y[0, :, rows, cols])
-    assert {rows.start < 250 for rows, _ in windows.places} == {True, False}
-
-
-def test_clipped_places_do_not_count() -> None:
-    _, y, k = shaken()
-    full = torch.zeros_like(y, dtype=torch.bool)
-    full[..., 40:90, 40:90] = True
-    bare, heeded = Windows.of(y), Windows.of(y, full)
-    assert float(heeded.without.sum()) < float(bare.without.sum())
-    assert float(evidence(heeded, k).mean()) < 0
 
 
 @pytest.mark.parametrize(("gain", "share"), [(LOW - 0.1, 0.0), ((LOW + HIGH) / 2, 0.5), (HIGH + 0.1, 1.0)])
