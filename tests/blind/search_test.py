@@ -8,15 +8,16 @@ from blind.scenes import shaken, town
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from acutance.blind import search
 from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.judge import HIGH, LOW, Verdict, judge
 from acutance.blind.light import prefers_encoded
 from acutance.blind.method import build, decoded, encoded
-from acutance.blind.search import SizeSearch
+from acutance.blind.search import VIEWS, Sizes, Views
 from acutance.blind.shapes import nearest
+from acutance.blind.xu_l0 import XuL0
 from acutance.images import Image, ImageInfo, linear_to_srgb, srgb_to_linear
+from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.psf import shapes
@@ -70,45 +71,17 @@ def test_a_hook_is_no_shape() -> None:
     assert not list(nearest(hook / hook.sum()))
 
 
-def test_larger_sizes_are_not_tried_where_a_small_one_explains_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, y, _ = shaken()
-    look, tried = Look.of(y), list[int]()
-    monkeypatch.setattr(search, "LADDER", (9, 15, 21, 31))
-    monkeypatch.setattr(search, "FITS", 1.0)
-    sure = SizeSearch(expected=lambda h: 2.0 if h.size == 15 else 0.0, on_size=tried.append)
-    assert [h.size for h in sure(look)] == [9, 15, 21]
-    assert tried == [9, 15, 21]
-    monkeypatch.setattr(search, "FITS", 0.1)
-    assert [h.size for h in sure(look)] == [9, 15, 21, 31], "the kernel fills its room"
-    unsure = SizeSearch(expected=lambda h: 0.5 + 0.01 * h.size)
-    assert [h.size for h in unsure(look)] == [9, 15, 21, 31]
+def test_a_classical_estimator_is_given_every_size_that_the_picture_has_room_for() -> None:
+    told = list[int]()
+    found = list(Sizes(lambda size: XuL0(size, iterations=1), told.append)(Look.of(town(130))))
+    assert told == [h.size for h in found] == [9, 15, 21, 31]
 
 
-def test_the_best_size_is_tried_again_where_the_picture_shows_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "LADDER", (9, 15))
-    monkeypatch.setattr(search, "LEAST_WINDOW", 64)
-    best = SizeSearch(expected=lambda h: 2.0 if h.size == 9 else 0.0)
-    assert [h.size for h in best(Look.of(town(160)))] == [9, 15, 9]
-
-
-def larger_sizes_tried(monkeypatch: pytest.MonkeyPatch, gain: float) -> list[int]:
-    """Sizes that a search tries at full resolution where 31 pixels are expected to gain so much, all others nothing."""
-    monkeypatch.setattr(search, "LADDER", (9, 31, 45, 65))
-    monkeypatch.setattr(search, "KEPT", 1)
-    monkeypatch.setattr(search, "LARGE_WINDOW", 224)
-    scores = iter((3.0, 2.0, 1.0))
-    monkeypatch.setattr(search.Panel, "gain", lambda *_: next(scores))
-    best = SizeSearch(expected=lambda h: gain if h.size == 31 else 0.0)
-    return [h.size for h in best(Look.of(town(270)))]
-
-
-def test_neighbours_of_the_best_large_size_are_tried_at_full_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert larger_sizes_tried(monkeypatch, 2 * search.ENOUGH)[:3] == [9, 31, 45]
-    assert 65 not in larger_sizes_tried(monkeypatch, 2 * search.ENOUGH)
-
-
-def test_all_sizes_are_tried_where_none_gains_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(larger_sizes_tried(monkeypatch, 0.5 * search.ENOUGH)) == {9, 31, 45, 65}
+def test_the_learned_estimator_is_asked_in_several_windows() -> None:
+    _, y, k = shaken()
+    found = list(Views()(Look.of(y)))
+    assert [h.size for h in found] == [size for size, _, _ in VIEWS if 3 * size <= 150]
+    assert max(float(kernel_similarity(h.kernel, k)) for h in found) > 0.85
 
 
 def test_linear_light_has_gradients_as_large_as_encoded_values() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from acutance.blind.shapes import Shape
 from acutance.errors import AcutanceError
 from acutance.problem import Problem, State
+from acutance.psf.poses import CameraPoses
 from acutance.solver import Solver
 
 
@@ -64,6 +66,7 @@ class Estimate:
             `acutance.blind.scoring.doubt`; only where the size was told.
         confidence: how probable it is that the kernel improves the picture; None where the size was told.
         gain: what it is expected to gain, dB. share: of the result that is to be taken, the rest being the input.
+        poses: of a camera that turned; then `kernel` is that of the middle of the picture. None: one kernel for all.
     """
 
     kernel: Tensor
@@ -76,6 +79,7 @@ class Estimate:
     confidence: float | None = None
     gain: float = 0.0
     share: float = 1.0
+    poses: CameraPoses | None = None
 
     @property
     def remark(self) -> str:
@@ -85,6 +89,9 @@ class Estimate:
         sure = "" if self.confidence is None else f", confidence {100 * self.confidence:.0f} %"
         if self.share < 1:
             sure += f"; the result is mixed with {100 * (1 - self.share):.0f} % of the input"
+        if self.poses is not None:
+            turn = math.degrees(float(self.poses.angles.max() - self.poses.angles.min()))
+            return f"the camera turned by {turn:.1f} degrees while it took the picture{sure}"
         if self.shape is None:
             side = self.kernel.shape[-1]
             return f"shaken: a kernel of {side} x {side} pixels was found{sure}"
@@ -105,3 +112,14 @@ def estimate(window: Tensor, estimator: Estimator, mask: Tensor | None = None) -
     """
     *_, state = estimator.solver().iterate(Problem(window, mask=mask))
     return estimator.finished(state)
+
+
+@torch.no_grad()
+def estimate_apart(windows: Tensor, estimator: Estimator, mask: Tensor | None = None) -> list[Tensor]:
+    """The kernels of windows (n, 1, H, W), one for each, by an estimator that takes several; see `estimate`.
+
+    Raises:
+        Unknowable: nothing can be told.
+    """
+    *_, state = estimator.solver().iterate(Problem(windows, mask=mask))
+    return [estimator.finished(replace(state, kernel=k[None])) for k in state.kernel]

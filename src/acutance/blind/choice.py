@@ -1,10 +1,9 @@
 """The kernel of a picture: hypotheses are made, cheap ones first, and a judge chooses.
 
-1. An estimator with many sizes, the best of them in two windows (`acutance.blind.search`).
+1. The learned estimator with several sets of windows, or another one with many sizes (`acutance.blind.search`).
 2. The disc, the Gaussian and the line that are most like the best of these (`acutance.blind.shapes`), and the lens that
    explains the spectrum best (`acutance.blind.spectrum`).
-3. Other estimators, where all of these are expected to gain little.
-4. Of linear light: the best of all applied to encoded values, and its size estimated there once more.
+3. Of linear light: the best of all applied to encoded values, and its size estimated there once more.
 
 The judge expects a gain in dB of each (`acutance.blind.critic`). Where the best gains too little, no blur is removed.
 """
@@ -17,15 +16,15 @@ from dataclasses import replace
 import torch
 
 from acutance.blind.base import Estimate, Unknowable, estimate
+from acutance.blind.camera import NoMovement, field, movements
 from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
-from acutance.blind.judge import LOW, Verdict, judge
-from acutance.blind.pan_text import PanText
+from acutance.blind.judge import Verdict, judge
+from acutance.blind.learned import Learned
 from acutance.blind.scoring import doubt
-from acutance.blind.search import WINDOW, SizeSearch, from_window, quick
+from acutance.blind.search import WINDOW, Sizes, Views, from_window
 from acutance.blind.shapes import Shape, nearest
 from acutance.blind.spectrum import focus, slope
-from acutance.blind.xu_l0 import XuL0
 from acutance.errors import ConfigError
 
 RISING = 4.0
@@ -37,27 +36,14 @@ TELLING = 64
 LIKE = 2
 """Number of the best kernels that are compared with shapes."""
 
-SURE = 1.5
-"""Expected gain, dB, below which other estimators are tried."""
-
-VARIED: tuple[MakeEstimator, ...] = (
-    lambda size: XuL0(size=size, strength=2e-2, inner=True, faint=0.05, growth=3.0, last=1e4, fine_iterations=4),
-    lambda size: XuL0(
-        size=size, inner=True, iterations=10, fine_iterations=6, relaxed=1.05, faint=0.05, growth=3.0, last=1e4
-    ),
-    lambda size: PanText(size=size, faint=0.05),
-)
-"""Other estimators: stronger at first, more patient, and with a prior on intensity. Two held-out photographs behind
-shakes of 9 pixels gained 0.2 and 1.3 dB more with the best of such estimators than with the quick one."""
-
-HARD_SIZES = (21, 45)
-"""Sizes that the last estimator is given where all gain little, pixels."""
-
 TRY_ENCODED = 0.25
 """Expected gain, dB, from which a kernel that was found in linear light is judged in encoded values as well."""
 
-ENCODED_LEAD = 0.2
-"""Expected gain by which encoded values must be ahead of linear light, dB."""
+LEAD = 0.2
+"""Expected gain by which encoded values must be ahead of linear light, and a turn ahead of one kernel, dB."""
+
+TRY_TURNS = 1.5
+"""Expected gain, dB, below which a camera that turned is tried."""
 
 
 @torch.no_grad()
@@ -68,7 +54,7 @@ def choose(
     """The kernel of a grey picture.
 
     Args:
-        look: the picture. estimator: of a kernel of that many pixels; None: that of the search.
+        look: the picture. estimator: of a kernel of that many pixels; None: the learned one.
         size: side of the kernel, so that nothing is left to choose; None: hypotheses and the judge.
         on_size: told each size before it is tried.
 
@@ -76,7 +62,7 @@ def choose(
         Unknowable: no kernel can be told from this picture.
     """
     checked(look)
-    make = estimator or quick
+    make: MakeEstimator = estimator or Learned
     if size is not None:
         if on_size is not None:
             on_size(size)
@@ -87,34 +73,28 @@ def choose(
     if min(window.shape[-2:]) >= TELLING and slope(window) < RISING:
         raise Unknowable("nothing but noise is in the picture")
     panel = Panel.of(look)
-    verdicts = list[Verdict]()
-
-    def expected(hypothesis: Hypothesis) -> float:
-        return next(v.gain for v in verdicts if v.hypothesis is hypothesis)
-
-    for hypothesis in SizeSearch(make, expected, on_size)(look):
-        verdicts.append(judge(panel, hypothesis))
+    proposer = Views(on_size) if estimator is None else Sizes(make, on_size)
+    verdicts = [judge(panel, hypothesis) for hypothesis in proposer(look)]
     verdicts += [judge(panel, h) for h in shapes(look, verdicts)]
     best = max(verdicts, key=lambda v: v.gain)
-    if estimator is None and best.gain < SURE:
-        verdicts += [judge(panel, h) for h in varied(look, best)]
-        best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > TRY_ENCODED:
         best = max([best, *in_encoded(look, best.hypothesis, make)], key=lambda v: v.gain)
+    if estimator is None and best.gain < TRY_TURNS:
+        best = max([best, *turned(look, panel)], key=lambda v: v.gain)
     return _concluded(best, verdicts)
 
 
-def varied(look: Look, best: Verdict) -> Iterator[Hypothesis]:
-    """The size of the best by other estimators; where the best gains nothing, also other sizes."""
-    size = best.hypothesis.size
-    wanted = [(make, size) for make in VARIED]
-    if best.gain < LOW:
-        wanted += [(VARIED[-1], s) for s in HARD_SIZES if s != size]
-    for make, side in wanted:
-        try:
-            yield from_window(look, make(side), side)
-        except (Unknowable, ConfigError):
-            continue
+def turned(look: Look, panel: Panel) -> Iterator[Verdict]:
+    """Verdicts on movements of a camera that turned."""
+    size = (look.picture.shape[-2], look.picture.shape[-1])
+    try:
+        for poses in movements(look):
+            middle = poses.kernels(torch.zeros(1, 2), 2 * int(poses.extent(torch.zeros(1, 2)) + 1) + 1)
+            largest = max(field(poses, size).radius)
+            if 2 * largest + 1 < look.side // 2:
+                yield _behind(judge(panel, Hypothesis(middle, look.linear, 2 * largest + 1, poses=poses)))
+    except NoMovement:
+        return
 
 
 def in_encoded(look: Look, best: Hypothesis, make: MakeEstimator) -> Iterator[Verdict]:
@@ -129,8 +109,8 @@ def in_encoded(look: Look, best: Hypothesis, make: MakeEstimator) -> Iterator[Ve
 
 
 def _behind(verdict: Verdict) -> Verdict:
-    """The same, less what encoded values have to be ahead."""
-    return replace(verdict, gain=verdict.gain - ENCODED_LEAD)
+    """The same, less what it has to be ahead."""
+    return replace(verdict, gain=verdict.gain - LEAD)
 
 
 def shapes(look: Look, verdicts: Sequence[Verdict]) -> Iterator[Hypothesis]:
@@ -153,5 +133,5 @@ def _concluded(best: Verdict, verdicts: Sequence[Verdict]) -> Estimate:
     h = best.hypothesis
     return Estimate(
         h.kernel, h.size, scores, blurred=best.share > 0, shape=h.shape, linear=h.linear,
-        confidence=best.confidence, gain=best.gain, share=best.share,
+        confidence=best.confidence, gain=best.gain, share=best.share, poses=h.poses,
     )  # fmt: skip

@@ -13,6 +13,7 @@ with wrong ones of every kind. The width of its view is 100 pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from acutance.blind.hypothesis import Look
 from acutance.images import linear_to_srgb
 from acutance.methods.classical import classical
-from acutance.operators import Blur
+from acutance.operators import Blur, LinearOperator
 from acutance.problem import Problem
 from acutance.tensors import crop
 from acutance.texture import quarters
@@ -112,19 +113,23 @@ class Panel:
     """Places of a picture where the critic looks at hypotheses.
 
     Args:
-        values: (n, 1, h, w), linear light or encoded values. seen: the same encoded, in [0, 1]. linear: which.
+        values: (n, 1, h, w), linear light or encoded values. seen: the same encoded, in [0, 1], so that before and
+            after are compared alike: the mean of encoded colours is not the encoded mean of their light. linear: which.
         weight: of the cells, (n, 1, h/8, w/8): the share that is not clipped.
+        middles: of the windows, pixels (x, y) from the middle of the picture.
     """
 
     values: Tensor
     seen: Tensor
     linear: bool
     weight: Tensor
+    middles: tuple[tuple[float, float], ...] = ()
 
     @staticmethod
     def of(look: Look, side: int = SIDE) -> Panel:
         """The most textured windows of a picture, of at most `side` pixels, cut to whole cells; none of a tiny one."""
-        picture, seen = look.picture / look.scale, look.picture if look.seen is None else look.seen
+        picture = look.picture / look.scale
+        seen = (linear_to_srgb(picture.clamp(0, 1)) if look.linear else picture).clamp(0, 1)
         if min(picture.shape[-2:]) < CELL:
             nothing = picture.new_zeros(0, 1, CELL, CELL)
             return Panel(nothing, nothing, look.linear, nothing[..., :1, :1])
@@ -133,25 +138,32 @@ class Panel:
             tuple(slice(s.start, s.stop - (s.stop - s.start) % CELL) for s in p) for p in quarters(look.picture, side)
         ]
         values, encoded, clipped = (torch.cat([x[..., r, c] for r, c in places]) for x in (picture, seen, full))
-        return Panel(values.float(), encoded.float(), look.linear, 1 - F.avg_pool2d(clipped.float(), CELL))
+        h, w = picture.shape[-2:]
+        middles = tuple(((c.start + c.stop - w) / 2, (r.start + r.stop - h) / 2) for r, c in places)
+        return Panel(values.float(), encoded.float(), look.linear, 1 - F.avg_pool2d(clipped.float(), CELL), middles)
 
     @torch.no_grad()
-    def gain(self, kernel: Tensor) -> float:
-        """Tell the expected gain of a kernel (1, 1, s, s), dB; 0 without windows."""
+    def gain(self, blur: Tensor | Sequence[LinearOperator]) -> float:
+        """Tell the expected gain of a kernel (1, 1, s, s), or of the blur of each window, dB; 0 without windows."""
         if len(self.values) == 0:
             return 0.0
-        after = restored(self.values, kernel.to(self.values), linear=self.linear)
+        if isinstance(blur, Tensor):
+            after, reach = restored(self.values, blur.to(self.values), linear=self.linear), blur.shape[-1]
+        else:
+            pairs = zip(self.values, blur, strict=True)
+            after = torch.cat([restored(y[None], operator, linear=self.linear) for y, operator in pairs])
+            reach = max(operator.domain_size(1, 1)[0] for operator in blur)
         told = shipped()(self.seen, after)
-        edge = 2 if kernel.shape[-1] >= WIDE else 1
+        edge = 2 if reach >= WIDE else 1
         edge = edge if min(told.shape[-2:]) > 4 * edge else 0
         told, weight = (crop(x, edge, edge) for x in (told, self.weight))
         joined = told.transpose(0, 1).flatten(1)[None, :, :, None], weight.flatten()[None, None, :, None]
         return float(expected(*joined))
 
 
-def restored(y: Tensor, kernel: Tensor, *, linear: bool) -> Tensor:
-    """fd(y, k) of grey pictures (n, 1, h, w), encoded, in [0, 1]."""
-    problem = Problem(y, Blur(kernel, "valid"))
+def restored(y: Tensor, blur: Tensor | LinearOperator, *, linear: bool) -> Tensor:
+    """fd(y, k) of grey pictures (n, 1, h, w), encoded, in [0, 1]. blur: a kernel (1, 1, s, s), or an operator."""
+    problem = Problem(y, Blur(blur, "valid") if isinstance(blur, Tensor) else blur)
     problem = replace(problem, sigma=problem.level().clamp_min(LEAST_LEVEL))
     x = problem.crop(classical(problem)).clamp(0, 1)
     return linear_to_srgb(x) if linear else x

@@ -15,7 +15,8 @@ from acutance.blind.kernel_step import differences
 from acutance.blind.pyramid import reduced
 from acutance.blind.shapes import Shape
 from acutance.images import linear_to_srgb
-from acutance.texture import where_textured
+from acutance.psf.poses import CameraPoses
+from acutance.texture import quarters, where_textured
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,14 @@ class Look:
             mask = self.usable[place].to(self.picture)
         return self.picture[place], mask
 
+    def windows(self, side: int) -> tuple[Tensor, Tensor | None]:
+        """The most textured window of each quarter, (n, 1, side, side), and their masks; one of a small picture."""
+        places = [(..., rows, cols) for rows, cols in quarters(self.picture, side)]
+        pictures = torch.cat([self.picture[place] for place in places])
+        if self.usable is None or all(bool(self.usable[place].all()) for place in places):
+            return pictures, None
+        return pictures, torch.cat([self.usable[place].to(self.picture) for place in places])
+
 
 @dataclass(frozen=True, eq=False)
 class Hypothesis:
@@ -87,12 +96,14 @@ class Hypothesis:
     Args:
         kernel: (1, 1, s, s), not negative, sum 1. linear: whether it is applied to linear light.
         size: side that the estimator was given, pixels. shape: the disc, Gaussian or line that it is, if it is one.
+        poses: of a camera that turned; `kernel` is then that of the middle of the picture.
     """
 
     kernel: Tensor
     linear: bool
     size: int
     shape: Shape | None = None
+    poses: CameraPoses | None = None
 
 
 MakeEstimator = Callable[[int], Estimator]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from acutance.blind.camera import field
 from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis
 
@@ -41,4 +42,7 @@ class Verdict:
 
 def judge(panel: Panel, hypothesis: Hypothesis) -> Verdict:
     """The verdict on a hypothesis, from windows of the light that it is for."""
-    return Verdict(hypothesis, panel.gain(hypothesis.kernel))
+    if hypothesis.poses is None:
+        return Verdict(hypothesis, panel.gain(hypothesis.kernel))
+    size = panel.values.shape[-2], panel.values.shape[-1]
+    return Verdict(hypothesis, panel.gain([field(hypothesis.poses, size, middle) for middle in panel.middles]))

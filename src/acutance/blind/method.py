@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
+from acutance.blind.camera import field
 from acutance.blind.choice import TELLING, choose
 from acutance.blind.critic import trust
 from acutance.blind.estimators import ESTIMATORS
@@ -68,7 +69,7 @@ class BlindConfig:
             blur; "nothing": the kernel is used all the same. Without shipped weights it is "nothing".
     """
 
-    estimator: str = "xu-l0"
+    estimator: str = "learned"
     method: str = "acute"
     size: int = 0
     otherwise: str = "golf"
@@ -182,7 +183,9 @@ class Blind:
         given = replace(problem, observed=encoded(problem.observed), linear=False) if swapped else problem
         kernel = found.kernel.to(problem.observed)
         about = torch.ones(len(given.observed)).to(given.observed)
-        aware = replace(given, blur=Blur(kernel, "valid"), saturated=None, approximate=about)
+        size = (problem.observed.shape[-2], problem.observed.shape[-1])
+        blur = Blur(kernel, "valid") if found.poses is None else field(found.poses, size)
+        aware = replace(given, blur=blur, saturated=None, approximate=about)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
             aware = replace(aware, sigma=aware.level().clamp_min(LEAST_LEVEL))
@@ -329,7 +332,7 @@ def _otherwise(name: str, *, device: torch.device | str, precision: Precision) -
 
 SPEC = MethodSpec(
     name="blind",
-    summary="blind: finds the kernel of a shaken camera (xu-l0), then restores with it (acute)",
+    summary="blind: finds the kernel of a shaken camera (learned), then restores with it (acute)",
     reference="xu2013unnatural",
     build=build,
     needs=Needs(kernel=False, mask=True, heeds_sigma=True, tile=960),

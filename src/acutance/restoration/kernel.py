@@ -17,7 +17,7 @@ from acutance.images import Image, srgb_to_linear
 from acutance.images.source import is_photograph
 from acutance.tensors import brightness, filled
 
-DEFAULT_ESTIMATOR = "xu-l0"
+DEFAULT_ESTIMATOR = "learned"
 
 
 def find_kernel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,9 +20,11 @@ from acutance.blind.base import Unknowable
 from acutance.blind.cleaning import finished, summed
 from acutance.blind.critic import CELL, LEAST_ERROR, MOST_ERROR, MOST_RATIO, restored
 from acutance.blind.hypothesis import Look
-from acutance.blind.search import LADDER, quick
+from acutance.blind.learned import Learned
+from acutance.blind.search import LADDER
 from acutance.blind.shapes import nearest
-from acutance.images import srgb_to_linear
+from acutance.blind.xu_l0 import XuL0
+from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.problem import Problem
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import use_cases
@@ -36,13 +39,19 @@ REACH, FINE = 24, 4
 """Largest shift that is tried to align a picture with the truth, pixels; parts of a pixel that are tried."""
 
 SHARES = {
-    "shake 5-15": 0.2, "shake 16-35": 0.22, "large 41-91": 0.12, "turn": 0.06, "disc": 0.1, "gaussian": 0.06,
-    "line": 0.08, "night": 0.04, "text": 0.08, "sharp": 0.1,
+    "shake 5-15": 0.18, "shake 16-35": 0.18, "large 41-91": 0.1, "turn": 0.06, "disc": 0.08, "gaussian": 0.05,
+    "line": 0.07, "night": 0.06, "text": 0.08, "sharp": 0.14,
 }  # fmt: skip
 """How often each kind of picture is drawn."""
 
-ENCODED = 0.2
-"""Share of pictures that are blurred in encoded values."""
+LEARNED, LARGEST, OTHERS = (31, 91), 91, 0.4
+"""Sizes of the learned estimator, the largest of any; share of pictures that a classical estimator is asked, too."""
+
+GRAPHIC = 0.15
+"""Share of shaken and unfocused photographs in whose place a graphic is drawn."""
+
+ENCODED, HALF = 0.2, 0.5
+"""Share of photographs and of graphics that are blurred in encoded values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +59,14 @@ class Trial:
     """One picture and what hypotheses made of it.
 
     Args:
-        before: (1, 1, H, W), grey, encoded. after: (n, 1, H, W), one for each hypothesis.
+        before: (2, 1, H, W), grey: the mean of the encoded colours, and the encoded mean of their light.
+        after: (n, 1, H, W), one for each hypothesis. linear: (n,), whether it was applied to light.
         errors: (n, 2, h, w): logarithms of the squared error before and of the ratio, as the critic tells them.
         known: (n, 1, h, w), 1 where the errors are known. kinds: where each hypothesis came from.
     """
 
     before: Tensor
+    linear: Tensor
     after: Tensor
     errors: Tensor
     known: Tensor
@@ -72,7 +83,10 @@ def trials(photographs: Photographs, seed: int) -> Iterator[Trial]:
         name = list(SHARES)[int(torch.multinomial(torch.tensor(list(SHARES.values())), 1, generator=generator))]
         one = photographs.only(int(torch.randint(len(photographs.names), (1,), generator=generator)))
         kind = use_cases.KINDS[name]
-        in_light = kind.kernel is None or kind.scene != "photograph" or not bool(draw.pick(ENCODED))
+        if kind.kernel is not None and kind.scene == "photograph" and bool(draw.pick(GRAPHIC)):
+            kind = replace(kind, scene="graphic")
+        rarely = ENCODED if kind.scene == "photograph" else HALF if kind.scene == "graphic" else 0.0
+        in_light = kind.kernel is None or not bool(draw.pick(rarely))
         if not in_light:
             kind = replace(kind, encoded=True)
         case = use_cases.make(name, kind, one, number, SIDE, draw, seed)
@@ -105,12 +119,13 @@ def hypotheses(
         True: Look.of(srgb_to_linear(pixels).mean(1, keepdim=True), linear=True),
         False: Look.of(pixels.mean(1, keepdim=True)),
     }
-    for size in _sizes(case, draw):
+    for size in LEARNED:
         linear = light()
-        try:
-            found += [(k, linear) for k in _estimated(looks[linear], size, draw)]
-        except Unknowable:
-            continue
+        yield from (("learned", k, linear) for k in _learned(looks[linear], size, draw))
+    if bool(draw.pick(OTHERS)):
+        linear = light()
+        with suppress(Unknowable):
+            found += [(k, linear) for k in _estimated(looks[linear], _size(case, draw), draw)]
     for kernel, linear in found:
         yield "estimated", kernel, linear
     for kernel, linear in found[:1]:
@@ -139,20 +154,32 @@ def disturbed(kernel: Tensor, draw: Draw) -> Tensor:
     return finished(summed(turned), faint=float(draw.uniform((0.02, 0.3))))
 
 
-def _sizes(case: use_cases.Case, draw: Draw) -> list[int]:
-    """Sides that an estimator is given: about the right one, and any."""
-    any_ = [s for s in LADDER if s <= 91]
-    drawn = [any_[int(torch.randint(len(any_), (1,), generator=draw.generator))]]
-    if case.kernel is not None:
+def _size(case: use_cases.Case, draw: Draw) -> int:
+    """A side that a classical estimator is given: any, or, twice as often, about the right one."""
+    any_ = [s for s in LADDER if s <= LARGEST]
+    if case.kernel is not None and bool(draw.pick(0.67)):
         right = [s for s in any_ if s >= case.kernel.shape[-1]] or any_[-1:]
-        drawn.append(right[min(len(right) - 1, int(torch.randint(2, (1,), generator=draw.generator)))])
-    return list(dict.fromkeys(drawn))
+        return right[min(len(right) - 1, int(torch.randint(2, (1,), generator=draw.generator)))]
+    return any_[int(torch.randint(len(any_), (1,), generator=draw.generator))]
+
+
+def _learned(look: Look, size: int, draw: Draw) -> Iterator[Tensor]:
+    """The kernel of the learned estimator from a window of random size, and at times an earlier one."""
+    window, mask = look.window(round(float(draw.uniform((max(2 * size, 128), SIDE)))))
+    estimator = Learned(size)
+    try:
+        states = list(estimator.solver().iterate(Problem(window, mask=mask)))
+    except Unknowable:
+        return
+    yield estimator.finished(states[-1])
+    if bool(draw.pick(0.3)):
+        yield estimator.finished(states[-2])
 
 
 def _estimated(look: Look, size: int, draw: Draw) -> Iterator[Tensor]:
     """The kernel of an estimator and, at times, one on the way to it, enlarged."""
     window, _ = look.window(SIDE)
-    estimator = quick(size)
+    estimator = XuL0(size, inner=size <= 45, faint=0.05, growth=3.0, last=1e4, fine_iterations=4)
     states = list(estimator.solver().iterate(Problem(window)))
     yield estimator.finished(states[-1])
     early = states[-1 - int(torch.randint(min(4, len(states)), (1,), generator=draw.generator))]
@@ -174,18 +201,27 @@ def _judged(case: use_cases.Case, pixels: Tensor, made: list[tuple[str, Tensor, 
     made = [(kind, k, linear) for kind, k, linear in made if 1 < k.shape[-1] < SIDE // 2]
     if not made:
         return None
-    grey, light = pixels.mean(1, keepdim=True), srgb_to_linear(pixels).mean(1, keepdim=True)
-    after = torch.cat([restored(light if linear else grey, kernel, linear=linear) for _, kernel, linear in made])
-    truth = case.truth.mean(1, keepdim=True)
-    first, known = squared_error(grey, truth)
+    light = srgb_to_linear(pixels).mean(1, keepdim=True)
+    before, truths = _greys(pixels), _greys(case.truth)
+    first = [squared_error(y[None], s[None]) for y, s in zip(before, truths, strict=True)]
+    after = torch.cat([restored(light if linear else before[:1], k, linear=linear) for _, k, linear in made])
     errors, all_known = [], []
-    for x in after:
-        second, seen = squared_error(x[None], truth)
-        seen = seen * known
-        ratio = (second / first).clamp(1 / MOST_RATIO, MOST_RATIO)
-        errors.append(torch.cat((first.log(), ratio.log()), 1))
-        all_known.append(seen)
-    return Trial(grey, after, torch.cat(errors), torch.cat(all_known), tuple(kind for kind, _, _ in made))
+    for x, (_, _, linear) in zip(after, made, strict=True):
+        error, known = first[linear]
+        second, seen = squared_error(x[None], truths[int(linear)][None])
+        ratio = (second / error).clamp(1 / MOST_RATIO, MOST_RATIO)
+        errors.append(torch.cat((error.log(), ratio.log()), 1))
+        all_known.append(seen * known)
+    return Trial(
+        before, torch.tensor([linear for _, _, linear in made]), after, torch.cat(errors), torch.cat(all_known),
+        tuple(kind for kind, _, _ in made),
+    )  # fmt: skip
+
+
+def _greys(pixels: Tensor) -> Tensor:
+    """Both greys of encoded pixels (1, 3, H, W), as `Trial.before`."""
+    light = srgb_to_linear(pixels).mean(1, keepdim=True)
+    return torch.cat((pixels.mean(1, keepdim=True), linear_to_srgb(light)))
 
 
 def squared_error(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

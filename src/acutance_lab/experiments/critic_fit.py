@@ -159,7 +159,12 @@ def _batch(host: random.Random, pairs: Sequence[tuple[Trial, int]]) -> tuple[Ten
         top, left = (host.randint(0, n) for n in room)
         turns, mirrored = host.randrange(4), host.random() < 0.5
         piece = []
-        for x, cell in ((trial.before[0], CELL), (trial.after[i], CELL), (trial.errors[i], 1), (trial.known[i], 1)):
+        for x, cell in (
+            (trial.before[int(trial.linear[i])], CELL),
+            (trial.after[i], CELL),
+            (trial.errors[i], 1),
+            (trial.known[i], 1),
+        ):
             cut = x[:, top * cell :, left * cell :][:, : cells * cell, : cells * cell].float().rot90(turns, (-2, -1))
             piece.append(cut.flip(-1) if mirrored else cut)
         pieces.append(tuple(piece))
@@ -175,7 +180,7 @@ def examine(weights: dict[str, Tensor], held: Sequence[Trial]) -> Examination:
     told, true, offered, taken, harmed = list[Tensor](), list[Tensor](), 0, 0, 0
     for trial in held:
         after = trial.after.float()
-        guess = expected(net(trial.before.float().expand(len(after), -1, -1, -1), after), trial.known)
+        guess = expected(net(trial.before.float()[trial.linear.long()], after), trial.known)
         truth = expected(trial.errors, trial.known)
         best = int(guess.argmax())
         acted = float(guess[best]) > ACTS

@@ -54,7 +54,7 @@ class Kind:
     Args:
         kernel: of the blur; None: no single kernel.
         turn: range of the camera's rotation about a point of the picture, degrees; None: it does not turn.
-        scene: "photograph", "night" (dark, with lamps beyond white) or "page".
+        scene: "photograph", "night" (dark, with lamps beyond white), "page" or "graphic" (of any kind that we draw).
         share: how many cases of 30 are of this kind. encoded: whether the blur is of encoded values, as many programs
             make it, and not of light.
     """
@@ -166,12 +166,15 @@ def make(name: str, kind: Kind, photograph: Photographs, number: int, side: int,
     """One case. Args: name, kind: of it. photograph: a single one. number: among those of the kind. draw: seeded."""
     factor = float(draw.uniform(FACTORS)) if bool(draw.pick(0.2)) else 1.0
     size = round(side / factor) + 2 * MARGIN
-    if kind.scene != "page":
+    if kind.scene in ("photograph", "night"):
         size = min(size, int(photograph.sizes.min()))
     factor = side / (size - 2 * MARGIN)
     if kind.scene == "page":
         page = graphics.page(seed, 1000 + number, size=(size, size), kind="article", packaged=True, dark=False)
         sharp = torch.from_numpy(page.copy()).permute(2, 0, 1)[None].float() / 255
+    elif kind.scene == "graphic":
+        at = int(torch.randint(1 << 30, (1,), generator=draw.generator))
+        sharp = torch.from_numpy(graphics.page(seed, at, size=(size, size)).copy()).permute(2, 0, 1)[None].float() / 255
     else:
         sharp = photograph.crops(1, size, draw.generator, candidates=1)
     tone = Tone(draw.uniform((2.0, 2.4)), draw.pick(0.5), draw.uniform((1.0, 1.15)))
