@@ -20,13 +20,15 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-lab check fuzz format clean
+.PHONY: help demo test test-lab check docs docs-commands gallery fuzz format clean
 
 help:
 	@echo "make demo     restore the sample picture"
 	@echo "make test     run the tests of the product"
 	@echo "make test-lab run the tests of the laboratory: training, benchmarks, experiments"
 	@echo "make check    format, lint, types, layers: what has to pass before anything else"
+	@echo "make docs     build the documentation as a site, out/site/index.html"
+	@echo "                docs-commands runs the commands that its pages print, gallery makes its pictures"
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
 	@echo "make format   put the code into its format"
@@ -52,6 +54,16 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/pytest tests/layers_test.py
 
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The site: out/site/index.html"
+
+docs-commands: $(VENV)/dev.stamp
+	$(BIN)/python docs/hooks/run_pages.py
+
+gallery: $(VENV)/dev.stamp
+	$(BIN)/python docs/hooks/gallery.py
+
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz.py $(FUZZ_OPTIONS)
 
@@ -71,6 +83,11 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Acutance and its development tools into $(VENV), once; this takes a minute or two."
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/core.stamp $@
+
+$(VENV)/docs.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what builds the site into $(VENV), once."
+	$(BIN)/pip install --quiet --editable '.[docs]'
 	@touch $(VENV)/core.stamp $@
 
 $(BIN)/python:
