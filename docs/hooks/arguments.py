@@ -1,4 +1,8 @@
-"""Let mkdocstrings read docstrings that describe several arguments in one line, ``a: text. b, c: text``."""
+"""Let mkdocstrings read the docstrings of this project as they are meant.
+
+They describe several arguments in one line, ``a: text. b, c: text``, several errors alike, and one example is headed
+"Example".
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,12 @@ from typing import Any
 
 from griffe import Class, Extension, Function, Object
 
+SECTION = r"^{title}:[ \n]((?:.*\n?)(?:(?:    .*)?\n?(?=    |\n    |\Z))*)"
+ERROR = r"[\w.]+"
 
-class OneArgumentALine(Extension):
-    """Rewrites the section ``Args:`` of every function and class to one argument a line before it is parsed."""
+
+class OneALine(Extension):
+    """Rewrites docstrings of functions and classes before they are parsed: one argument, one error a line."""
 
     def on_function(self, *, func: Function, **_: Any) -> None:
         """Arguments of a function are its parameters."""
@@ -22,23 +29,28 @@ class OneArgumentALine(Extension):
 
 
 def _rewrite(member: Object, names: list[str]) -> None:
-    if member.docstring is not None:
-        member.docstring.value = one_a_line(member.docstring.value, names)
+    if member.docstring is None:
+        return
+    text = re.sub(r"^Example:$", "Examples:", member.docstring.value, flags=re.MULTILINE)
+    known = "|".join(re.escape(name) for name in dict.fromkeys(names))
+    text = one_a_line(text, "Args", known) if known else text
+    member.docstring.value = one_a_line(text, "Raises", ERROR)
 
 
-def one_a_line(text: str, names: list[str]) -> str:
-    """The docstring with every argument on a line of its own; two that share a text get it both.
+def one_a_line(text: str, title: str, name: str) -> str:
+    """The docstring with every item of a section on a line of its own; names that share a text get it each.
 
     Args:
         text: of the docstring.
-        names: of all arguments that there are.
+        title: of the section.
+        name: regular expression of the names that its items have.
     """
-    known = "|".join(re.escape(name) for name in dict.fromkeys(names))
-    section = re.search(r"^Args?:[ \n]((?:.*\n?)(?:(?:    .*)?\n?(?=    |\n    |\Z))*)", f"{text}\n", re.MULTILINE)
-    if not known or section is None:
+    section = re.search(SECTION.format(title=title), f"{text}\n", re.MULTILINE)
+    if section is None:
         return text
-    parts = re.split(rf"(?:^|(?<=[.;:] )|(?<=\n))\s*((?:{known})(?:, (?:{known}))*): ", dedent(section[1]).strip())
+    names = rf"((?:{name})(?:, (?:{name}))*)"
+    parts = re.split(rf"(?:^|(?<=[.;:] )|(?<=\n))\s*{names}: ", dedent(section[1]).strip())
     lines = []
     for shared, meaning in zip(parts[1::2], parts[2::2], strict=True):
-        lines += [f"    {name}: {' '.join(meaning.split())}" for name in shared.split(", ")]
-    return text if not lines else text.replace(section[0].rstrip(), "\n".join(["Args:", *lines]))
+        lines += [f"    {each}: {' '.join(meaning.split())}" for each in shared.split(", ")]
+    return text if not lines else text.replace(section[0].rstrip(), "\n".join([f"{title}:", *lines]))

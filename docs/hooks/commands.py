@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,4 +43,10 @@ def _commands(program: str, commands: Mapping[str, Command]) -> str:
         whole: Any = loaded(name, command)
         context = click.Context(whole, info_name=name)
         parts.append(get_docs_for_click(obj=whole, ctx=context, indent=1, call_prefix=program))
-    return "\n".join(parts)
+    return re.sub(r"\[dim\](.*?)\[/\]", _examples, "\n".join(parts), flags=re.DOTALL)
+
+
+def _examples(found: re.Match[str]) -> str:
+    """The examples of a help text as a block."""
+    lines = [line.strip() for line in found[1].splitlines()]
+    return "\n".join(["```console", *(f"$ {line}" for line in lines if line), "```"])

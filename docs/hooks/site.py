@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -63,7 +64,23 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return found[0]
         return f"[{found[0]}]({os.path.relpath(target, Path(page.file.src_uri).parent)})"
 
+    markdown = re.sub(r"(?<=\d) / (?=\d)", "\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}", markdown)  # PSNR / SSIM in one line
     return re.sub(r"(?<!\[)`docs/([\w./-]+\.(?:md|bib))`", link, markdown)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse a site that loads anything from elsewhere when it is viewed.
+
+    Raises:
+        PluginError: a page with a script, a style or a picture of another host.
+    """
+    for page in Path(config.site_dir).rglob("*.html"):
+        foreign = re.findall(
+            r"<(?:script|img|iframe)[^>]* src=\"?(?:https?:)?//[^ >]+", page.read_text(encoding="utf-8")
+        )
+        foreign += re.findall(r"<link[^>]* href=\"?(?:https?:)?//[^ >]+", page.read_text(encoding="utf-8"))
+        if foreign:
+            raise PluginError(f"{page.name} loads from elsewhere: {foreign[0]}; put the file into docs/assets")
 
 
 def _with_pages(entry: Any) -> Any:
