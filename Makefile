@@ -54,7 +54,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/pytest tests/layers_test.py
 
-docs: $(VENV)/docs.stamp
+docs: $(VENV)/dev.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site: out/site/index.html"
 
@@ -83,11 +83,6 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Acutance and its development tools into $(VENV), once; this takes a minute or two."
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	@touch $(VENV)/core.stamp $@
-
-$(VENV)/docs.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing what builds the site into $(VENV), once."
-	$(BIN)/pip install --quiet --editable '.[docs]'
 	@touch $(VENV)/core.stamp $@
 
 $(BIN)/python:

@@ -65,6 +65,8 @@ def test_a_new_method_is_reached_by_everybody(landweber: MethodSpec, generator: 
     assert restored.image.pixels.shape == picture.shape
     with pytest.raises(ConfigError, match="its settings are size, steps"):
         Restorer.load("landweber", momentum=0.9)
+    with pytest.raises(ConfigError, match="does not converge"):
+        Restorer.load("landweber", size=2.5)
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
