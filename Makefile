@@ -59,10 +59,10 @@ docs: $(VENV)/dev.stamp
 	@echo "The site: out/site/index.html"
 
 docs-commands: $(VENV)/dev.stamp
-	$(BIN)/python docs/hooks/run_pages.py
+	$(BIN)/python docs/tools/run_pages.py
 
 gallery: $(VENV)/dev.stamp
-	$(BIN)/python docs/hooks/gallery.py
+	$(BIN)/python docs/tools/gallery.py
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz.py $(FUZZ_OPTIONS)

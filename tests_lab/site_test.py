@@ -1,4 +1,4 @@
-"""What the hooks of the site generate (`docs/hooks`): every method, work and command is on its page."""
+"""What the hooks of the site generate (`docs/tools`): every method, work and command is on its page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from acutance.methods.spec import catalogue
 
-HOOKS = Path(__file__).resolve().parents[1] / "docs" / "hooks"
+HOOKS = Path(__file__).resolve().parents[1] / "docs" / "tools"
 
 
 def hook(name: str) -> ModuleType:
