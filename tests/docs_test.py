@@ -88,7 +88,7 @@ PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 MADE = {
     DOCS / f"{name}.md" for name in ("methods", "literature", "command-line", "laboratory", "contributing", "changelog")
 }
-"""Pages of the site that are made when it is built (`docs/tools/site.py`)."""
+"""Pages of the site that are made when it is built (`docs/tools/pages.py`)."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
