@@ -20,13 +20,15 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-lab check fuzz format clean
+.PHONY: help demo test test-lab check docs docs-commands gallery fuzz format clean
 
 help:
 	@echo "make demo     restore the sample picture"
 	@echo "make test     run the tests of the product"
 	@echo "make test-lab run the tests of the laboratory: training, benchmarks, experiments"
 	@echo "make check    format, lint, types, layers: what has to pass before anything else"
+	@echo "make docs     build the documentation as a site, out/site/index.html"
+	@echo "                docs-commands runs the commands that its pages print, gallery makes its pictures"
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
 	@echo "make format   put the code into its format"
@@ -51,6 +53,16 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/layers_test.py
+
+docs: $(VENV)/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The site: out/site/index.html"
+
+docs-commands: $(VENV)/dev.stamp
+	$(BIN)/python docs/tools/run_pages.py
+
+gallery: $(VENV)/dev.stamp
+	$(BIN)/python docs/tools/gallery.py
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz.py $(FUZZ_OPTIONS)

@@ -65,6 +65,8 @@ def test_a_new_method_is_reached_by_everybody(landweber: MethodSpec, generator: 
     assert restored.image.pixels.shape == picture.shape
     with pytest.raises(ConfigError, match="its settings are size, steps"):
         Restorer.load("landweber", momentum=0.9)
+    with pytest.raises(ConfigError, match="does not converge"):
+        Restorer.load("landweber", size=2.5)
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
@@ -82,7 +84,23 @@ def test_the_example_cites_a_known_work(landweber: MethodSpec) -> None:
     assert landweber.reference in KEYS
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+MADE = {
+    DOCS / f"{name}.md" for name in ("methods", "literature", "command-line", "laboratory", "contributing", "changelog")
+}
+"""Pages of the site that are made when it is built (`docs/tools/pages.py`)."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#:\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!\w+:)([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists() and page.parent / link not in MADE]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_that_are_named_exist(page: Path) -> None:
+    named = set(re.findall(r"`(docs/[\w./-]+\.\w+)`", page.read_text(encoding="utf-8"))) - {
+        "docs/decisions/NNNN-title.md"
+    }
+    assert {name for name in named if not (ROOT / name).exists() and ROOT / name not in MADE} == set()

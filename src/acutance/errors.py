@@ -1,7 +1,5 @@
 """Every error that Acutance raises on purpose.
 
-::
-
     AcutanceError                 catch this one to catch them all
     ├── InputError (ValueError)   something given is unusable; the message says what to do instead
     │   ├── ImageError            a picture: damaged, refused, of an impossible size

@@ -23,6 +23,7 @@ import serve_workers
 import torch
 
 from acutance.images import write_image
+from acutance.images.kernel_file import write_kernel
 from acutance.serve.settings import Limits, Settings
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -86,6 +87,44 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/server.md").read_text(encoding="utf-8")
+BASH, PYTHON = (
+    re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for language in ("bash", "python")
+)
+
+
+@pytest.fixture(scope="module")
+def of_the_page() -> Iterator[Live]:
+    """A server for what the page shows, some of whose results are kept for a while."""
+    with running() as made:
+        yield made
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("block", PYTHON)
+def test_python_of_the_page_runs(of_the_page: Live, photo: Path, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
+    photo = photo.rename(photo.with_suffix(".jpg"))
+    monkeypatch.chdir(photo.parent)
+    exec(block.replace(":8347", f":{of_the_page.port}").replace('"disc": "4"', '"disc": "0.1"'), {})
+    assert (photo.parent / "restored.jpg").read_bytes() == photo.read_bytes()
+
+
+@pytest.mark.docs
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("command", [line for block in BASH for line in block.splitlines()])
+def test_commands_of_the_page_run(of_the_page: Live, photo: Path, command: str) -> None:
+    photo.rename(photo.with_suffix(".jpg"))
+    write_kernel(photo.with_name("psf.png"), torch.full((1, 1, 3, 3), 1 / 9))
+    ours = command.replace(":8347", f":{of_the_page.port}")
+    done = subprocess.run(ours, shell=True, cwd=photo.parent, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    if " -o " in command:
+        written = photo.parent / re.findall(r" -o (\S+)", command)[0]
+        assert written.read_bytes() == photo.with_suffix(".jpg").read_bytes()
+    else:
+        assert b'"method"' in done.stdout
 
 
 def test_a_slow_sender_is_told_so(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`acutance denoise` and `acutance derain`: `acutance restore` with the method that is best for it, see the README."""
+"""`acutance denoise` and `acutance derain`: `acutance restore` with the method that is best for it."""
 
 from __future__ import annotations
 

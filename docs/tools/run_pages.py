@@ -1,0 +1,83 @@
+"""Run every command that the user's pages print, as printed: `make docs-commands`. Some minutes.
+
+A command stands behind "$ " in a block of `console`. Each runs in a folder with the files that the pages speak of, and
+with what the commands before it made there, but for `photo-restored.jpg`, which would be in its way. Installations and
+the service are passed over; the service has tests of its own (`tests/serve`, `tests/docs_pages_test.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import tifffile
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "docs/index.md", "docs/photographs.md", "docs/science.md", "docs/choosing-a-method.md")
+PASSED_OVER = ("pip ", "make ", "acutance serve", "curl ")
+
+
+def commands(page: Path) -> list[str]:
+    """What stands behind "$ " in the page's console blocks, without comments."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [re.sub(r"\s+#.*", "", line) for line in lines]
+
+
+def set_up(folder: Path) -> None:
+    """The files that the pages speak of, made from the sample."""
+    shutil.copy(ROOT / "examples/shaken-kernel.png", folder / "psf.png")
+    photo = np.asarray(Image.open(ROOT / "examples/shaken.jpg"))[:280, :420]
+    Image.fromarray(photo).save(folder / "photo.jpg", quality=95)
+    kernel = np.asarray(Image.open(folder / "psf.png"), np.float64)
+    Image.fromarray(photo).save(folder / "photo.png")
+    grey = (photo[:200, :240].astype(np.float64) @ (0.3, 0.6, 0.1) * 257).astype(np.uint16)
+    tifffile.imwrite(folder / "frame.tif", grey)
+    tifffile.imwrite(folder / "psf.tif", kernel.astype(np.float32))
+    scipy.io.savemat(folder / "psf.mat", {"psf": kernel / kernel.sum()})
+    holes = np.full(grey.shape, 255, np.uint8)
+    holes[50:60, 70:90] = 0
+    Image.fromarray(holes).save(folder / "holes.png")
+    (folder / "scans").mkdir()
+    for index in range(2):
+        tifffile.imwrite(folder / "scans" / f"{index}.tif", grey[: 150 + index])
+
+
+def main(names: list[str]) -> int:
+    """Run the commands of these pages; the number of those that failed."""
+    failed = 0
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        set_up(folder)
+        for page in names:
+            for command in commands(ROOT / page):
+                if command.startswith(PASSED_OVER):
+                    continue
+                (folder / "photo-restored.jpg").unlink(missing_ok=True)
+                program, _, rest = command.partition(" ")
+                module = {"acutance": "acutance", "acutance-lab": "acutance_lab"}[program]
+                begun = time.monotonic()
+                done = subprocess.run(
+                    f"{sys.executable} -m {module} {rest}", shell=True, cwd=folder, env=environment, text=True,
+                    capture_output=True, check=False,
+                )  # fmt: skip
+                print(f"{'FAILED' if done.returncode else 'ok':<7}{time.monotonic() - begun:6.1f} s  {page}: {command}")
+                if done.returncode or "-v" in sys.argv:
+                    print(done.stdout + done.stderr)
+                sys.stdout.flush()
+                failed += done.returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main([name for name in sys.argv[1:] if name != "-v"] or list(PAGES)))
