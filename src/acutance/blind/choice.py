@@ -17,9 +17,9 @@ import torch
 
 from acutance.blind.base import Estimate, Unknowable, estimate
 from acutance.blind.camera import NoMovement, field, movements
-from acutance.blind.critic import Panel
+from acutance.blind.critic import Panel, Solve
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
-from acutance.blind.judge import Verdict, judge
+from acutance.blind.judge import HIGH, Verdict, judge
 from acutance.blind.learned import Learned
 from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW, Sizes, Views, from_window
@@ -42,6 +42,9 @@ TRY_ENCODED = 0.25
 LEAD = 0.2
 """Expected gain by which encoded values must be ahead of linear light, and a turn ahead of one kernel, dB."""
 
+HOPELESS = -3.0
+"""Expected gain of `fd`, dB, below which the method that restores in the end is not tried."""
+
 TRY_TURNS = 1.5
 """Expected gain, dB, below which a camera that turned is tried."""
 
@@ -49,14 +52,15 @@ TRY_TURNS = 1.5
 @torch.no_grad()
 def choose(
     look: Look, estimator: MakeEstimator | None = None, size: int | None = None,
-    *, on_size: Callable[[int], None] | None = None,
+    *, on_size: Callable[[int], None] | None = None, solve: Solve | None = None,
 ) -> Estimate:  # fmt: skip
     """The kernel of a grey picture.
 
     Args:
         look: the picture. estimator: of a kernel of that many pixels; None: the learned one.
         size: side of the kernel, so that nothing is left to choose; None: hypotheses and the judge.
-        on_size: told each size before it is tried.
+        on_size: told each size before it is tried. solve: restores the picture in the end; it is tried on the windows
+            of the panel where `fd` is expected to gain too little. None: `fd` decides.
 
     Raises:
         Unknowable: no kernel can be told from this picture.
@@ -81,6 +85,9 @@ def choose(
         best = max([best, *in_encoded(look, best.hypothesis, make)], key=lambda v: v.gain)
     if estimator is None and best.gain < TRY_TURNS:
         best = max([best, *turned(look, panel)], key=lambda v: v.gain)
+    if solve is not None and HOPELESS < best.gain < HIGH:
+        light = panel if best.hypothesis.linear == look.linear else Panel.of(look.encoded())
+        best = max(best, judge(light, best.hypothesis, solve), key=lambda v: v.gain)
     return _concluded(best, verdicts)
 
 

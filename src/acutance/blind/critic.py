@@ -13,7 +13,7 @@ with wrong ones of every kind. The width of its view is 100 pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -60,6 +60,10 @@ BAND, VIEW = 512, 128
 
 WIDE = 33
 """Kernels from this side on, pixels, leave two cells at the frame of a window out, others one."""
+
+
+Solve = Callable[[Problem], Tensor]
+"""Restores the pictures of a problem: x, on the domain of its blur."""
 
 
 class Critic(nn.Module):
@@ -143,15 +147,19 @@ class Panel:
         return Panel(values.float(), encoded.float(), look.linear, 1 - F.avg_pool2d(clipped.float(), CELL), middles)
 
     @torch.no_grad()
-    def gain(self, blur: Tensor | Sequence[LinearOperator]) -> float:
-        """Tell the expected gain of a kernel (1, 1, s, s), or of the blur of each window, dB; 0 without windows."""
+    def gain(self, blur: Tensor | Sequence[LinearOperator], solve: Solve | None = None) -> float:
+        """Tell the expected gain, dB; 0 without windows.
+
+        Args:
+            blur: a kernel (1, 1, s, s), or the blur of each window. solve: restores them; None: `fd`.
+        """
         if len(self.values) == 0:
             return 0.0
         if isinstance(blur, Tensor):
-            after, reach = restored(self.values, blur.to(self.values), linear=self.linear), blur.shape[-1]
+            after, reach = restored(self.values, blur.to(self.values), linear=self.linear, solve=solve), blur.shape[-1]
         else:
             pairs = zip(self.values, blur, strict=True)
-            after = torch.cat([restored(y[None], operator, linear=self.linear) for y, operator in pairs])
+            after = torch.cat([restored(y[None], operator, linear=self.linear, solve=solve) for y, operator in pairs])
             reach = max(operator.domain_size(1, 1)[0] for operator in blur)
         told = shipped()(self.seen, after)
         edge = 2 if reach >= WIDE else 1
@@ -161,11 +169,15 @@ class Panel:
         return float(expected(*joined))
 
 
-def restored(y: Tensor, blur: Tensor | LinearOperator, *, linear: bool) -> Tensor:
-    """fd(y, k) of grey pictures (n, 1, h, w), encoded, in [0, 1]. blur: a kernel (1, 1, s, s), or an operator."""
-    problem = Problem(y, Blur(blur, "valid") if isinstance(blur, Tensor) else blur)
+def restored(y: Tensor, blur: Tensor | LinearOperator, *, linear: bool, solve: Solve | None = None) -> Tensor:
+    """fd(y, k) of grey pictures (n, 1, h, w), encoded, in [0, 1].
+
+    Args:
+        blur: a kernel (1, 1, s, s), or an operator. solve: takes the place of `fd`.
+    """
+    problem = Problem(y, Blur(blur, "valid") if isinstance(blur, Tensor) else blur, linear=linear)
     problem = replace(problem, sigma=problem.level().clamp_min(LEAST_LEVEL))
-    x = problem.crop(classical(problem)).clamp(0, 1)
+    x = problem.crop((solve or classical)(problem)).clamp(0, 1)
     return linear_to_srgb(x) if linear else x
 
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from acutance.blind.camera import field
-from acutance.blind.critic import Panel
+from acutance.blind.critic import Panel, Solve
 from acutance.blind.hypothesis import Hypothesis
 
 STEEP, MIDDLE = 2.0, 0.5
@@ -40,9 +40,9 @@ class Verdict:
         return min(1.0, max(0.0, (self.gain - LOW) / (HIGH - LOW)))
 
 
-def judge(panel: Panel, hypothesis: Hypothesis) -> Verdict:
-    """The verdict on a hypothesis, from windows of the light that it is for."""
+def judge(panel: Panel, hypothesis: Hypothesis, solve: Solve | None = None) -> Verdict:
+    """The verdict on a hypothesis, from windows of the light that it is for; solve: restores them; None: `fd`."""
     if hypothesis.poses is None:
-        return Verdict(hypothesis, panel.gain(hypothesis.kernel))
+        return Verdict(hypothesis, panel.gain(hypothesis.kernel, solve))
     size = panel.values.shape[-2], panel.values.shape[-1]
-    return Verdict(hypothesis, panel.gain([field(hypothesis.poses, size, middle) for middle in panel.middles]))
+    return Verdict(hypothesis, panel.gain([field(hypothesis.poses, size, middle) for middle in panel.middles], solve))

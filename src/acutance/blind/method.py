@@ -95,7 +95,12 @@ class Blind:
         Raises:
             acutance.blind.Unknowable: it cannot be told.
         """
-        return choose(self._look(problem, index), self._make, self.config.size or None)
+        return choose(self._look(problem, index), self._make, self.config.size or None, solve=self._solved)
+
+    def _solved(self, problem: Problem) -> Tensor:
+        """Restore a problem with a kernel that may not be exact."""
+        about = torch.ones(len(problem.observed)).to(problem.observed)
+        return self.method.run(replace(problem, approximate=about)).x
 
     @torch.no_grad()
     def explanation(self, problem: Problem) -> Iterator[dict[str, Tensor]]:
