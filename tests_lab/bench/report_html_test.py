@@ -18,7 +18,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from acutance.errors import DataError
-from acutance_lab.bench import curves_points
 from acutance_lab.bench.cuts import Cut
 from acutance_lab.bench.published import COUNTERPARTS, PUBLISHED, comparisons, told_here
 from acutance_lab.bench.ranking import display_names, ranking
@@ -29,15 +28,14 @@ from acutance_lab.bench.report_plots import Line, Point, against_noise, against_
 from acutance_lab.bench.report_published import compared, difference
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.timing import Timing, append_times
 from acutance_lab.cli.app import app
 from acutance_lab.records import append_records
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&$x_{$<!--|\u202e"
 BASE = Row("levin32", "wiener", "1", "1", 0.01, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu, 2")
-TIMING = Timing(
-    "2025-01-01T00:00:00+00:00", "wiener", None, "leaves", 64, 64, 1, 9, 0.01, (0.1, 0.3, 0.2), 1, "CONVERGED", 30.0,
-    20.0, "abc1234", "cpu, 2",
+TIMING = replace(
+    BASE, suite="times", picture="leaves", kernel="9", width=64, height=64, channels=1, rounds=(0.1, 0.3, 0.2),
+    seconds=0.2, begun="2025-01-01T00:00:00+00:00",
 )  # fmt: skip
 
 
@@ -88,7 +86,8 @@ def folder(tmp_path: Path) -> Path:
     """Rows of two suites, times, and pictures of one case."""
     append_records(tmp_path / "levin32.jsonl", rows("wiener", "rgdn:steps=5", HOSTILE))
     append_records(tmp_path / "set12.jsonl", [replace(r, suite="set12") for r in rows("wiener", "rgdn") if r.noise])
-    append_times(tmp_path, [TIMING, replace(TIMING, method="rgdn:steps=5", seconds=(1.0, 1.5, 1.2))])
+    slow = replace(TIMING, method="rgdn:steps=5", rounds=(1.0, 1.5, 1.2), seconds=1.2)
+    append_records(tmp_path / "times.jsonl", [TIMING, slow])
     place = tmp_path / "pictures" / "levin32" / "1" / "1-0"
     place.mkdir(parents=True)
     g = np.random.default_rng(0)
@@ -264,8 +263,7 @@ def test_times_are_no_suite(folder: Path) -> None:
 
 def test_curves_change_nothing_in_a_report(folder: Path) -> None:
     before, tables = page(folder), report(folder)
-    curve = curves_points.Point("noise", 2.0, "set12", "01", 192, "wiener", None, 30.0, 20.0, 0.5, "abc1234", "cpu, 2")
-    append_records(folder / curves_points.FILE, [curve])
+    append_records(folder / "curves.jsonl", [replace(BASE, suite="set12", varied="noise", value=2.0)])
     result = CliRunner().invoke(app, ["bench", "report", str(folder)])
     assert result.exit_code == 0, result.output
     assert (page(folder), report(folder)) == (before, tables)

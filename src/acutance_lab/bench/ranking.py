@@ -179,12 +179,3 @@ def in_cut(rows: Iterable[Row], cut: Cut) -> list[Row]:
         elif (value := row.recorded(cut)) is not None:
             found.append(replace(row, psnr=value, ssim=math.nan, psnr_blurred=math.nan))
     return found
-
-
-def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table."""
-
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-    return "\n".join([line(head), line(["---"] * len(head)), *map(line, lines)])

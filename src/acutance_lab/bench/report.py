@@ -10,13 +10,11 @@ from statistics import fmean, median
 
 from acutance.errors import DataError
 from acutance_lab.bench.case import Noise, describe_noise
-from acutance_lab.bench.curves_points import FILE as CURVES_FILE
 from acutance_lab.bench.cuts import HOW_CUTS, Cut
 from acutance_lab.bench.ranking import (
     Name,
     display_names,
     grouped,
-    markdown,
     of_set,
     overall,
     ranking,
@@ -32,14 +30,17 @@ from acutance_lab.bench.report_published import (
 )
 from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.timing import FILE as TIMES_FILE
+from acutance_lab.bench.tables import markdown
 
 SHOWN_STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
 BLURRED = "*blurred input*"
 SAME = 100.0
 """PSNR in dB of a picture with itself, as it is written down."""
-NO_ROWS = (CURVES_FILE, TIMES_FILE, "log.jsonl")
-"""Files of JSON lines that this package writes and that hold no rows; the last is of `acutance_lab.train`."""
+TIMES = "times.jsonl"
+"""Rows of methods that took turns."""
+
+APART = ("curves.jsonl", TIMES, "size.jsonl", "noise.jsonl", "log.jsonl")
+"""Files of JSON lines that are no part of a report of suites; the last is of `acutance_lab.train`."""
 
 OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
 _PLACE = re.compile(r"<!-- bench(?: ([\w-]+))?( cut)? -->.*?<!-- /bench -->", re.DOTALL)
@@ -57,16 +58,17 @@ def report(folder: Path) -> str:
 def read_suites(folder: Path) -> dict[str, list[Row]]:
     """The rows of every SUITE.jsonl in a folder, by suite; those of the catalogue first, in its order.
 
-    Hidden files, such as the journal of ``acutance restore``, and `NO_ROWS` are passed over.
+    Hidden files, such as the journal of ``acutance restore``, and `APART` are passed over.
 
     Raises:
         DataError: there is none.
     """
-    files = [f for f in sorted(folder.glob("*.jsonl")) if f.name not in NO_ROWS and not f.name.startswith(".")]
+    files = [f for f in sorted(folder.glob("*.jsonl")) if f.name not in APART and not f.name.startswith(".")]
     suites: dict[str, list[Row]] = {}
     for file in files:
         for row in read_rows(file):
-            suites.setdefault(row.suite, []).append(row)
+            if not row.varied:
+                suites.setdefault(row.suite, []).append(row)
     if not suites:
         raise DataError(f"no SUITE.jsonl in {folder}; run a suite with --out {folder} first")
     order = list(SUITES)

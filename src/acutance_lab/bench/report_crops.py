@@ -22,6 +22,7 @@ from torch import Tensor
 from acutance.errors import ImageError
 from acutance.images import read_image
 from acutance_lab.bench.case import Noise, describe_noise
+from acutance_lab.bench.gallery import KERNEL
 from acutance_lab.bench.ranking import Name
 from acutance_lab.bench.rows import Row
 
@@ -85,6 +86,8 @@ def _strip(folder: Path, rows: Sequence[Row], order: Sequence[Name]) -> Strip | 
     notes: list[str] = []
     pictures: dict[str, Tensor] = {}
     for file in sorted(folder.glob("*.png")):
+        if file.stem == KERNEL:
+            continue
         try:
             pictures[file.stem] = read_image(file, max_pixels=100_000_000).pixels
         except ImageError:

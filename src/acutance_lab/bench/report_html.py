@@ -29,7 +29,7 @@ from acutance_lab.bench.ranking import (
     ranking,
     set_size,
 )
-from acutance_lab.bench.report import distinct, mean_curve, read_suites
+from acutance_lab.bench.report import TIMES, distinct, mean_curve, read_suites
 from acutance_lab.bench.report_crops import CROP, Strip, strips
 from acutance_lab.bench.report_published import (
     UNKNOWN,
@@ -53,9 +53,9 @@ from acutance_lab.bench.report_tables import (
 )
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.timing import FILE as TIMES_FILE
-from acutance_lab.bench.timing import Timing, describe, ratio, read_times
+from acutance_lab.bench.tables import times_words
 from acutance_lab.plots import SOFT
+from acutance_lab.records import read_records
 
 TEMPLATE = "report.html.j2"
 CLOSE = 0.05
@@ -133,7 +133,10 @@ def page(folder: Path) -> str:
     except ImportError as error:
         raise MissingExtra("a report as a page", "lab") from error
     suites = read_suites(folder)
-    runs = read_times(folder / TIMES_FILE)
+    taken: dict[str | None, list[Row]] = {}
+    for row in read_records(folder / TIMES, Row, what="benchmark result"):
+        taken.setdefault(row.begun, []).append(row)
+    runs = list(taken.values())
     names = dict.fromkeys((row.method, row.weights) for rows in suites.values() for row in rows)
     looks = {name: plots.look(i) for i, name in enumerate(names)}  # the same in every plot
     views = [suite_view(name, rows, runs, folder / "pictures", looks) for name, rows in suites.items()]
@@ -154,7 +157,7 @@ def page(folder: Path) -> str:
     source = (resources.files("acutance_lab.bench") / TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         suites=views,
-        runs=[_RunView(run, describe(run[0]), tuple(ratio(t, run[0]) for t in run)) for run in reversed(runs)],
+        runs=[_RunView(run, times_words(run[0]), tuple(t.ratio(run[0]) for t in run)) for run in reversed(runs)],
         methods=len({row.method for row in everything}),
         count=len(everything),
         revisions=distinct(row.revision for row in everything),
@@ -166,7 +169,7 @@ def page(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _RunView:
-    timings: Sequence[Timing]
+    timings: Sequence[Row]
     description: str
     ratios: tuple[float, ...]
 
@@ -174,7 +177,7 @@ class _RunView:
 def suite_view(
     name: str,
     rows: Sequence[Row],
-    runs: Sequence[Sequence[Timing]],
+    runs: Sequence[Sequence[Row]],
     pictures: Path,
     looks: Mapping[Name, plots.Look],
 ) -> SuiteView:
@@ -267,7 +270,7 @@ def _plots(
     order: Sequence[Name],
     titles: Mapping[Name, str],
     looks: Mapping[Name, plots.Look],
-    runs: Sequence[Sequence[Timing]],
+    runs: Sequence[Sequence[Row]],
 ) -> list[Plot]:
     labels = _plot_labels(order, titles)
     found = []
@@ -347,14 +350,14 @@ def _main_level(ranked: Mapping[Noise, Mapping[Name, float]]) -> Noise:
 
 
 def _seconds_of(
-    rows: Sequence[Row], noise: Noise, names: Sequence[Name], runs: Sequence[Sequence[Timing]]
+    rows: Sequence[Row], noise: Noise, names: Sequence[Name], runs: Sequence[Sequence[Row]]
 ) -> tuple[dict[Name, float], str, str]:
     """Seconds by method, the name of the axis, and where they come from."""
     dashed = " The dashed line joins those that none beats in both: what to take for a given time."
     best: Mapping[Name, float] = {}
-    used: Sequence[Timing] = ()
+    used: Sequence[Row] = ()
     for run in runs:
-        here = {(t.method, t.weights): t.median for t in run if (t.method, t.weights) in names}
+        here = {(t.method, t.weights): t.seconds for t in run if (t.method, t.weights) in names}
         if len(here) >= max(2, len(best)):
             best, used = here, run
     if used:
@@ -365,7 +368,7 @@ def _seconds_of(
         return (
             dict(best),
             f"seconds for a picture of {t.width}×{t.height}, {kind} (log scale)",
-            f"Medians of {len(t.seconds)} rounds side by side in one process, {t.hardware}.{left_out}{dashed}",
+            f"Medians of {len(t.rounds or ())} rounds side by side in one process, {t.hardware}.{left_out}{dashed}",
         )
     medians = {
         n: median(r.seconds for r in rows if (r.method, r.weights) == n and r.noise == noise and r.seconds > 0)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from acutance.errors import ConfigError
 from acutance_lab.bench.case import Noise, describe_noise
 from acutance_lab.bench.cuts import Cut
 from acutance_lab.bench.published import PUBLISHED, Comparison, Published, comparisons
@@ -19,12 +20,13 @@ from acutance_lab.bench.ranking import (
     display_names,
     grouped,
     in_cut,
-    markdown,
     of_set,
     overall,
     ranking,
 )
 from acutance_lab.bench.rows import Row
+from acutance_lab.bench.suites import SUITES
+from acutance_lab.bench.tables import markdown
 
 UNKNOWN = "not stated"
 """The cut of a figure whose source does not say it."""
@@ -94,6 +96,25 @@ def cuts_table(rows: Sequence[Row]) -> CutTable:
 def in_the_published_cut(suite: str) -> list[Published]:
     """Published rows of a suite that are known to be in `Cut.PUBLISHED`."""
     return [each for each in PUBLISHED if (each.suite, each.cut) == (suite, Cut.PUBLISHED)]
+
+
+def published_levels(suite: str) -> tuple[Noise, ...]:
+    """Levels of the figures that are published in that cut; before them "as captured", where the suite has it.
+
+    Raises:
+        ConfigError: there are none of the suite.
+    """
+    levels = {noise for each in in_the_published_cut(suite) for noise in each.psnr if noise is not None}
+    if not levels:
+        known = ", ".join(published_suites())
+        raise ConfigError(f"no figures are published in a known cut for {suite!r}; give {known}")
+    captured: tuple[Noise, ...] = (None,) if None in SUITES[suite].noises else ()
+    return (*captured, *sorted(levels))
+
+
+def published_suites() -> tuple[str, ...]:
+    """Suites with figures in the published cut."""
+    return tuple(name for name in SUITES if in_the_published_cut(name))
 
 
 def published_cut_table(suite: str, rows: Sequence[Row]) -> CutTable:
