@@ -32,7 +32,7 @@ from acutance_lab.bench.curves import (
     find_curves,
     find_pictures,
 )
-from acutance_lab.bench.curves_plot import write_plot
+from acutance_lab.bench.report_plots import curve_plot
 from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.run import run
 from acutance_lab.bench.scenes import leafy_picture
@@ -241,7 +241,7 @@ def test_the_command(data: Path, tmp_path: Path) -> None:
     assert isinstance(wrong.exception, ConfigError)
 
 
-def test_without_matplotlib_nothing_is_measured_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_nothing_is_measured_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -253,4 +253,4 @@ def test_without_matplotlib_nothing_is_measured_in_vain(tmp_path: Path, monkeypa
     with pytest.raises(MissingExtra, match=r"acutance\[lab\]"):
         require_matplotlib()
     with pytest.raises(MissingExtra):
-        write_plot(tmp_path / "noise.png", [ROW], axis="noise")
+        curve_plot([ROW], "noise")

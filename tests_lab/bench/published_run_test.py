@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from acutance.errors import ConfigError
-from acutance_lab.bench.report_published import published_levels, published_suites
+from acutance_lab.bench.published import published_levels, published_suites
 from acutance_lab.bench.rows import read_rows
 from acutance_lab.cli.app import app
 

@@ -25,7 +25,8 @@ from acutance_lab.bench.case import bench_folder, describe_noise
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.gallery import place
 from acutance_lab.bench.published import PUBLISHED, Published
-from acutance_lab.bench.report import APART, BLURRED, mean_curve, read_suites, report, table
+from acutance_lab.bench.report import APART, read_suites, report, table
+from acutance_lab.bench.report_tables import BLURRED, mean_curve
 from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.run import run
 from acutance_lab.bench.runner import MethodRunner
@@ -351,7 +352,7 @@ def test_the_curve_over_steps(data: Path, weights: Path, tmp_path: Path) -> None
     assert [row for row in read_rows(tmp_path / "set12.jsonl") if row.curve] == rows
     assert len(mean_curve(rows)) == 4
     text = report(tmp_path)
-    assert "after each step" in text
+    assert "After each step" in text
     assert f"{mean_curve(rows)[2]:.2f}" in text
 
 
@@ -421,11 +422,11 @@ def test_the_report(tmp_path: Path) -> None:
     text = table(rows)
     lines = text.splitlines()
     two, one = "(2 of 32 cases)", "(1 of 32 cases)"
-    assert f"| {BLURRED} |  | 21.00 {two} | 20.00 {one} |  |  |  |" in lines
-    assert f"| wiener | – | 31.00 / 0.850 {two} | 28.00 / 0.800 {one} | 2.00 | 300 | 2, 1 |" in lines
-    assert f"| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 {one} | – | 1.00 | 300 | 1, 0 |" in lines
+    assert f"| {BLURRED} |  | 21.00 {two} | 20.00 {one} |  |  |  |  |" in lines
+    assert f"| wiener | – | 31.00 / 0.850 {two} | 28.00 / 0.800 {one} | 2.00 | 300 | 2, 1 | 1 |" in lines
+    assert f"| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 {one} | – | 1.00 | 300 | 1, 0 | 1 |" in lines
     assert "as captured: without 25 pixels; 1 %: whole picture" in text
-    measured, published = text.index("**Measured**"), text.index("**Published, not measured here**")
+    measured, published = text.index("**Measured.**"), text.index("**Published, not measured here.**")
     assert measured < text.index("wiener") < published < text.index("| FDN | [kruse2017fdn] | not stated | 35.09 | – |")
     assert "25 pixels cropped" in text
     assert "Revision abc1234; cpu, 2." in text

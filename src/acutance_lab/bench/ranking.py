@@ -179,3 +179,9 @@ def in_cut(rows: Iterable[Row], cut: Cut) -> list[Row]:
         elif (value := row.recorded(cut)) is not None:
             found.append(replace(row, psnr=value, ssim=math.nan, psnr_blurred=math.nan))
     return found
+
+
+def rankings_in(cut: Cut, rows: Iterable[Row]) -> list[Ranking]:
+    """The methods of one suite in a cut, at each level where they are known in it."""
+    known = in_cut(rows, cut)
+    return [ranking(known, noise) for noise in grouped(known)[0]]

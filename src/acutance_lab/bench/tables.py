@@ -105,6 +105,11 @@ def times_table(rows: Sequence[Row], against: str | None = None) -> str:
     reference = rows[0] if against is None else next((r for r in rows if r.method == against), None)
     if reference is None:
         raise ConfigError(f"--against {against}: give one of {', '.join(r.method for r in rows)}")
+    return f"{markdown(*times_cells(rows, reference))}\n\n{times_words(rows[0])}"
+
+
+def times_cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of methods that took turns."""
     head = ["method", "seconds (median)", "fastest to slowest", f"time / that of {reference.method}", "PSNR, dB",
             "gain, dB", "steps"]  # fmt: skip
     lines = []
@@ -112,7 +117,7 @@ def times_table(rows: Sequence[Row], against: str | None = None) -> str:
         rounds = r.rounds or (r.seconds,)
         costs = [f"{r.seconds:.3g}", f"{min(rounds):.3g} to {max(rounds):.3g}", f"{r.ratio(reference):.3g}"]
         lines.append([r.title, *costs, f"{r.psnr:.2f}", f"{r.psnr - r.psnr_blurred:+.2f}", str(r.steps)])
-    return f"{markdown(head, lines)}\n\n{times_words(rows[0])}"
+    return head, lines
 
 
 def times_words(row: Row) -> str:

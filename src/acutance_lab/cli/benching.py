@@ -14,9 +14,10 @@ from acutance.images import write_atomically
 from acutance.restoration.restorer import DEFAULT
 from acutance_lab.bench.case import Suite
 from acutance_lab.bench.cuts import HOW_CUTS
+from acutance_lab.bench.published import published_levels, published_suites
 from acutance_lab.bench.report import put_into, read_suites, report, table
-from acutance_lab.bench.report_html import write_page
-from acutance_lab.bench.report_published import cuts_table, published_cut_table, published_levels, published_suites
+from acutance_lab.bench.report_page import write_page
+from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.suites import SUITES
 from acutance_lab.cli import measuring, tuning
 from acutance_lab.cli.measuring import split_methods

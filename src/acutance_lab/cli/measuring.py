@@ -14,6 +14,7 @@ import typer
 from acutance.cli.console import escape, out, parse_levels, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.frame import TILE
+from acutance.images import write_atomically
 from acutance.methods.spec import find
 from acutance.restoration.restorer import DEFAULT
 from acutance.weights import embedded_names
@@ -21,10 +22,10 @@ from acutance_lab.bench import levels, tables
 from acutance_lab.bench.case import Suite, bench_folder
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.curves import LEAST, SIDE, curve_suite, find_curves, find_pictures
-from acutance_lab.bench.curves_plot import write_plot
 from acutance_lab.bench.operators import LARGEST, adjoint_errors, operators_table, worst
 from acutance_lab.bench.plain import Plain
 from acutance_lab.bench.real import REAL
+from acutance_lab.bench.report_plots import curve_plot
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.run import run
 from acutance_lab.bench.runs import read_run, runs_table
@@ -292,7 +293,9 @@ def curves(
                 steps=curve.steps,
             )  # fmt: skip
         out.print(f"{curve.name}: {curve.axis}\n\n{tables.curve_table(rows)}\n", markup=False)
-        say(f"plot: {escape(write_plot(output / f'{curve.name}.png', rows, axis=curve.axis))}")
+        file = output / f"{curve.name}.png"
+        write_atomically(file, curve_plot(rows, curve.axis), overwrite=True)
+        say(f"plot: {escape(file)}")
     written(output, "curves")
 
 
