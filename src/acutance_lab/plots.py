@@ -1,8 +1,9 @@
-"""Plots as PNG, in one style: the only place that makes figures of matplotlib, but for those inside a page."""
+"""Plots in one style: the only place that makes figures of matplotlib."""
 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ INK, SOFT, RULE = "#1b1f24", "#57606a", "#d8dee4"
 
 STYLE: dict[str, Any] = {
     "text.parse_math": False,
+    "svg.hashsalt": "acutance",
     "font.size": 10,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
@@ -46,8 +48,13 @@ def require_matplotlib() -> None:
 
 
 @contextmanager
-def figure_of(width: float, height: float) -> Iterator[tuple[Any, Callable[[], bytes]]]:
-    """A figure of that size in inches, and the function that makes it a PNG."""
+def figure_of(width: float, height: float) -> Iterator[tuple[Any, Callable[..., bytes]]]:
+    """A figure of that size in inches, and the function that makes it a PNG, or an SVG: the same bytes each time.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    require_matplotlib()
     from matplotlib import rc_context, rcParamsDefault
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -57,9 +64,12 @@ def figure_of(width: float, height: float) -> Iterator[tuple[Any, Callable[[], b
         figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
         FigureCanvasAgg(figure)
 
-        def finish() -> bytes:
+        def finish(form: str = "png") -> bytes:
             stream = io.BytesIO()
-            figure.savefig(stream, format="png", metadata={"Software": None})
+            metadata = {"Date": None} if form == "svg" else {"Software": None}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # letters that the face lacks
+                figure.savefig(stream, format=form, metadata=metadata)
             return stream.getvalue()
 
         yield figure, finish
@@ -71,7 +81,6 @@ def write_plot(file: Path, width: float, height: float, draw: Callable[[Any], No
     Raises:
         MissingExtra: matplotlib is not installed. OutputError: the file cannot be written.
     """
-    require_matplotlib()
     with figure_of(width, height) as (figure, finish):
         draw(figure)
         write_atomically(file, finish(), overwrite=True)

@@ -27,6 +27,19 @@ def test_the_papers_sizes(features: int, weights: int, megabytes: float) -> None
     assert round(4 * count / 2**20, 2) == megabytes
 
 
+@pytest.mark.parametrize(
+    ("features", "rows"),
+    [(32, (4704, 151_808, 151_808, 151_808, 5779, 441)), (16, (2352, 38_016, 38_016, 38_016, 3347, 441))],
+    ids=["F", "G"],
+)
+def test_every_row_of_table_1(features: int, rows: tuple[int, ...]) -> None:
+    """The first convolution, the blocks two by two, the last convolution."""
+    net = BasicBlocks(features)
+    made = [block for block in net.blocks if isinstance(block, Block)]
+    parts = [[net.head], *(made[i : i + 2] for i in range(0, len(made), 2)), [net.tail]]
+    assert tuple(sum(p.numel() for m in part for p in m.parameters()) for part in parts) == rows
+
+
 @pytest.mark.parametrize("features", [16, 32])
 def test_fifty_layers(features: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Head, eight blocks of six, tail; the projection does not count (Table 1)."""

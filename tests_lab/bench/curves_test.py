@@ -14,13 +14,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from acutance.errors import ConfigError, DataError, MissingExtra
+from acutance.errors import ConfigError, MissingExtra
 from acutance.metrics import psnr
 from acutance.operators import Blur
 from acutance.tensors import crop, pad
 from acutance_lab.bench.contender import Contender
-from acutance_lab.bench.curves import measure
-from acutance_lab.bench.curves_kinds import (
+from acutance_lab.bench.curves import (
     BASE,
     CURVES,
     GROUPS,
@@ -29,27 +28,25 @@ from acutance_lab.bench.curves_kinds import (
     Curve,
     Picture,
     content,
+    curve_suite,
     find_curves,
     find_pictures,
 )
-from acutance_lab.bench.curves_plot import write_plot
-from acutance_lab.bench.curves_points import (
-    BLURRED,
-    FILE,
-    Point,
-    curve_table,
-    describe,
-    means,
-    read_points,
-)
-from acutance_lab.bench.times import leafy_picture
+from acutance_lab.bench.report_plots import curve_plot
+from acutance_lab.bench.rows import Row, read_rows
+from acutance_lab.bench.run import run
+from acutance_lab.bench.scenes import leafy_picture
+from acutance_lab.bench.tables import BLURRED, curve_means, curve_table
 from acutance_lab.cli.app import app
 from acutance_lab.plots import require_matplotlib
-from acutance_lab.records import append_records
 from acutance_lab.synth.kernel_error import centroid
 
 SIDE = 48
-POINT = Point("noise", 2.0, "made", "a", 48, "a|b", None, 30.0, 20.0, 0.5, "abc1234", "cpu, 2")
+ROW = Row(
+    "made", "a|b", "a@48", "19", 0.02, 30.0, 0.8, 20.0, 0.5, 1, "COMPLETED", None, None, "abc1234", "cpu, 2",
+    varied="noise", value=2.0, width=48,
+)  # fmt: skip
+FILE = "curves.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +56,11 @@ def pictures() -> list[Picture]:
 
 def only(name: str, *values: float) -> Curve:
     return replace(CURVES[name], values=values)
+
+
+def measure(curve: Curve, methods: list[str], pictures: list[Picture], side: int = SIDE, **options: Any) -> list[Row]:
+    suite = curve_suite(curve, pictures, side)
+    return run(suite, methods, device="cpu", curve=curve.stepwise, steps=curve.steps, **options)
 
 
 def test_an_unknown_curve_is_answered_with_the_known_ones() -> None:
@@ -89,91 +91,70 @@ def test_names_stand_for_curves() -> None:
     ],
 )
 def test_what_is_worse_costs_decibels(pictures: list[Picture], name: str, good: float, bad: float) -> None:
-    found = measure([only(name, good, bad)], ["fd"], pictures, side=SIDE, device="cpu")
-    assert [p.value for p in found] == [good, good, bad, bad]
-    psnr_of = means(found)["fd"]
+    found = measure(only(name, good, bad), ["fd"], pictures)
+    assert [r.value for r in found] == [good, good, bad, bad]
+    psnr_of = curve_means(found)["fd"]
     assert psnr_of[bad] < psnr_of[good] - 0.3
 
 
 def test_a_longer_rotation_hurts_more(pictures: list[Picture]) -> None:
-    found = measure([only("rotation", 0, 4, 8, 12)], ["wiener", "fd"], pictures, side=SIDE, device="cpu")
-    for psnr_of in (means(found)["wiener"], means(found)["fd"]):
+    means = curve_means(measure(only("rotation", 0, 4, 8, 12), ["wiener", "fd"], pictures))
+    for psnr_of in (means["wiener"], means["fd"]):
         assert psnr_of[12] < psnr_of[8] < psnr_of[4]
         assert psnr_of[12] < psnr_of[0] - 1
 
 
 def test_points_are_not_measured_again(pictures: list[Picture], tmp_path: Path) -> None:
     plans: list[int] = []
-    runs: list[str] = []
 
-    def again(*methods: str, values: tuple[float, ...] = (1, 4), side: int = SIDE) -> list[Point]:
-        return measure(
-            [only("noise", *values)], methods, pictures, side=side, out=tmp_path, device="cpu",
-            on_plan=plans.append, on_run=runs.append,
-        )  # fmt: skip
+    def again(*methods: str, values: tuple[float, ...] = (1, 4), side: int = SIDE) -> list[Row]:
+        curve = only("noise", *values)
+        return measure(curve, list(methods), pictures, side, out=tmp_path, on_plan=plans.append)
 
     first = again("wiener")
-    assert again("wiener") == first
-    assert [p for p in again("wiener", "wiener:strength=2") if p.method == "wiener"] == first
+    assert repr(again("wiener")) == repr(first)
+    assert repr([r for r in again("wiener", "wiener:strength=2") if r.method == "wiener"]) == repr(first)
     again("wiener", values=(1, 2, 4))
     again("wiener", side=SIDE - 8)
     assert plans == [4, 0, 4, 2, 4], "2 pictures x 2 values; nothing; another method; another value; other pictures"
-    assert runs[0] == "noise wiener 1"
-    assert len((tmp_path / FILE).read_text().splitlines()) == sum(plans)
-    assert list(read_points(tmp_path / FILE).values())[:4] == first
-
-
-def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
-    file = tmp_path / "new" / FILE
-    assert read_points(file) == {}
-    append_records(file, [POINT])
-    with file.open("a") as stream:
-        stream.write('{"curve": "noi')
-    later = replace(POINT, weights="w-1", psnr=float("inf"))
-    append_records(file, [later, replace(POINT, psnr=31.0)])
-    found = read_points(file)
-    assert found[POINT.key].psnr == 31
-    assert found[later.key].psnr != found[later.key].psnr, "not finite is not a number"
-    file.write_text('{"curve": "noise"}\n')
-    with pytest.raises(DataError, match="line 1"):
-        read_points(file)
+    assert len(read_rows(tmp_path / FILE)) == sum(plans)
+    assert repr(read_rows(tmp_path / FILE)[:4]) == repr(first)
 
 
 def test_the_table_has_the_means_of_the_points(pictures: list[Picture]) -> None:
-    found = measure([only("noise", 0.5, 3)], ["wiener", "fd"], pictures, side=SIDE, device="cpu")
-    head, _, *rows, last = curve_table(found).splitlines()
+    found = measure(only("noise", 0.5, 3), ["wiener", "fd"], pictures)
+    head, _, *rows, _, last = curve_table(found).splitlines()
     assert head == "| method | 0.5 | 3 |"
-    for method, row in zip(("wiener", "fd"), rows, strict=True):
-        cells = [fmean(p.psnr for p in found if p.method == method and p.value == v) for v in (0.5, 3)]
+    for method, row in zip(("wiener", "fd"), rows[:2], strict=True):
+        cells = [fmean(r.psnr for r in found if r.method == method and r.value == v) for v in (0.5, 3)]
         assert row == f"| {method} | {cells[0]:.2f} | {cells[1]:.2f} |"
-    assert last.startswith(f"| {BLURRED} | ")
-    assert describe(found) == "Mean PSNR in dB, pictures: 2 of made, 48 pixels square."
+    assert rows[2].startswith(f"| {BLURRED} | ")
+    assert last == "Mean PSNR in dB, pictures: 2 of made, 48 pixels square."
 
 
 def test_a_table_of_points_that_others_lack() -> None:
-    more = replace(POINT, value=3.0, method="c", weights="w-1", side=40, picture="b")
-    assert curve_table([POINT, more]).splitlines()[2:4] == ["| a/b | 30.00 |  |", "| c (w-1) |  | 30.00 |"]
-    assert "pictures: 2 of made, 40 to 48 pixels" in describe([POINT, more])
+    more = replace(ROW, value=3.0, method="c", weights="w-1", width=40, picture="b@40")
+    lines = curve_table([ROW, more]).splitlines()
+    assert lines[2:4] == ["| a/b | 30.00 |  |", "| c (w-1) |  | 30.00 |"]
+    assert "pictures: 2 of made, 40 to 48 pixels" in lines[-1]
 
 
 def test_one_run_has_all_steps(pictures: list[Picture], tmp_path: Path) -> None:
     plans: list[int] = []
     methods = ["fd:steps=3", "richardson-lucy:discrepancy=1.5", "wiener"]
-    found = measure(
-        [CURVES["steps"]], methods, pictures[:1], side=SIDE, out=tmp_path, device="cpu", on_plan=plans.append
-    )
-    by_method = {m: [p.psnr for p in found if p.method == m] for m in methods}
-    assert all(len(each) == STEPS for each in by_method.values())
+    found = measure(CURVES["steps"], methods, pictures[:1], out=tmp_path, on_plan=plans.append)
     made = content(pictures[0], BASE, SIDE)
     assert made.truth is not None
     whole = Contender.parse(f"fd:steps={STEPS}").load("cpu")(made.observed, made.kernel, made.sigma)
     end = float(psnr(whole.pixels.double().clamp(0, 1), made.truth.double()))
-    assert by_method["fd:steps=3"][-1] == pytest.approx(end, abs=1e-3)
-    assert by_method["fd:steps=3"][-1] > by_method["fd:steps=3"][0] + 0.5
+    by_method = {name: list(each.values()) for name, each in curve_means(found).items()}
+    fd, lucy = (next(each for name, each in by_method.items() if name.startswith(kind)) for kind in ("fd", "rich"))
+    assert all(len(each) == STEPS for each in by_method.values())
+    assert fd[-1] == pytest.approx(end, abs=1e-3)
+    assert fd[-1] > fd[0] + 0.5
     assert len(set(by_method["wiener"])) == 1, "no steps: a horizontal line"
-    ended = by_method["richardson-lucy:discrepancy=1.5"]
-    assert ended[-1] == ended[-2] > ended[0], "a run that ends early stays where it ended"
-    measure([CURVES["steps"]], methods, pictures[:1], side=SIDE, out=tmp_path, device="cpu", on_plan=plans.append)
+    assert lucy[-1] == lucy[-2] > lucy[0], "a run that ends early stays where it ended"
+    measure(CURVES["steps"], methods, pictures[:1], out=tmp_path, on_plan=plans.append)
     assert plans == [3, 0]
 
 
@@ -231,14 +212,11 @@ def test_a_larger_kernel_is_the_same_path(pictures: list[Picture]) -> None:
 
 def test_what_does_not_fit_is_refused(pictures: list[Picture]) -> None:
     with pytest.raises(ConfigError, match="kernels of up to 75 pixels leave 6 of made/1, 75 are needed"):
-        measure([CURVES["kernel-size"]], ["wiener"], pictures, device="cpu")
+        measure(CURVES["kernel-size"], ["wiener"], pictures, 192)
     with pytest.raises(ConfigError, match="32 are needed"):
-        measure([CURVES["noise"]], ["wiener"], pictures, side=31, device="cpu")
-    for methods in ([], ["wiener", "wiener"]):
-        with pytest.raises(ConfigError, match="every method once"):
-            measure([CURVES["noise"]], methods, pictures, device="cpu")
-    (found, *_) = measure([only("noise", 1)], ["wiener"], pictures, side=192, device="cpu")
-    assert found.side == 80 - 19 + 1, "as large as the picture allows"
+        measure(CURVES["noise"], ["wiener"], pictures, 31)
+    (found, *_) = measure(only("noise", 1), ["wiener"], pictures, 192)
+    assert found.width == 80 - 19 + 1, "as large as the picture allows"
 
 
 def test_the_command(data: Path, tmp_path: Path) -> None:
@@ -256,14 +234,14 @@ def test_the_command(data: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "| method | 0 | 0.02 | 0.05 | 0.1 | 0.2 |" in result.output
     assert "| wiener:strength=2 | " in result.output
-    assert len(read_points(out / FILE)) == 5 * 2 * 2
+    assert len(read_rows(out / FILE)) == 5 * 2 * 2
     with Image.open(out / "truncation.png") as plot:
         assert plot.format == "PNG"
     wrong = CliRunner().invoke(app, ["bench", "curves", "colour", "--data", str(tmp_path)])
     assert isinstance(wrong.exception, ConfigError)
 
 
-def test_without_matplotlib_nothing_is_measured_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_nothing_is_measured_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -275,4 +253,4 @@ def test_without_matplotlib_nothing_is_measured_in_vain(tmp_path: Path, monkeypa
     with pytest.raises(MissingExtra, match=r"acutance\[lab\]"):
         require_matplotlib()
     with pytest.raises(MissingExtra):
-        write_plot(tmp_path / "noise.png", [POINT], axis="noise")
+        curve_plot([ROW], "noise")

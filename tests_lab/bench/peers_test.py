@@ -20,7 +20,7 @@ from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.peers import PEERS, load_peer
 from acutance_lab.bench.report import table
 from acutance_lab.bench.run import run
-from acutance_lab.bench.speed import leaves
+from acutance_lab.bench.scenes import leaves
 from acutance_lab.bench.suites import find_suite
 from acutance_lab.bench.tune import SIDE, SPANS, Tuned, cases, tune, tuned_table
 from acutance_lab.cli.app import app

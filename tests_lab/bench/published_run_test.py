@@ -8,26 +8,28 @@ import pytest
 from typer.testing import CliRunner
 
 from acutance.errors import ConfigError
-from acutance_lab.bench.published_run import PUBLISHED_SUITES, measure_published, published_levels
+from acutance_lab.bench.published import published_levels, published_suites
 from acutance_lab.bench.rows import read_rows
 from acutance_lab.cli.app import app
 
 
 def test_suites_and_levels_are_those_of_the_figures() -> None:
-    assert PUBLISHED_SUITES == ("levin32", "set12")
+    assert published_suites() == ("levin32", "set12")
     assert published_levels("levin32") == (None, 0.01, 0.02, 0.03, 0.04, 0.05)
     assert published_levels("set12") == (0.01, 0.02, 0.03, 0.04, 0.05)
 
 
-def test_another_suite_is_refused(data: Path) -> None:
-    with pytest.raises(ConfigError, match="kodak24"):
-        measure_published(["wiener"], data=data, suites=["levin32", "kodak24"])
+def test_another_suite_is_refused(data: Path, tmp_path: Path) -> None:
+    words = ["bench", "published", f"--data={data}", f"--out={tmp_path}", "--suites=levin32,kodak24"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, ConfigError)
+    assert "kodak24" in str(refused.exception)
 
 
 def test_the_command_measures_goes_on_and_fills_a_page(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("acutance_lab.bench.published_run.published_levels", lambda _: (0.01,))
+    monkeypatch.setattr("acutance_lab.cli.benching.published_levels", lambda _: (0.01,))
     readme = tmp_path / "README.md"
     readme.write_text(
         "<!-- bench levin32 -->\nas it was\n<!-- /bench -->\n<!-- bench levin32 cut -->\n<!-- /bench -->\n"

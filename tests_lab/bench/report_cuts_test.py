@@ -10,11 +10,11 @@ import pytest
 
 from acutance.errors import DataError
 from acutance_lab.bench.cuts import HOW_CUTS, Cut
-from acutance_lab.bench.published import PUBLISHED
+from acutance_lab.bench.published import PUBLISHED, compared
 from acutance_lab.bench.ranking import in_cut, of_set, ranking, set_size
 from acutance_lab.bench.report import put_into, report, table
-from acutance_lab.bench.report_html import page
-from acutance_lab.bench.report_published import compared, cuts_table, published_cut_table
+from acutance_lab.bench.report_page import page
+from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.rows import Row
 from acutance_lab.records import append_records
 
@@ -58,11 +58,11 @@ def test_old_rows_are_known_in_their_own_cut_only() -> None:
     assert {cut: {row.noise for row in in_cut(old, cut)} for cut in Cut} == {
         Cut.WHOLE: {0.01}, Cut.MARGIN: {None}, Cut.PUBLISHED: set(),
     }  # fmt: skip
-    assert cuts_table(old).lines == ()
-    assert published_cut_table("levin32", old).lines == ()
+    assert cuts_table(old).lines == []
+    assert published_cut_table("levin32", old).lines == []
     assert "Three cuts" not in table(old)
     mixed = cuts_table([*old, *rows("acute")])
-    assert [(words[0], words[2]) for words, _ in mixed.lines][:2] == [
+    assert [(line[0], line[2]) for line in mixed.lines][:2] == [
         ("wiener", "whole picture"), ("wiener", "without 25 pixels"),
     ]  # fmt: skip
     with pytest.raises(DataError, match="no row of levin32 has a published cut"):
@@ -152,12 +152,14 @@ def test_the_page(tmp_path: Path) -> None:
     append_records(tmp_path / "levin32.jsonl", [*found, *rows("lucky", 9.0, cases=4)])
     text = page(tmp_path)
     for words in (
-        "Three cuts", "Measured and published in the same cut", "VEM (published)", "32 cases, without 25 pixels",
+        "Three cuts", "Measured and published in the same cut", "VEM, published", "32 cases, without 25 pixels",
         "32 cases, whole picture", "41.00 (4 of 32 cases)", "4 of 32</td>",
     ):  # fmt: skip
         assert words in text
     assert "<strong>41.00" not in text
     assert "<strong>34.31</strong>" in text
+    assert text.count('alt="Measured and published in the same cut"') == 1
+    assert "<strong>wiener</strong>" in text or "<strong>acute</strong>" in text
     assert "lucky at" not in text, "a part leads nothing"
     assert "nan" not in report(tmp_path).replace(VEM.source, "")
 
@@ -167,8 +169,8 @@ def test_a_page_of_parts_says_so(tmp_path: Path) -> None:
     append_records(tmp_path / "levin32.jsonl", found)
     text = page(tmp_path)
     assert "Means over a part of the set" in text
-    assert "VEM (published)" not in text, "no plot of a part beside whole sets"
-    assert 'class="first"' not in text
+    assert 'alt="Measured and published in the same cut"' not in text, "no plot of a part beside whole sets"
+    assert "<strong>acute" not in text
 
 
 def test_pictures_that_failed_make_a_part() -> None:

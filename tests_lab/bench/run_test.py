@@ -23,16 +23,15 @@ from acutance.restoration.restorer import Restorer
 from acutance.weights import write_weights
 from acutance_lab.bench.case import bench_folder, describe_noise
 from acutance_lab.bench.contender import Contender
-from acutance_lab.bench.curves_points import FILE as CURVES_FILE
 from acutance_lab.bench.gallery import place
 from acutance_lab.bench.published import PUBLISHED, Published
-from acutance_lab.bench.report import BLURRED, mean_curve, read_suites, report, table
+from acutance_lab.bench.report import APART, read_suites, report, table
+from acutance_lab.bench.report_tables import BLURRED, mean_curve
 from acutance_lab.bench.rows import Row, read_rows
-from acutance_lab.bench.run import run, steps_curve
+from acutance_lab.bench.run import run
 from acutance_lab.bench.runner import MethodRunner
 from acutance_lab.bench.suites import find_suite
-from acutance_lab.bench.timing import FILE as TIMES_FILE
-from acutance_lab.bench.work import measure, threads_each
+from acutance_lab.bench.work import Bench, Job, Plan, threads_each
 from acutance_lab.cli.app import app
 from acutance_lab.records import append_records
 
@@ -70,20 +69,24 @@ class Listener:
 
 @pytest.mark.parametrize("sigma", [True, False])
 @pytest.mark.parametrize("kernel", [True, False])
-def test_a_method_is_told_what_it_needs_and_no_more(sigma: bool, kernel: bool, data: Path) -> None:
+def test_a_method_is_told_what_it_needs_and_no_more(
+    sigma: bool, kernel: bool, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = find_suite("set12").cases(bench_folder(data), [0.02])[0]
-    content = case.load()
     method = Listener()
     spec = MethodSpec("listener", "listens", "none", lambda **_: method, Needs(kernel=kernel, sigma=sigma))
     runner = MethodRunner(Restorer(spec, method, torch.device("cpu")))
-    row = measure(case, content, Contender("listener"), runner, psnr_blurred=20.0)
+    bench = Bench(Plan((Contender("listener"),), "cpu"))
+    monkeypatch.setattr(bench, "runner", lambda _: runner)
+    row = bench.measure(Job(case, 0))
     (problem,) = method.told
     assert (problem.sigma is not None) == sigma
     assert (problem.blur is not None) == kernel
     if problem.sigma is not None:
         assert float(problem.sigma) * problem.unit == pytest.approx(0.02)
+    content = case.load()
     assert content.truth is not None
-    assert row.psnr == pytest.approx(float(psnr(content.observed, content.truth)), abs=1e-3)
+    assert row.psnr == row.psnr_blurred == pytest.approx(float(psnr(content.observed, content.truth)), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ def test_pictures_that_are_shown_are_kept(data: Path, tmp_path: Path) -> None:
     assert len(shown) == 1
     folder = tmp_path / "pictures" / "set12" / "2.5" / f"{shown[0].picture}-{shown[0].kernel_name}"
     assert folder == place(tmp_path, "set12", 0.025, shown[0].picture, shown[0].kernel_name)
-    names = {"blurred.png", "truth.png", "wiener.png", "wiener_strength=2.png"}
+    names = {"blurred.png", "truth.png", "kernel.png", "wiener.png", "wiener_strength=2.png"}
     assert {file.name for file in folder.iterdir()} == names
     assert list((tmp_path / "pictures" / "set12" / "2.5").iterdir()) == [folder]
     content = shown[0].load()
@@ -334,20 +337,23 @@ def test_the_curve_over_steps(data: Path, weights: Path, tmp_path: Path) -> None
         "set12", [f"rgdm:threshold=0,steps=4,weights={weights}"], data=data, noises=[0.01], limit=2, out=tmp_path
     )
     assert [row.curve for row in plain] == [None, None]
-    rows = steps_curve("set12", f"rgdn:weights={weights}", steps=4, data=data, noises=[0.01], limit=2, out=tmp_path)
+    rows = run(
+        "set12", [f"rgdn:weights={weights}", "wiener"], steps=4, curve=True, data=data, noises=[0.01], limit=2,
+        out=tmp_path,
+    )  # fmt: skip
+    rows, direct = rows[::2], rows[1::2]
+    assert [(row.method, row.curve) for row in direct] == [("wiener", None)] * 2, "no steps: left as it is"
     for row, before in zip(rows, plain, strict=True):
         assert row.method == before.method == "rgdn:steps=4,threshold=0"
         assert row.curve is not None
         assert len(row.curve) == row.steps == 4
         assert row.curve[-1] == pytest.approx(row.psnr, abs=1e-3)
         assert row.psnr == pytest.approx(before.psnr, abs=1e-3)
-    assert read_rows(tmp_path / "set12.jsonl") == rows
+    assert [row for row in read_rows(tmp_path / "set12.jsonl") if row.curve] == rows
     assert len(mean_curve(rows)) == 4
     text = report(tmp_path)
-    assert "after each step" in text
+    assert "After each step" in text
     assert f"{mean_curve(rows)[2]:.2f}" in text
-    with pytest.raises(ConfigError, match="its settings are strength"):
-        steps_curve("set12", "wiener", steps=4, data=data, noises=[0.01], limit=1)
 
 
 def test_curves_of_different_length() -> None:
@@ -416,11 +422,11 @@ def test_the_report(tmp_path: Path) -> None:
     text = table(rows)
     lines = text.splitlines()
     two, one = "(2 of 32 cases)", "(1 of 32 cases)"
-    assert f"| {BLURRED} |  | 21.00 {two} | 20.00 {one} |  |  |  |" in lines
-    assert f"| wiener | – | 31.00 / 0.850 {two} | 28.00 / 0.800 {one} | 2.00 | 300 | 2, 1 |" in lines
-    assert f"| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 {one} | – | 1.00 | 300 | 1, 0 |" in lines
+    assert f"| {BLURRED} |  | 21.00 {two} | 20.00 {one} |  |  |  |  |" in lines
+    assert f"| wiener | – | 31.00 / 0.850 {two} | 28.00 / 0.800 {one} | 2.00 | 300 | 2, 1 | 1 |" in lines
+    assert f"| rgdn:steps=50 | first-12345678 | 35.00 / 0.800 {one} | – | 1.00 | 300 | 1, 0 | 1 |" in lines
     assert "as captured: without 25 pixels; 1 %: whole picture" in text
-    measured, published = text.index("**Measured**"), text.index("**Published, not measured here**")
+    measured, published = text.index("**Measured.**"), text.index("**Published, not measured here.**")
     assert measured < text.index("wiener") < published < text.index("| FDN | [kruse2017fdn] | not stated | 35.09 | – |")
     assert "25 pixels cropped" in text
     assert "Revision abc1234; cpu, 2." in text
@@ -430,11 +436,11 @@ def test_the_report(tmp_path: Path) -> None:
         report(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", [TIMES_FILE, CURVES_FILE, "log.jsonl", JOURNAL])
-def test_a_report_passes_over_what_holds_no_rows(name: str, tmp_path: Path) -> None:
-    """Times, curves, the log of a training, the journal of restored files."""
+@pytest.mark.parametrize("name", [*APART, JOURNAL])
+def test_a_report_passes_over_what_is_no_suite(name: str, tmp_path: Path) -> None:
+    """Times, curves, the log of a training, the journal of restored files; rows that vary one thing."""
     row = Row("set12", "wiener", "01", "1", 0.01, 30.0, 0.8, 20.0, 1.0, 1, "CONVERGED", 300.0, None, "abc1234", "cpu")
-    append_records(tmp_path / "set12.jsonl", [row])
+    append_records(tmp_path / "set12.jsonl", [row, replace(row, varied="around", value=64.0)])
     (tmp_path / name).write_text('{"iteration": 1}\n')
     assert read_suites(tmp_path) == {"set12": [row]}
     (tmp_path / "set12.jsonl").unlink()

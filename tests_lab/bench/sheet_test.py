@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +10,26 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from acutance.errors import ConfigError, DataError, OutputError
+from acutance.errors import ConfigError, DataError, KernelError, OutputError
 from acutance.images import Image as AcutanceImage
 from acutance.images.source import is_lossy
 from acutance.operators import Blur
 from acutance_lab.bench.operators import LARGEST, AdjointError, adjoint_errors, operators_table, worst
 from acutance_lab.bench.real import content, lai_real
+from acutance_lab.bench.run import run
+from acutance_lab.bench.scenes import leaves
 from acutance_lab.bench.score import sparsity
 from acutance_lab.bench.sheet import (
     CELL,
     GAP,
-    columns,
     draw,
     kernel_cell,
     most_textured,
-    sheet,
+    sheet_suite,
     sheet_table,
     text_line,
     write_sheet,
 )
-from acutance_lab.bench.speed import leaves
 from acutance_lab.cli.app import app
 from acutance_lab.synth import kernels
 
@@ -59,47 +58,44 @@ def test_a_photograph_goes_with_its_first_kernel(photographs: Path) -> None:
 
 
 def test_a_sheet_from_files_to_files(photographs: Path, tmp_path: Path) -> None:
-    methods = columns(["wiener:strength=2", "skimage-wiener"])
-    seen: list[str] = []
-    entries = sheet("lai-real", methods, data=photographs, side=280, on_entry=lambda e: seen.append(e.picture))
-    assert seen == ["car.jpg", "car_house.jpg"]
-    good, bad = entries
-    assert (good.width, good.height, good.cut, good.error) == (270, 280, True, "")
-    assert [r.method for r in good.results] == ["wiener:strength=2", "skimage-wiener"]
-    for result in good.results:
-        assert result.sparsity != good.sparsity
-        assert 0 < result.fitting_error < 0.05
-    assert "car_house_10_xu_psf.png" in bad.error
-    assert not bad.cells
-    assert not bad.results
-    picture, record = write_sheet(entries, "lai-real", methods, tmp_path / "new" / "out")
-    pixels = np.asarray(Image.open(picture))
+    methods, out = ["wiener:strength=2", "skimage-wiener"], tmp_path / "new" / "out"
+    rows = run(sheet_suite("lai-real", limit=1, side=280), methods, data=photographs, out=out)
+    assert [(r.picture, r.method) for r in rows] == [("car", method) for method in methods]
+    for row in rows:
+        assert (row.width, row.height, row.note) == (270, 280, row.note)
+        assert row.note.endswith("cut")
+        assert row.sparsity != row.sparsity_blurred
+        assert row.fitting_error is not None
+        assert 0 < row.fitting_error < 0.05
+    pixels = np.asarray(Image.open(write_sheet(rows, out)))
     assert pixels.shape[1] == 4 * CELL + 5 * GAP
     assert pixels.shape[0] > CELL
-    content = json.loads(record.read_text())
-    assert [e["picture"] for e in content["entries"]] == ["car.jpg", "car_house.jpg"]
-    assert [m["method"] for m in content["methods"]] == ["wiener:strength=2", "skimage-wiener"]
-    assert "cells" not in content["entries"][0]
-    assert content["entries"][0]["results"][1]["steps"] == good.results[1].steps
-    table = sheet_table(entries)
-    assert "| car.jpg | car_09_cho_psf.png | 270x280 (cut) |" in table
+    assert {file.stem for file in out.glob("pictures/*/*/*/*.png")} == {
+        "blurred", "kernel", "skimage-wiener", "wiener_strength=2",
+    }  # fmt: skip
+    table = sheet_table(rows)
+    assert "| car | 09_cho | 270x280 |" in table
     assert "of 1 photographs by skimage-wiener" in table
-    assert len(sheet("lai-real", methods, data=photographs, limit=1)) == 1
+
+
+def test_photographs_are_spread_over_the_set(data: Path) -> None:
+    suite = sheet_suite("kohler", limit=1)
+    assert [case.picture for case in suite.cases(data / "bench", [None])] == ["Blurry1_1"]
+    assert all(case.shown for case in sheet_suite("kohler").cases(data / "bench", [None]))
 
 
 def test_doors(photographs: Path, tmp_path: Path) -> None:
-    methods = columns(["wiener"])
     with pytest.raises(ConfigError, match="lai-real, kohler"):
-        sheet("lai", methods, data=photographs)
+        sheet_suite("lai")
     with pytest.raises(ConfigError, match="256"):
-        sheet("lai-real", methods, data=photographs, side=100)
-    with pytest.raises(ConfigError, match="at least one method"):
-        columns([])
+        sheet_suite("lai-real", side=100)
     with pytest.raises(DataError, match="real_kernels"):
-        sheet("lai-real", methods, data=tmp_path)
+        run(sheet_suite("lai-real"), ["wiener"], data=tmp_path)
+    with pytest.raises(KernelError, match="car_house_10_xu_psf"):
+        run(sheet_suite("lai-real", side=280), ["wiener"], data=photographs)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        write_sheet([], "lai-real", methods, tmp_path / "file")
+        run(sheet_suite("lai-real", limit=1), ["wiener"], data=photographs, out=tmp_path / "file")
 
 
 def test_the_command(data: Path, tmp_path: Path) -> None:
@@ -137,8 +133,7 @@ def test_a_cell_shows_all_of_a_kernel() -> None:
 def test_long_text_is_set_smaller_and_stays_in_its_line() -> None:
     assert text_line("word " * 100, 300).shape[-1] == 300
     assert float(text_line("word", 300).min()) < 0.5
-    assert draw([], "title").shape[-1] == 3 * CELL + 4 * GAP
-    assert draw([], "title", 3).shape[-1] == 5 * CELL + 6 * GAP
+    assert draw([], Path()).shape[-1] == 2 * CELL + 3 * GAP
 
 
 def test_every_adjoint_is_exact() -> None:
@@ -154,8 +149,10 @@ def test_every_adjoint_is_exact() -> None:
 
 
 def test_a_method_is_told_the_level_of_its_column(photographs: Path) -> None:
-    (entry,) = sheet("lai-real", columns(["wiener", "wiener:sigma=0.2"]), data=photographs, limit=1, side=280)
-    estimated, told = entry.results
+    suite = sheet_suite("lai-real", limit=1, side=280)
+    estimated, told = run(suite, ["wiener", "wiener:sigma=0.2"], data=photographs)
+    assert estimated.fitting_error is not None
+    assert told.fitting_error is not None
     assert told.fitting_error > 1.5 * estimated.fitting_error, "more noise, smoother"
 
 

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.networks.squeezenet import SqueezeNet
+from acutance_lab.bench.sheet import GAP, LINE
 from acutance_lab.cli.app import app
 from acutance_lab.experiments import balance
-from acutance_lab.experiments.balance import Balance, run
-from acutance_lab.experiments.balance_report import CLAIMS, GAP, HEAD, balance_table
+from acutance_lab.experiments.balance import CLAIMS, Balance, report, run
 
 WEIGHTS = (1e-10, 10.0)
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_run_is_refused(photographs: Path, judge: str, tmp_path: 
 
 
 def test_the_table_names_the_judge(found: Balance) -> None:
-    table = balance_table(found)
+    table = report(found).text
     assert "| 1e-10 | " in table
     assert "(a) blurred output" in table
     assert "SqueezeNet 1.1, not the VGG-11-bn of the paper" in table
@@ -95,9 +95,9 @@ def test_the_command(photographs: Path, judge: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["experiment", "balance", *options, "--out", str(tmp_path / "new")])
     assert result.exit_code == 0, result.output
     values = json.loads((tmp_path / "new" / "balance.json").read_text(encoding="utf-8"))
-    assert [each["weight"] for each in values["runs"]] == [0.5]
-    assert len(values["runs"][0]["perceptual"]) == 2
+    assert [each["weight"] for each in values["outcome"]["runs"]] == [0.5]
+    assert len(values["outcome"]["runs"][0]["perceptual"]) == 2
     with Image.open(tmp_path / "new" / "balance.png") as plot:
         assert plot.format == "PNG"
     with Image.open(tmp_path / "new" / "balance-crops.png") as strip:
-        assert strip.size == (GAP + 3 * (36 + GAP), HEAD + 2 * (36 + GAP)), "three columns, two rows, pixel by pixel"
+        assert strip.size == (3 * (36 + GAP), LINE + 2 * (36 + GAP)), "three columns, two rows, pixel by pixel"

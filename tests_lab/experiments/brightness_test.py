@@ -33,10 +33,10 @@ from acutance_lab.experiments.brightness import (
     from_photographs,
     gain_name,
     measure,
+    report,
     run,
     safe_gain,
 )
-from acutance_lab.experiments.brightness_report import brightness_tables
 from acutance_lab.synth import Camera, DynamicBlur
 
 BLUR = DynamicBlur(
@@ -158,7 +158,7 @@ def test_doors(tmp_path: Path) -> None:
 def test_the_table_tells_harm(generator: torch.Generator) -> None:
     y, s = pair(generator)
     found = run([Case("a", "1", y, s), Case(SHARP, "2", y, y)], drifting(), rounding=False)
-    table = brightness_tables(found)
+    table = report(found).text
     assert "| a | 1 |" in table
     assert " left |" in table
     assert "(1)" in table or "(0)" in table

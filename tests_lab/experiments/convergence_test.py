@@ -19,8 +19,17 @@ from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness
 from acutance.weights import write_weights
 from acutance_lab.cli.app import app
-from acutance_lab.experiments.convergence import Case, Trajectory, from_pairs, from_photographs, load_golf, run
-from acutance_lab.experiments.convergence_report import convergence_table, in_words, settled
+from acutance_lab.experiments.convergence import (
+    Case,
+    Trajectory,
+    from_pairs,
+    from_photographs,
+    in_words,
+    load_golf,
+    report,
+    run,
+    settled,
+)
 from acutance_lab.train import checkpoint
 
 MODEL = {"drive": 3, "putt": 2, "putts": 5}
@@ -122,7 +131,7 @@ def test_where_a_picture_settles() -> None:
 def test_the_table_and_what_is_refused(weights: Path, pairs: Path) -> None:
     restorer, _ = load_golf(weights, putts=3)
     found = run(from_pairs(pairs, 2), restorer, source="pairs", trained_putts=0)
-    table = convergence_table(found)
+    table = report(found).text
     assert "| 0 (F alone) | " in table
     assert "G is at its random start" in table
     assert "usually converges after 2 to 4" in table
@@ -140,8 +149,8 @@ def test_the_command(weights: Path, pairs: Path, photographs: Path, tmp_path: Pa
     result = CliRunner().invoke(app, [*options, "--pairs", str(pairs)])
     assert result.exit_code == 0, result.output
     values = json.loads((tmp_path / "new" / "convergence.json").read_text(encoding="utf-8"))
-    assert len(values["trajectories"]) == 3
-    assert len(values["trajectories"][0]["psnr"]) == 3
+    assert len(values["outcome"]["trajectories"]) == 3
+    assert len(values["outcome"]["trajectories"][0]["psnr"]) == 3
     with Image.open(tmp_path / "new" / "convergence.png") as plot:
         assert plot.format == "PNG"
     neither = CliRunner().invoke(app, options)

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from acutance.errors import ConfigError, DataError
 from acutance_lab.cli.app import app
 from acutance_lab.experiments import forgetting
-from acutance_lab.experiments.forgetting import DEBLUR, KEEP, RUNS, Forgetting, run
-from acutance_lab.experiments.forgetting_report import CLAIMS, forgetting_table
+from acutance_lab.experiments.forgetting import CLAIMS, DEBLUR, KEEP, RUNS, Forgetting, report, run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,7 +71,7 @@ def test_what_cannot_be_run_is_refused(photographs: Path, tmp_path: Path) -> Non
 
 
 def test_the_table_says_what_was_lost(found: Forgetting) -> None:
-    table = forgetting_table(found)
+    table = report(found).text
     assert "| task 2 alone | start | " in table
     assert "| 12 iterations, task 1 and 2 |" in table
     assert "Forgotten: learning task 2 took task 1 from " in table
@@ -85,7 +84,7 @@ def test_the_command(photographs: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["experiment", "forgetting", *options])
     assert result.exit_code == 0, result.output
     values = json.loads((tmp_path / "new" / "forgetting.json").read_text(encoding="utf-8"))
-    assert list(values["curves"]) == list(RUNS)
-    assert values["settings"]["blur"]["still"] == 0
+    assert list(values["outcome"]["curves"]) == list(RUNS)
+    assert values["blur"]["still"] == 0
     with Image.open(tmp_path / "new" / "forgetting.png") as plot:
         assert plot.format == "PNG"

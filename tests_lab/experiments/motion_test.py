@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, DataError, OutputError
 from acutance_lab.cli.app import app
-from acutance_lab.experiments import motion, motion_plot, motion_report
+from acutance_lab.experiments import motion, motion_report
 from acutance_lab.experiments.motion import (
     CAMERA_ONLY,
     CLEAN,
@@ -44,6 +44,7 @@ from acutance_lab.experiments.motion_statistics import (
     statistics,
 )
 from acutance_lab.experiments.motion_windows import GRID, Windows, cut, frames, from_frames, places
+from acutance_lab.experiments.output import write_report
 from acutance_lab.synth import Camera, DynamicBlur
 
 BLUR = DynamicBlur(extent=(1.0, 4.0))
@@ -307,7 +308,7 @@ def test_the_outcome(found: Motion) -> None:
 
 
 def test_the_tables(found: Motion) -> None:
-    table = motion_report.motion_table(found)
+    table = motion_report.report(found).text
     for start in ("| blurred windows |", "| told apart |", "| one statistic of a patch |"):
         rows = table[table.index(start) :].split("\n\n")[0].splitlines()
         assert len({row.count("|") for row in rows}) == 1
@@ -317,7 +318,7 @@ def test_the_tables(found: Motion) -> None:
 
 def test_a_single_scene_says_so(root: Path) -> None:
     one = motion.run(root / "photographs", [root / "single"], replace(SETTINGS, windows=1, iterations=1))
-    assert "There is one scene" in motion_report.motion_table(one)
+    assert "There is one scene" in motion_report.report(one).text
     assert math.isnan(one.verdicts[-1].auc), "no frame is in both halves"
 
 
@@ -349,11 +350,11 @@ def test_the_command(root: Path, tmp_path: Path, found: Motion, monkeypatch: pyt
     assert (settings.windows, settings.side) == (3, 64)
     assert f"| {SHIPPED}: {WHOLE} | " in result.output
     pictures = ["classifier.png", "gradients.png", "psnr.png", "sheet-photographs.png", "sheet.png", "spectra.png"]
-    assert sorted(p.name for p in out.iterdir()) == sorted([*pictures, motion_report.FILE])
+    assert sorted(p.name for p in out.iterdir()) == sorted([*pictures, "motion.json"])
     for name in pictures:
         with Image.open(out / name) as picture:
             assert picture.format == "PNG"
-    values = json.loads((out / motion_report.FILE).read_text(encoding="utf-8"))
+    values = json.loads((out / "motion.json").read_text(encoding="utf-8"))
     assert values["settings"]["blur"]["extent"] == [1.0, 4.0]
     assert values["settings"]["weights"] == 4393
     assert len(values["classifier"]) == len(found.verdicts)
@@ -362,6 +363,7 @@ def test_the_command(root: Path, tmp_path: Path, found: Motion, monkeypatch: pyt
 
 
 def test_results_that_cannot_be_written(found: Motion, tmp_path: Path) -> None:
-    for write in (motion_report.write_json, motion_plot.write_sheets, motion_plot.write_plots):
+    made = motion_report.report(found)
+    for part in (made, replace(made, plots={}), replace(made, pictures={})):
         with pytest.raises(OutputError):
-            write(tmp_path / "nowhere", found)
+            write_report(tmp_path / "nowhere", part)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from acutance_lab.experiments.night import POWER, Settings, lamps_of, night_table, run, write_json
+from acutance_lab.experiments.night import POWER, Settings, lamps_of, report, run
+from acutance_lab.experiments.output import write_report
 
 
 def test_lamps_are_beyond_white_and_few(generator: torch.Generator) -> None:
@@ -26,7 +27,8 @@ def test_it_restores_and_reports(photographs: Path, tmp_path: Path) -> None:
     again = run(photographs, settings)
     assert again == found
     assert sum(n.restored["fd"] - n.blurred for n in found) > 0
-    table = night_table(found)
-    assert table.splitlines()[4].startswith("| mean |")
-    written = json.loads(write_json(tmp_path, found, settings).read_text())
+    made = report(found, settings)
+    assert made.text.splitlines()[4].startswith("| mean |")
+    (file,) = write_report(tmp_path, made)
+    written = json.loads(file.read_text())
     assert written["scenes"][0]["restored_lit"]["fd"] == found[0].restored_lit["fd"]

@@ -21,7 +21,8 @@ from acutance.operators import Blur
 from acutance.restoration.restorer import Restorer
 from acutance.tensors import crop
 from acutance_lab.cli.app import app
-from acutance_lab.experiments import robustness, robustness_report
+from acutance_lab.experiments import robustness
+from acutance_lab.experiments.output import write_report
 from acutance_lab.experiments.robustness import Bench, Robustness, Settings, Trial, Verdict
 from acutance_lab.experiments.robustness_conditions import (
     BASE,
@@ -237,16 +238,16 @@ def test_the_report(photographs: Path, tmp_path: Path) -> None:
     assert tuple(told) == found.trials
     assert [t.condition for t in told] == list(FEW)
     assert {t.picture for t in told} == {"010.png"}
-    table = robustness_report.robustness_table(found)
-    assert "| noise 1 % | " in table
-    assert "| flat | 0 | 0 | 0 | 1 | 100.00 | 100.00 | " in table
-    values = json.loads(robustness_report.write_json(tmp_path, found).read_text(encoding="utf-8"))
-    assert [c["condition"] for c in values["conditions"]] == list(FEW)
+    made = robustness.report(found)
+    assert "| noise 1 % | " in made.text
+    assert "| flat | 0 | 0 | 0 | 1 | 100.00 | 100.00 | " in made.text
+    numbers, plot = write_report(tmp_path, made)
+    values = json.loads(numbers.read_text(encoding="utf-8"))
+    assert [t["condition"] for t in values["trials"]] == list(FEW)
     assert values["trials"][2]["verdict"] == "cannot be told"
     assert values["settings"]["side"] == SIDE
-    (file,) = robustness_report.write_plots(tmp_path, found)
-    with Image.open(file) as plot:
-        assert plot.format == "PNG"
+    with Image.open(plot) as picture:
+        assert picture.format == "PNG"
 
 
 def test_means_and_shares() -> None:
@@ -256,12 +257,9 @@ def test_means_and_shares() -> None:
         Trial("b", "1", Verdict.SHARP, "", 1.0, kept=100.0),
         Trial("b", "2", Verdict.KERNEL, "", 1.0, kept=40.0),
     )
-    a, b = robustness_report.tallies(Robustness(Settings(), "here", None, trials, 8.0))
     assert trials[0].ratio == pytest.approx(10**0.2)
-    assert (a.verdicts[Verdict.KERNEL], a.verdicts[Verdict.LENS], a.harmed) == (1, 1, 1)
-    assert (a.similarity, a.found, a.share, a.seconds) == (pytest.approx(0.6), 21.0, 0.5, 2.0)
-    assert (b.found, b.share, b.kept, b.least_kept) == (None, None, 70.0, 40.0)
-    table = robustness_report.robustness_table(Robustness(Settings(), "here", "v1", trials, 8.0))
+    assert [t.harmed for t in trials] == [False, True, False, False]
+    table = robustness.report(Robustness(Settings(), "here", "v1", trials, 8.0)).text
     assert "| a | 1 | 1 | 0 | 0 | 0.60 | 20.00 | 21.00 | 28.00 | 50 % | 1 | 2.0 |" in table
     assert "| b | 1 | 0 | 1 | 0 | 70.00 | 40.00 | 1.0 |" in table
     assert "Of 2 blurred pictures 1 have an error ratio below 3, 1 were better before." in table

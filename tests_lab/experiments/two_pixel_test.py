@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, MissingExtra, OutputError
 from acutance_lab.cli.app import app
-from acutance_lab.experiments.output import prepare_folder
+from acutance_lab.experiments.output import prepare_folder, write_report
 from acutance_lab.experiments.two_pixel import TwoPixel, run
 from acutance_lab.experiments.two_pixel_priors import (
     BLURRED,
@@ -34,7 +34,7 @@ from acutance_lab.experiments.two_pixel_priors import (
     uniform,
     wanted_steps,
 )
-from acutance_lab.experiments.two_pixel_report import FILE, spread, two_pixel_table, write_json
+from acutance_lab.experiments.two_pixel_report import report, spread
 from acutance_lab.plots import require_matplotlib
 
 SEEDS, ITERATIONS = (0, 1, 14), 700
@@ -182,7 +182,7 @@ def test_what_cannot_be_run_is_refused() -> None:
 
 
 def test_the_table_says_what_was_measured_and_published(found: TwoPixel) -> None:
-    table = two_pixel_table(found)
+    table = report(found).text
     assert "| 0.4849 |" in table
     assert "| 0.002 |" in table
     assert " that learned | " in table
@@ -197,16 +197,16 @@ def test_the_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0, result.output
     assert "| (b) gradient, mirror image everywhere | all | " in result.output
-    assert sorted(p.name for p in out.iterdir()) == ["seeds.png", "slice.png", "surfaces.png", FILE]
-    for name in ("surfaces.png", "slice.png", "seeds.png"):
+    assert sorted(p.name for p in out.iterdir()) == ["seeds.png", "slice.png", "two-pixel.json"]
+    for name in ("slice.png", "seeds.png"):
         assert name in result.output
         with Image.open(out / name) as plot:
             assert plot.format == "PNG"
-    values = json.loads((out / FILE).read_text(encoding="utf-8"))
-    assert values["seeds"] == [4, 5]
+    values = json.loads((out / "two-pixel.json").read_text(encoding="utf-8"))
+    assert values["outcome"]["seeds"] == [4, 5]
     assert values["settings"]["weights"] == 96
     assert values["published"] == {"accuracy": 0.99, "discriminative_mse": 0.4849, "gradient_mse": 0.002}
-    assert len(values["accuracy"]) == len(values["scores"][3]["errors"][MIRROR]) == 2
+    assert len(values["outcome"]["accuracy"]) == len(values["outcome"]["scores"][3]["errors"][MIRROR]) == 2
     assert {"acutance", "torch", "python"} == set(values["versions"])
 
 
@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_is_an_error_before_any_work(tmp_path: Path, fou
         result = CliRunner().invoke(app, ["experiment", "two-pixel", "--out", str(wrong)])
         assert isinstance(result.exception, OutputError)
     with pytest.raises(OutputError):
-        write_json(tmp_path / "nowhere", found)
+        write_report(tmp_path / "nowhere", report(found))
 
 
 def test_without_matplotlib_nothing_is_measured_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:

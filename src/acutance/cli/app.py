@@ -2,73 +2,58 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as installed
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
-from acutance import __version__
-from acutance.cli.console import escape, out, say
-from acutance.cli.lazy import Command, Settings, add_stubs, lazy_group
+from acutance.cli.console import escape, say
+from acutance.cli.lazy import commands_of, program
 from acutance.cli.running import run
 
 
-def _restore() -> Any:
-    from acutance.cli.restoring import restore
+def _load(name: str) -> Any:
+    """The function of a command, imported."""
+    match name:
+        case "restore":
+            from acutance.cli.restoring import restore
 
-    return restore
+            return restore
+        case "kernel":
+            from acutance.cli.finding import kernel
 
+            return kernel
+        case "sense":
+            from acutance.cli.sensing import sense
 
-def _kernel() -> Any:
-    from acutance.cli.finding import kernel
+            return sense
+        case "serve":
+            from acutance.cli.serving import serve
 
-    return kernel
+            return serve
+        case "methods":
+            from acutance.cli.methods import methods
 
+            return methods
+        case _:
+            from acutance.cli.tasks import COMMANDS
 
-def _denoise() -> Any:
-    from acutance.cli.tasks import COMMANDS
-
-    return COMMANDS["denoise"]
-
-
-def _derain() -> Any:
-    from acutance.cli.tasks import COMMANDS
-
-    return COMMANDS["derain"]
-
-
-def _sense() -> Any:
-    from acutance.cli.sensing import sense
-
-    return sense
-
-
-def _serve() -> Any:
-    from acutance.cli.serving import serve
-
-    return serve
+            return COMMANDS[name]
 
 
-def _methods() -> Any:
-    from acutance.cli.methods import methods
-
-    return methods
-
-
-COMMANDS = {
-    "restore": Command(
-        "Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain.", _restore
-    ),
-    "kernel": Command("Estimate the blur kernel (PSF) of a photograph.", _kernel),
-    "denoise": Command("Remove the noise of pictures; its level need not be known.", _denoise),
-    "derain": Command("Remove streaks of rain from pictures.", _derain),
-    "sense": Command(
-        "Measure a picture by few numbers, compressively; `acutance restore` makes it a picture again.", _sense
-    ),
-    "serve": Command("Start the page and the HTTP service; it needs no network.", _serve),
-    "methods": Command("List the methods that there are.", _methods),
-}
-"""By name, in the order of the help."""
+COMMANDS = commands_of(
+    _load,
+    {
+        "restore": (
+            "Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain."
+        ),
+        "kernel": "Estimate the blur kernel (PSF) of a photograph.",
+        "denoise": "Remove the noise of pictures; its level need not be known.",
+        "derain": "Remove streaks of rain from pictures.",
+        "sense": "Measure a picture by few numbers, compressively; `acutance restore` makes it a picture again.",
+        "serve": "Start the page and the HTTP service; it needs no network.",
+        "methods": "List the methods that there are.",
+    },
+)
 
 MOVED = ("bench", "train", "fit", "publish", "experiment", "training-page")
 """Commands of the laboratory, which once were commands of this program."""
@@ -85,29 +70,7 @@ def moved(name: str) -> None:
         raise typer.Exit(2)
 
 
-app = typer.Typer(
-    name="acutance",
-    help="Makes blurred pictures sharp again.",
-    no_args_is_help=True,
-    cls=lazy_group(COMMANDS, moved),
-    **Settings,  # type: ignore[arg-type]
-)
-add_stubs(app, COMMANDS)
-
-
-def _version(show: bool) -> None:
-    if show:
-        out.print(f"acutance {__version__}, torch {installed('torch')}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Makes blurred pictures sharp again."""
+app = program("acutance", "Makes blurred pictures sharp again.", COMMANDS, moved)
 
 
 def main() -> NoReturn:

@@ -35,6 +35,8 @@ class Content:
             cuts are to be recorded, see `acutance_lab.bench.cuts`; None: only `scoring` is.
         info: of the file that was observed, where it is one: a Restorer heeds that it is lossy.
         sigma_linear: the same as `sigma` after decoding to linear light; None: nobody knows.
+        level: the noise level that an estimate is compared with; None: `sigma`, else what a sharp truth tells.
+        note: see `acutance_lab.bench.rows.Row`.
     """
 
     observed: Tensor
@@ -45,6 +47,8 @@ class Content:
     radius: tuple[int, int] | None = None
     info: ImageInfo | None = None
     sigma_linear: float | None = None
+    level: float | None = None
+    note: str = ""
 
     @property
     def given(self) -> Image | Tensor:
@@ -61,6 +65,7 @@ class Case:
         noise: level of the noise that was added, a fraction of the range; None: as captured.
         load: makes the content, the same each time; it can be sent to another process.
         shown: one of the few of its suite and level whose pictures a report shows.
+        varied, value: the one thing that the suite varies, and what it is here.
     """
 
     suite: str
@@ -69,6 +74,13 @@ class Case:
     noise: Noise
     load: Callable[[], Content]
     shown: bool = False
+    varied: str = ""
+    value: float | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two cases the same."""
+        return (self.suite, self.picture, self.kernel_name, self.noise, self.varied, self.value)
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,8 @@ class Suite:
         classes: name of a picture -> its class, where the pictures are of several, reported apart.
         size: cases of each level in the whole set: a mean over fewer is marked as one over a part; None: unknown.
         captured_cut: of `Row.psnr` for pictures as captured; with added noise it is the whole picture.
+        files: whether it needs the folder of the test sets; else `cases` is given the working folder.
+        ssim: whether SSIM is computed; it costs a library that is slow to load.
     """
 
     name: str
@@ -95,6 +109,8 @@ class Suite:
     classes: Callable[[str], str] | None = None
     size: int | None = None
     captured_cut: Cut = Cut.WHOLE
+    files: bool = True
+    ssim: bool = True
 
     def cut(self, noise: Noise) -> Cut:
         """The cut of `Row.psnr` at a level."""

@@ -1,7 +1,7 @@
 """Pictures of a run that are kept for people to look at: OUT/pictures/SUITE/NOISE/PICTURE-KERNEL/.
 
-There lie blurred.png, truth.png where it is known, and LABEL.png of each contender, 8 bits. NOISE is "captured" or the
-level in percent. In names everything but letters, digits and ``._=,-`` is "_".
+There lie blurred.png, truth.png and kernel.png where they are known, and LABEL.png of each contender, 8 bits. NOISE is
+"captured" or the level in percent. In names everything but letters, digits and ``._=,-`` is "_".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from acutance.errors import OutputError
 from acutance.images import write_image
 from acutance_lab.bench.case import Case, Content, Noise
 
-FOLDER = "pictures"
+FOLDER, KERNEL = "pictures", "kernel"
 
 
 def place(out: Path, suite: str, noise: Noise, picture: str, kernel_name: str) -> Path:
@@ -41,7 +41,9 @@ def keep(out: Path, case: Case, content: Content, label: str, restored: Tensor) 
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}; give another --out") from None
-    for name, pixels in (("blurred", content.observed), ("truth", content.truth)):
+    kernel = None if content.kernel is None else content.kernel.mean(1, keepdim=True)
+    shown = None if kernel is None else (kernel / kernel.max()).clamp_min(0)
+    for name, pixels in (("blurred", content.observed), ("truth", content.truth), (KERNEL, shown)):
         if pixels is not None and not (folder / f"{name}.png").exists():
             write_image(folder / f"{name}.png", pixels, overwrite=True)
     if bool(torch.isfinite(restored).all()):

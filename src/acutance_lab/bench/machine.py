@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
@@ -22,6 +23,13 @@ def hardware(device: torch.device) -> str:
     if device.type != "cpu":
         return str(device)
     return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def instructions() -> str:
+    """The instructions of the processor that matter for bfloat16, and the version of torch."""
+    flags = {"AMX": torch.cpu._is_amx_tile_supported(), "AVX-512 BF16": torch.cpu._is_avx512_bf16_supported()}
+    has = " and ".join(name for name, there in flags.items() if there) or "neither AMX nor AVX-512 BF16"
+    return f"{has}, torch {torch.__version__}"
 
 
 @cache
@@ -55,6 +63,16 @@ def watch_memory(device: torch.device) -> Callable[[], float | None]:
     except OSError:
         return lambda: None
     return _resident_peak
+
+
+def since_start() -> float | None:
+    """Peak of this process in 10^6 bytes since its start; None on Windows, which has no such count."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes, others kilobytes
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def _resident_peak() -> float | None:

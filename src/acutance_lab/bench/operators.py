@@ -11,6 +11,7 @@ import torch
 
 from acutance.operators import Blur, Boundary, adjoint_error
 from acutance.operators.blur import Evaluation
+from acutance_lab.bench.tables import markdown
 
 LARGEST = 1e-12
 """Errors above this are a mistake, not rounding, in float64."""
@@ -69,13 +70,12 @@ def operators_table(found: Sequence[AdjointError]) -> str:
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for each in found:
         rows.setdefault((each.boundary, each.evaluation), {})[each.kernel] = each.error
-    lines = [f"| border | evaluation | {' | '.join(names)} | largest |", f"| --- | --- |{' --- |' * (len(names) + 1)}"]
-    for (boundary, evaluation), errors in rows.items():
-        cells = " | ".join(f"{errors[name]:.0e}" for name in names)
-        lines.append(f"| {boundary} | {evaluation} | {cells} | {max(errors.values()):.1e} |")
-    verdict = "as it should be" if worst(found) < LARGEST else f"more than {LARGEST:.0e}: an adjoint is WRONG"
-    lines += [
-        "",
-        f"Largest |<Ax, y> - <x, A'y>| / (|Ax| |y|), float64, {len(found)} kinds: {worst(found):.1e}, {verdict}.",
+    lines = [
+        [*kind, *(f"{errors[name]:.0e}" for name in names), f"{max(errors.values()):.1e}"]
+        for kind, errors in rows.items()
     ]
-    return "\n".join(lines)
+    verdict = "as it should be" if worst(found) < LARGEST else f"more than {LARGEST:.0e}: an adjoint is WRONG"
+    return (
+        f"{markdown(['border', 'evaluation', *names, 'largest'], lines)}\n\n"
+        f"Largest |<Ax, y> - <x, A'y>| / (|Ax| |y|), float64, {len(found)} kinds: {worst(found):.1e}, {verdict}."
+    )

@@ -1,62 +1,52 @@
-"""Figures that others have published, to stand beside what was measured; each with its source, as printed there.
+"""Figures that others have published (published.toml), and what was measured here beside them.
 
 They compare only in the same cut (`acutance_lab.bench.cuts`), and over the whole set: elsewhere the two figures are
 named, and no difference. What else differs, as noise, alignment and what the method was told, `Published.note` and
-`differences` say as far as it is known. Sources are keys of `docs/references.bib`.
+`Comparison.differences` say as far as it is known.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from importlib import resources
+from typing import Any
 
+from acutance.errors import ConfigError
 from acutance.methods.spec import catalogue
+from acutance.settings import from_table
 from acutance_lab.bench.case import Noise
 from acutance_lab.bench.cuts import Cut
+from acutance_lab.bench.ranking import rankings_in
+from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.tasks import LEVELS
 
-TOLD = "noise level told"
-UNTOLD = "noise level not told"
-UNCLEAR = "protocol not stated"
+TOLD = {True: "noise level told", False: "noise level not told", None: "protocol not stated"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """PSNR in dB that a work reports for a method on a suite, by noise level (None: as captured), to its last digit.
-
-    Args:
-        suite, method, source: of the figures; `method` as the source calls it.
-        told: whether the method was told the noise level; None: the source does not say.
-        psnr: by noise level; an illegible digit is "?".
-        remark: what else must be known of the figures.
-        kernels: of the cases behind them, where not all count: what their names begin with, up to a "/".
-        cut: that they were scored in; None: the source does not say.
-    """
+    """PSNR in dB that a work reports for a method on a suite, by noise level; see published.toml."""
 
     suite: str
     method: str
     source: str
-    told: bool | None
-    psnr: Mapping[Noise, str]
-    remark: str = ""
+    at: dict[str, str]
+    told: bool | None = None
+    cut: str | None = None
     kernels: str = ""
-    cut: Cut | None = None
+    remark: str = ""
+
+    @property
+    def psnr(self) -> Mapping[Noise, str]:
+        """Figures as printed, by noise level as a fraction of the range; None: as captured."""
+        return {_level(text): figure for text, figure in self.at.items()}
 
     @property
     def note(self) -> str:
         """What is known of the protocol, in words."""
-        told = {True: TOLD, False: UNTOLD, None: UNCLEAR}[self.told]
-        return f"{told}; {self.remark}" if self.remark else told
-
-
-@dataclass(frozen=True)
-class Counterpart:
-    """A method of ours that a published one compares with; not `same`: of the same family only."""
-
-    method: str
-    same: bool = True
+        return f"{TOLD[self.told]}; {self.remark}" if self.remark else TOLD[self.told]
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,6 @@ class Comparison:
         measured: our mean in dB, over so many cases. size: of the whole set; None: unknown.
         figure: as printed. difference: ours less theirs in dB; None: the cut there is not known, ours is a mean over a
             part of the set, or there is no digit to compare.
-        rough: a digit of the figure is illegible, so the difference holds to a tenth.
         same: our method is that method, not only one of its family.
         differences: of the protocols, in words; empty: none that we know of.
     """
@@ -84,136 +73,48 @@ class Comparison:
     size: int | None
     figure: str
     difference: float | None
-    rough: bool
     same: bool
     differences: tuple[str, ...]
 
-    @property
-    def part(self) -> bool:
-        """Our mean is over a part of the set."""
-        return self.size is not None and self.cases < self.size
 
+def _read() -> dict[str, Any]:
+    text = (resources.files("acutance_lab.bench") / "published.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _level(text: str) -> Noise:
+    part, _, whole = text.partition("/")
+    return None if text == "captured" else float(part) / float(whole or 100)
+
+
+_FILE = _read()
+PUBLISHED = tuple(from_table(Published, row, where="published.toml") for row in _FILE["figures"])
+"""Within a suite by source; a later source repeats others' methods under its own protocol."""
+
+COUNTERPARTS: Mapping[str, Sequence[str]] = _FILE["counterparts"]
+"""Which of our methods, without settings, a published one compares with; with a "~" as one of its family."""
+
+PROTOCOLS: Mapping[str, str] = _FILE["protocols"]
+"""Differences from our protocol besides the cut, as far as they are known, by source."""
 
 Means = Mapping[tuple[str, str | None, Noise, Cut], tuple[float, int]]
 """(label, weights, level, cut) -> (mean PSNR in dB, cases behind it)."""
 
 
-def _percent(values: str) -> Mapping[Noise, str]:
-    """At 1 %, 2 %, ...; "-": not reported."""
-    return MappingProxyType({n / 100: value for n, value in enumerate(values.split(), 1) if value != "-"})
-
-
-def _captured(values: str) -> Mapping[Noise, str]:
-    """As captured, then at 1 %, 2 %, ...; "-": not reported."""
-    first, _, rest = values.partition(" ")
-    return MappingProxyType({**({} if first == "-" else {None: first}), **_percent(rest)})
-
-
-def _vem(suite: str, method: str, values: str) -> Published:
-    """A row of the table that VEM's code printed: 1 to 5 %, level not told, in the cut of that code."""
-    return Published(suite, method, _VEM, False, _percent(values), cut=Cut.PUBLISHED)
-
-
-def _of_255(values: str) -> Mapping[Noise, str]:
-    """At 15, 25 and 50 of 255."""
-    return MappingProxyType(dict(zip(LEVELS, values.split(), strict=True)))
-
-
-_VEM, _FDN, _RGDM, _CSF = "nan2020variational", "kruse2017fdn", "rgdm2022", "schmidt2014csf"
-_DNCNN, _DGUNET = "zhang2017dncnn", "mou2022dgunet"
-_ILLEGIBLE = "a digit that is or is followed by ? is illegible or doubtful"
-
-PUBLISHED = (
-    Published("levin32", "RGDN", _RGDM, False, _captured("35.04 33.68 30.1?"), f"{UNCLEAR}; {_ILLEGIBLE}"),
-    Published("levin32", "FDN", _RGDM, None, _captured("35.1? 33.62 29.70"), _ILLEGIBLE),
-    Published("levin32", "EPLL", _RGDM, None, _captured("34.35 32.45 30.03")),
-    Published("levin32", "Levin", _RGDM, None, _captured("33.60 32.01 29.92")),
-    Published("levin32", "FD", _RGDM, None, _captured("32.36 30.85 28.84")),
-    Published("levin32", "GradNet", _RGDM, None, _captured("- 31.43 28.85")),
-    Published("levin32", "IRCNN", _RGDM, None, _captured("31.35? 3?.? 30.09"), _ILLEGIBLE),
-    Published("levin32", "MLP", _RGDM, None, _captured("3?.55 30.68 28.16"), _ILLEGIBLE),
-    Published("levin32", "TNRD", _RGDM, None, _captured("- 28.88 28.10")),
-    Published("levin32", "CSF", _RGDM, None, _captured("32.08 28.12 21.68")),
-    Published("levin32", "FDN", _FDN, True, _captured("35.09")),
-    Published("levin32", "EPLL", _FDN, True, _captured("34.75")),
-    Published("levin32", "CSF", _FDN, True, _captured("34.06")),
-    Published("levin32", "RTF", _FDN, True, _captured("33.97")),
-    Published("levin32", "Levin", _FDN, True, _captured("33.82")),
-    _vem("levin32", "VEM", "34.31 32.02 30.50 29.42 28.52"),
-    _vem("levin32", "FDN", "33.65 31.18 29.79 28.84 28.02"),
-    _vem("levin32", "IDD-BM3D", "33.75 30.96 29.26 28.17 27.33"),
-    _vem("levin32", "DMSP", "32.61 30.40 29.31 28.52 27.79"),
-    Published("levin32", "IDD-BM3D", _VEM, True, _percent("33.75")),
-    Published("levin32", "FCNN", _VEM, True, _percent("33.10")),
-    Published("levin32", "IRCNN", _VEM, True, _percent("32.66")),
-    Published("levin32", "EPLL", _VEM, True, _percent("32.03")),
-    Published("levin32", "CSF", _VEM, True, _percent("29.85")),
-    _vem("set12", "VEM", "31.93 29.78 28.47 27.52 26.77"),
-    _vem("set12", "FDN", "31.43 29.18 27.89 26.98 26.28"),
-    _vem("set12", "IDD-BM3D", "31.43 28.97 27.56 26.66 25.95"),
-    _vem("set12", "DMSP", "31.06 28.97 27.87 27.07 26.39"),
-    Published("set12", "IDD-BM3D", _VEM, True, _percent("31.43")),
-    Published("set12", "FCNN", _VEM, True, _percent("30.68")),
-    Published("set12", "IRCNN", _VEM, True, _percent("30.53")),
-    Published("set12", "CSF", _VEM, True, _percent("29.37")),
-    Published("set12", "EPLL", _VEM, True, _percent("27.61")),
-    *(
-        Published("levin32_kernels", method, _CSF, None, _captured(figure), f"kernels of {people}", folder)
-        for people, folder, figures in (
-            ("Levin et al. 2011", "levin_cvpr_2011", "30.05 30.40 30.42"),
-            ("Cho & Lee 2009", "cho_and_lee_tog_2009", "29.71 29.73 29.99"),
-            ("Fergus et al. 2006", "fergus_tog_2006", "28.38 29.10 29.02"),
-        )
-        for method, figure in zip(("Levin", "RTF", "CSF"), figures.split(), strict=True)
-    ),
-    Published("bsd68-noise", "BM3D", _DNCNN, True, _of_255("31.07 28.57 25.62"), cut=Cut.WHOLE),
-    Published("bsd68-noise", "TNRD", _DNCNN, True, _of_255("31.42 28.92 25.97"), cut=Cut.WHOLE),
-    Published(
-        "bsd68-noise", "DnCNN-S", _DNCNN, True, _of_255("31.73 29.23 26.23"), "a network for each level", cut=Cut.WHOLE
-    ),
-    Published("bsd68-noise", "DnCNN-B", _DNCNN, False, _of_255("31.61 29.16 26.23"), cut=Cut.WHOLE),
-    *(
-        Published(suite, f"DGUNet+ at {ratio} %", _DGUNET, None, _captured(figure), "some 7 million weights")
-        for suite, figures in (
-            ("set11", "22.09 26.84 31.07 36.11 41.22"),
-            ("bsd68-sensing", "22.65 25.55 28.26 31.90 37.01"),
-        )
-        for ratio, figure in zip((1, 4, 10, 25, 50), figures.split(), strict=True)
-    ),
-)
-"""Within a suite by source; a later source repeats others' methods under its own protocol."""
-
-COUNTERPARTS: Mapping[str, tuple[Counterpart, ...]] = MappingProxyType(
-    {
-        "RGDN": (Counterpart("rgdn"),),
-        "EPLL": (Counterpart("epll"),),
-        "Levin": (Counterpart("levin"),),
-        "FD": (Counterpart("fd"),),
-        "FDN": (Counterpart("fdn"),),
-        "CSF": (Counterpart("csf"),),
-        "MLP": (Counterpart("mlp"),),
-        "TNRD": (Counterpart("tnrd"),),
-        "GradNet": (Counterpart("gradnet"),),
-        "IRCNN": (Counterpart("ircnn"), Counterpart("pnp", same=False)),
-        "BM3D": (Counterpart("bm3d"),),
-        "DnCNN-B": (Counterpart("dgunet-denoise", same=False),),
-        "IDD-BM3D": (Counterpart("pnp", same=False),),
-        "DMSP": (Counterpart("pnp", same=False),),
-    }
-)
-"""Which of our methods, without settings, a published one compares with; the others compare with none."""
-
-PROTOCOLS: Mapping[str, str] = MappingProxyType(
-    {
-        _RGDM: "alignment and rounding not stated there",
-        _FDN: "alignment there not known to us (FDN with its authors' weights scores 35.30 under ours)",
-        _VEM: "noise drawn anew",
-        _CSF: "alignment there not known to us",
-        _DNCNN: "rounded to 8 bits there, noise drawn anew",
-        _DGUNET: "rounding there not known to us",
-    }
-)
-"""Differences from our protocol besides the cut, as far as they are known, by source."""
+def compared(suite: str, rows: Sequence[Row]) -> list[Comparison]:
+    """Measured means beside the published figures that they compare with: in the cut of each figure."""
+    found = []
+    for kernels in dict.fromkeys(each.kernels for each in PUBLISHED if each.suite == suite):
+        here = [row for row in rows if not kernels or row.kernel.startswith(f"{kernels}/")]
+        means = {
+            (*s.name, place.noise, cut): (s.psnr, s.cases)
+            for cut in Cut
+            for place in rankings_in(cut, here)
+            for s in place.standings
+            if s.cases
+        }
+        found += comparisons(suite, means, kernels)
+    return found
 
 
 def comparisons(
@@ -231,17 +132,42 @@ def comparisons(
         By published row, level, and our label; first the figures for the very method, then those of its family.
     """
     found = []
-    for each in published:
-        for counterpart in COUNTERPARTS.get(each.method, ()) if (each.suite, each.kernels) == (suite, kernels) else ():
-            for (label, weights, noise, cut), mean in means.items():
-                wanted = _usual_cut(suite, noise) if each.cut is None else each.cut
-                if label.partition(":")[0] == counterpart.method and noise in each.psnr and cut == wanted:
-                    found.append(_compare(each, counterpart, (label, weights, noise, cut), mean))
-    order = list(published)
-    return sorted(
-        found,
-        key=lambda c: (not c.same, order.index(c.published), -1.0 if c.noise is None else c.noise, c.method),
-    )
+    for number, each in enumerate(published):
+        for name in COUNTERPARTS.get(each.method, ()) if (each.suite, each.kernels) == (suite, kernels) else ():
+            for (label, weights, noise, cut), (measured, cases) in means.items():
+                usual = SUITES[suite].cut(noise) if suite in SUITES else Cut.WHOLE
+                if label.partition(":")[0] != name.lstrip("~") or noise not in each.psnr or cut != (each.cut or usual):
+                    continue
+                size = SUITES[suite].size if suite in SUITES and not kernels else None
+                part = size is not None and cases < size
+                figure = None if part or each.cut is None else number_of(each.psnr[noise])
+                found.append(
+                    (
+                        (name.startswith("~"), number, -1.0 if noise is None else noise, label),
+                        Comparison(
+                            each, noise, label, weights, cut, measured, cases, size, each.psnr[noise],
+                            None if figure is None else measured - figure, not name.startswith("~"),
+                            tuple(_differences(each, name, label, cut, f"{cases} of {size}" if part else "")),
+                        ),
+                    )
+                )  # fmt: skip
+    return [comparison for _, comparison in sorted(found, key=lambda pair: pair[0])]
+
+
+def _differences(each: Published, name: str, label: str, cut: Cut, part: str) -> list[str]:
+    found = [f"cut there not stated, so no difference; ours: {cut}"] if each.cut is None else []
+    here = told_here(label)
+    if each.told is None:
+        found.append("whether the noise level was told there is not stated")
+    elif here is not None and each.told != here:
+        found.append("noise level told there, not here" if each.told else "noise level told here, not there")
+    if part:
+        found.append(f"{part} cases here, so no difference")
+    if name.startswith("~"):
+        found.append(f"another method of its family ({each.method})")
+    if label != name.lstrip("~"):
+        found.append("settings of ours")
+    return [*found, *([PROTOCOLS[each.source]] if each.source in PROTOCOLS else [])]
 
 
 def told_here(label: str) -> bool | None:
@@ -253,51 +179,7 @@ def told_here(label: str) -> bool | None:
     return not any(part.startswith("sigma=") for part in settings.split(","))  # sigma=estimated, or always one level
 
 
-def _usual_cut(suite: str, noise: Noise) -> Cut:
-    return SUITES[suite].cut(noise) if suite in SUITES else Cut.WHOLE
-
-
-def _compare(
-    each: Published,
-    counterpart: Counterpart,
-    ours: tuple[str, str | None, Noise, Cut],
-    mean: tuple[float, int],
-) -> Comparison:
-    label, weights, noise, cut = ours
-    measured, cases = mean
-    size = SUITES[each.suite].size if each.suite in SUITES and not each.kernels else None
-    part = size is not None and cases < size
-    figure = each.psnr[noise]
-    number = None if part or each.cut is None else _number(figure)
-    differences = list(_told(each.told, told_here(label)))
-    if each.cut is None:
-        differences.insert(0, f"cut there not stated, so no difference; ours: {cut}")
-    if part:
-        differences.append(f"{cases} of {size} cases here, so no difference")
-    if not counterpart.same:
-        differences.append(f"another method of its family ({each.method})")
-    if label != counterpart.method:
-        differences.append("settings of ours")
-    if each.source in PROTOCOLS:
-        differences.append(PROTOCOLS[each.source])
-    return Comparison(
-        published=each,
-        noise=noise,
-        method=label,
-        weights=weights,
-        cut=cut,
-        measured=measured,
-        cases=cases,
-        size=size,
-        figure=figure,
-        difference=None if number is None else measured - number,
-        rough="?" in figure,
-        same=counterpart.same,
-        differences=tuple(differences),
-    )
-
-
-def _number(figure: str) -> float | None:
+def number_of(figure: str) -> float | None:
     """A figure as a number; the middle of what it may be where its last digit is missing."""
     digits = figure.rstrip("?")
     if "?" in digits:
@@ -306,9 +188,32 @@ def _number(figure: str) -> float | None:
     return float(digits) + (0.05 if missing else 0.0)
 
 
-def _told(there: bool | None, here: bool | None) -> Sequence[str]:
-    if there is None:
-        return ["whether the noise level was told there is not stated"]
-    if here is None or there == here:
-        return []
-    return ["noise level told there, not here" if there else "noise level told here, not there"]
+def difference(comparison: Comparison) -> str:
+    """Measured less published: "+0.21", "≈ −2.4" where a digit is illegible, "–" where there is nothing to compare."""
+    value, rough = comparison.difference, "?" in comparison.figure
+    if value is None:
+        return "–"
+    return f"{'≈ ' if rough else ''}{'−' if value < 0 else '+'}{abs(value):.{1 if rough else 2}f}"
+
+
+def in_the_published_cut(suite: str) -> list[Published]:
+    """Published rows of a suite that are known to be in `Cut.PUBLISHED`."""
+    return [each for each in PUBLISHED if (each.suite, each.cut) == (suite, Cut.PUBLISHED)]
+
+
+def published_suites() -> tuple[str, ...]:
+    """Suites with figures in the published cut."""
+    return tuple(name for name in SUITES if in_the_published_cut(name))
+
+
+def published_levels(suite: str) -> tuple[Noise, ...]:
+    """Levels of the figures that are published in that cut; before them "as captured", where the suite has it.
+
+    Raises:
+        ConfigError: there are none of the suite.
+    """
+    levels = {noise for each in in_the_published_cut(suite) for noise in each.psnr if noise is not None}
+    if not levels:
+        known = ", ".join(published_suites())
+        raise ConfigError(f"no figures are published in a known cut for {suite!r}; give {known}")
+    return (*((None,) if None in SUITES[suite].noises else ()), *sorted(levels))

@@ -181,10 +181,7 @@ def in_cut(rows: Iterable[Row], cut: Cut) -> list[Row]:
     return found
 
 
-def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table."""
-
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-    return "\n".join([line(head), line(["---"] * len(head)), *map(line, lines)])
+def rankings_in(cut: Cut, rows: Iterable[Row]) -> list[Ranking]:
+    """The methods of one suite in a cut, at each level where they are known in it."""
+    known = in_cut(rows, cut)
+    return [ranking(known, noise) for noise in grouped(known)[0]]

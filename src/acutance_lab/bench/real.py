@@ -117,14 +117,15 @@ def centre_cut(pixels: Tensor, side: int) -> Tensor:
     return pixels[..., top : top + h, left : left + w]
 
 
-def content(photograph: Photograph) -> Content:
-    """A photograph as a case: no truth, no noise level."""
-    loaded = load(photograph)
-    return Content(loaded.pixels, loaded.kernel, truth=None, info=loaded.image.info)
+def content(photograph: Photograph, side: int = SIDE) -> Content:
+    """A photograph as a case: no truth, no noise level; its note says what was done to picture and kernel."""
+    loaded = load(photograph, side)
+    note = ", ".join([f"kernel {loaded.orientation.name.lower()}", *(["cut"] if loaded.cut else [])])
+    return Content(loaded.pixels, loaded.kernel, truth=None, info=loaded.image.info, note=note)
 
 
-def cases(folder: Path, noises: Sequence[Noise], *, name: str) -> list[Case]:
-    """The photographs of a set, in the order of their names.
+def cases(folder: Path, noises: Sequence[Noise], *, name: str, side: int = SIDE) -> list[Case]:
+    """The photographs of a set, in the order of their names, cut to `side` pixels about the centre.
 
     Raises:
         DataError: there are none. ConfigError: another level than "as captured".
@@ -132,7 +133,7 @@ def cases(folder: Path, noises: Sequence[Noise], *, name: str) -> list[Case]:
     if any(noise is not None for noise in noises):
         raise ConfigError(f"{name} has photographs as captured, to which no noise is added; leave out --noise")
     found = [
-        Case(name, p.picture.stem, p.source, None, partial(content, p))
+        Case(name, p.picture.stem, p.source, None, partial(content, p, side))
         for p in sorted(REAL[name](folder), key=lambda p: p.picture.stem)
     ]
     return with_shown(found, 12, turn=0)

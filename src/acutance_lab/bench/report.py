@@ -1,45 +1,31 @@
-"""Markdown tables from measured rows, with published figures beside them, marked as such."""
+"""A report of measured rows, with published figures beside them: as Markdown, and inside pages of text."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean, median
 
 from acutance.errors import DataError
 from acutance_lab.bench.case import Noise, describe_noise
-from acutance_lab.bench.curves_points import FILE as CURVES_FILE
-from acutance_lab.bench.cuts import HOW_CUTS, Cut
-from acutance_lab.bench.ranking import (
-    Name,
-    display_names,
-    grouped,
-    markdown,
-    of_set,
-    overall,
-    ranking,
-    set_size,
-)
+from acutance_lab.bench.ranking import Ranking, display_names, grouped, of_set, ranking
 from acutance_lab.bench.report_kernels import HOW_KERNELS, finds_kernels, short_table_of_kernels, table_of_kernels
-from acutance_lab.bench.report_published import (
-    compared,
-    compared_table,
-    cuts_table,
-    published_cut_table,
-    published_table,
-)
+from acutance_lab.bench.report_tables import distinct, published_cut_table, short_table, suite_tables
 from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.timing import FILE as TIMES_FILE
+from acutance_lab.bench.tables import markdown
 
-SHOWN_STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
-BLURRED = "*blurred input*"
-SAME = 100.0
-"""PSNR in dB of a picture with itself, as it is written down."""
-NO_ROWS = (CURVES_FILE, TIMES_FILE, "log.jsonl")
-"""Files of JSON lines that this package writes and that hold no rows; the last is of `acutance_lab.train`."""
+TIMES = "times.jsonl"
+"""Rows of methods that took turns."""
+
+APART = ("curves.jsonl", TIMES, "size.jsonl", "noise.jsonl", "log.jsonl")
+"""Files of JSON lines that are no part of a report of suites; the last is of `acutance_lab.train`."""
+
+CLOSE = 0.05
+"""dB below which the best is not said to be ahead."""
+
+WITHOUT = ("unknown", "none")
+"""Names of the kernels of cases that have none to be told."""
 
 OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
 _PLACE = re.compile(r"<!-- bench(?: ([\w-]+))?( cut)? -->.*?<!-- /bench -->", re.DOTALL)
@@ -57,16 +43,17 @@ def report(folder: Path) -> str:
 def read_suites(folder: Path) -> dict[str, list[Row]]:
     """The rows of every SUITE.jsonl in a folder, by suite; those of the catalogue first, in its order.
 
-    Hidden files, such as the journal of ``acutance restore``, and `NO_ROWS` are passed over.
+    Hidden files, such as the journal of ``acutance restore``, `APART`, and rows that vary one thing are passed over.
 
     Raises:
         DataError: there is none.
     """
-    files = [f for f in sorted(folder.glob("*.jsonl")) if f.name not in NO_ROWS and not f.name.startswith(".")]
+    files = [f for f in sorted(folder.glob("*.jsonl")) if f.name not in APART and not f.name.startswith(".")]
     suites: dict[str, list[Row]] = {}
     for file in files:
         for row in read_rows(file):
-            suites.setdefault(row.suite, []).append(row)
+            if not row.varied:
+                suites.setdefault(row.suite, []).append(row)
     if not suites:
         raise DataError(f"no SUITE.jsonl in {folder}; run a suite with --out {folder} first")
     order = list(SUITES)
@@ -74,19 +61,102 @@ def read_suites(folder: Path) -> dict[str, list[Row]]:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Markdown: for each suite the measured means, the curves over steps if there are any, the published figures."""
+    """Markdown: for each suite what leads, what to beware of, its tables and its protocol; then estimated kernels."""
     by_suite: dict[str, list[Row]] = {}
     for row in rows:
         by_suite.setdefault(row.suite, []).append(row)
-    parts = [_suite(name, found) for name, found in by_suite.items()]
+    parts = []
+    for name, found in by_suite.items():
+        parts += [f"## {name}", *filter(None, [lead(found)]), *(f"- {text}" for text in warnings(found))]
+        for each in suite_tables(name, found):
+            parts += [] if each.folded else [f"**{each.title}.** {each.note}".strip(), each.markdown()]
+        parts += [
+            *filter(None, [protocol(name)]),
+            f"Revision {revisions(found)}; {distinct(r.hardware for r in found)}.",
+        ]
     head, *lines = table_of_kernels([row for found in by_suite.values() for row in found])
     if lines:
         parts += ["## Estimated kernels", markdown(head, lines), HOW_KERNELS]
     return "\n\n".join(parts) + "\n"
 
 
-WITHOUT = ("unknown", "none")
-"""Names of the kernels of cases that have none to be told."""
+def protocol(name: str) -> str:
+    """How a suite is made and scored; "" of an unknown one."""
+    if name not in SUITES:
+        return ""
+    return (
+        f"{SUITES[name].protocol} Methods that need the noise level were told the true one where it is known; with "
+        "sigma=estimated nothing, with sigma=LEVEL that level. What methods make that estimate the kernel may lie "
+        "anywhere: where others are not aligned, 25 pixels of theirs are cropped, and they are moved by the best "
+        "shift up to 20 pixels. Values are clipped to the range and not rounded."
+    )
+
+
+def revisions(rows: Sequence[Row]) -> str:
+    """Of the source, each once."""
+    return distinct(row.revision for row in rows)
+
+
+def lead(rows: Sequence[Row]) -> str:
+    """Who is best where, in a sentence; the same method at levels in a row is named once. "": nobody is compared."""
+    rankings = [ranking(rows, noise) for noise in grouped(rows)[0]]
+    titles = display_names(dict.fromkeys(s.name for place in rankings for s in place.standings))
+    answers: list[tuple[str, list[str]]] = []
+    for place in rankings:
+        ranked = [s for s in place.standings if s.rank is not None]
+        if len(ranked) < 2 or (place.part and not all(each.part for each in rankings)):
+            continue
+        ahead = ranked[0].psnr - ranked[1].psnr
+        level_with = f" level with {titles[ranked[1].name]}" if ahead < CLOSE else ""
+        where = f"{'' if place.noise is None else 'at '}{_part(place)}"
+        where += f" ({ahead:.2f} dB ahead)" if ahead >= CLOSE else ""
+        names = f"{titles[ranked[0].name]}{level_with}"
+        if answers and answers[-1][0] == names:
+            answers[-1][1].append(where)
+        else:
+            answers.append((names, [where]))
+    return f"Best mean PSNR: {'; '.join(f'{who} {_listed(where)}' for who, where in answers)}." if answers else ""
+
+
+def _part(place: Ranking) -> str:
+    """A noise level, with its number of cases where they are a part: "1 % (4 of 32 cases)"."""
+    return f"{describe_noise(place.noise)}{of_set(place.cases, place.size)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """What to know before comparing."""
+    found = []
+    sources = list(dict.fromkeys(row.revision for row in rows))
+    machines = list(dict.fromkeys(row.hardware for row in rows))
+    if len(sources) > 1:
+        found.append(f"The rows come from {len(sources)} revisions of the source: {', '.join(sources)}.")
+    if any(r.endswith("-dirty") for r in sources):
+        found.append("Some rows were measured with uncommitted changes (-dirty): the revision does not say what ran.")
+    if "unknown" in sources:
+        found.append("Of some rows the revision is unknown.")
+    if len(machines) > 1:
+        found.append(f"The rows come from different machines or settings ({'; '.join(machines)}): seconds differ.")
+    short: dict[tuple[int, int], list[Noise]] = {}
+    for place in (ranking(rows, noise) for noise in grouped(rows)[0]):
+        titles = display_names(s.name for s in place.standings)
+        level = describe_noise(place.noise)
+        if not place.whole and any(s.cases for s in place.standings):
+            found.append(f"{level}: no method has every case; ranked on the {place.cases} that all of them have.")
+        elif place.part and place.whole:
+            short.setdefault((place.cases, place.size), []).append(place.noise)
+        for s in place.standings:
+            if s.failed:
+                found.append(f"{level}: {titles[s.name]} gave no finite picture in {s.failed} of {s.cases + s.failed}.")
+    for (count, size), levels in short.items():
+        found.append(f"{count} of the {size} cases of the set: {_listed([describe_noise(n) for n in levels])}.")
+    diverged = [row for row in rows if row.outcome == "DIVERGED"]
+    if diverged:
+        found.append(f"{len(diverged)} runs diverged: {distinct(row.method for row in diverged)}.")
+    return found
 
 
 def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
@@ -124,203 +194,3 @@ def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
     if count == 0:
         raise DataError(f"the page has no lines <!-- bench SUITE --> and {CLOSING} for the tables to stand between")
     return filled
-
-
-def short_table(rows: Sequence[Row]) -> str:
-    """Markdown: PSNR in dB / SSIM of one suite by noise level, and seconds; best mean first."""
-    noises, methods = grouped(rows)
-    names = display_names(methods)
-    rankings = [ranking(rows, noise) for noise in noises]
-    lines = []
-    for name in overall(rankings):
-        cells = []
-        for place in rankings:
-            found = next((s for s in place.standings if s.name == name), None)
-            text = "–" if found is None or not found.cases else f"{found.psnr:.2f} / {found.ssim:.3f}"
-            if found is not None and found.best and len(place.standings) > 1:
-                text = f"**{text}**"
-            cells.append(text if found is None else f"{text}{of_set(found.cases, found.size)}")
-        weights = f" ({name[1]})" if name[1] and name[1] not in names[name] else ""
-        lines.append([f"{names[name]}{weights}", *cells, f"{median(r.seconds for r in methods[name]):.2f}"])
-    if not all(p.blurred >= SAME for p in rankings):
-        marked = [f"{p.blurred:.2f}{of_set(p.cases, p.size)}" if math.isfinite(p.blurred) else "–" for p in rankings]
-        lines.append([BLURRED, *marked, ""])
-    return markdown(["method", *map(describe_noise, noises), "seconds (median)"], lines)
-
-
-def mean_curve(rows: Sequence[Row]) -> tuple[float, ...]:
-    """Mean PSNR in dB after step 1, 2, ... over the rows that have a curve; one that ended early keeps its last value.
-
-    Returns:
-        Nothing if no row has a curve.
-    """
-    curves = [row.curve for row in rows if row.curve]
-    longest = max(map(len, curves), default=0)
-    return tuple(fmean(c[min(t, len(c) - 1)] for c in curves) for t in range(longest))
-
-
-def distinct(values: Iterable[str]) -> str:
-    """Every value once, with commas."""
-    return ", ".join(dict.fromkeys(values))
-
-
-def _suite(name: str, rows: list[Row]) -> str:
-    noises, methods = grouped(rows)
-    suite = SUITES.get(name)
-    if all(math.isnan(row.psnr_blurred) for row in rows):  # nobody knows the truth
-        parts = [f"## {name}", "**Measured** (mean sparsity of the gradients; lower is sharper)", _sparsity(methods)]
-    else:
-        parts = [f"## {name}", f"**Measured** (mean PSNR in dB / SSIM; {_usual_cuts(name, noises)})"]
-        parts.append(_measured(methods, noises))
-    classes = _classes(methods, noises, suite.classes) if suite is not None and suite.classes is not None else ""
-    if classes:
-        parts += ["**Measured** mean PSNR in dB by class", classes]
-    cuts = cuts_table(rows).markdown()
-    if cuts:
-        parts += ["**Measured** mean PSNR in dB in every cut", cuts, HOW_CUTS]
-    border = _border(methods, noises)
-    if border:
-        parts += ["**Measured** mean PSNR in dB of the outer 20 pixels and of the rest", border]
-    if suite is not None:
-        parts.append(
-            f"{suite.protocol} Methods that need the noise level were told the true one where it is known; with "
-            "sigma=estimated nothing, with sigma=LEVEL that level. What methods make that estimate the kernel may lie "
-            "anywhere: where others are not aligned, 25 pixels of theirs are cropped, and they are moved by the best "
-            "shift up to 20 pixels."
-        )
-    curves = _curves(methods, noises)
-    if curves:
-        parts += ["**Measured** mean PSNR in dB after each step", curves]
-    parts.append(f"Revision {distinct(r.revision for r in rows)}; {distinct(r.hardware for r in rows)}.")
-    return "\n\n".join([*parts, *_published(name, rows, noises)])
-
-
-def _published(name: str, rows: Sequence[Row], noises: Sequence[Noise]) -> list[str]:
-    """The published figures, and what was measured beside them."""
-    parts = []
-    together = published_cut_table(name, rows).markdown()
-    if together:
-        parts += [f"**Measured and published in the {Cut.PUBLISHED}** (mean PSNR in dB)", together]
-    published = published_table(name, noises)
-    if published:
-        parts += [
-            "**Published, not measured here** (mean PSNR in dB; compares in the same cut only, and as far as the "
-            "protocols agree)",
-            published,
-        ]
-    beside = compared_table(compared(name, rows))
-    if beside:
-        parts += [
-            "**Published against measured** (mean PSNR in dB; measured less published, where the cut is the same and "
-            "the whole set was measured)",
-            beside,
-        ]
-    return parts
-
-
-def _usual_cuts(name: str, noises: Sequence[Noise]) -> str:
-    """The cut of the means of a suite, or the cuts where they differ by level."""
-    cuts = {noise: SUITES[name].cut(noise) if name in SUITES else Cut.WHOLE for noise in noises}
-    if len(set(cuts.values())) == 1:
-        return next(iter(cuts.values()))
-    return "; ".join(f"{describe_noise(noise)}: {cut}" for noise, cut in cuts.items())
-
-
-def _measured(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
-    head = ["method", "weights", *map(describe_noise, noises), "seconds (median)", "peak MB", "cases"]
-    everything = [row for rows in methods.values() for row in rows]
-    sizes = {noise: set_size(everything, noise) for noise in noises}
-    cases = {(r.picture, r.kernel, r.noise): r.psnr_blurred for r in everything}
-    blurred = {n: [v for (_, _, m), v in cases.items() if m == n and math.isfinite(v)] for n in noises}
-    before = [f"{fmean(v):.2f}{of_set(len(v), sizes[n])}" if v else "–" for n, v in blurred.items()]
-    lines = [[BLURRED, "", *before, "", "", ""]]
-    for (method, weights), rows in methods.items():
-        cells, counts = [], []
-        for noise in noises:
-            here = [r for r in rows if r.noise == noise]
-            counts.append(len(here))
-            cells.append(_mean(here, sizes[noise]))
-        peaks = [r.peak_mb for r in rows if r.peak_mb is not None]
-        lines.append(
-            [
-                method,
-                weights or "–",
-                *cells,
-                f"{median(r.seconds for r in rows):.2f}",
-                f"{max(peaks):.0f}" if peaks else "–",
-                str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts)),
-            ]
-        )
-    return markdown(head, lines)
-
-
-def _mean(rows: Sequence[Row], size: int) -> str:
-    """PSNR / SSIM over the finite ones, marked where they are a part of the set, and how many are not finite."""
-    good = [row for row in rows if math.isfinite(row.psnr)]
-    text = f"{fmean(r.psnr for r in good):.2f} / {fmean(r.ssim for r in good):.3f}" if good else "–"
-    text += of_set(len(good), size)
-    failed = sum(math.isfinite(row.psnr_blurred) for row in rows) - len(good)
-    return f"{text} ({failed} failed)" if failed > 0 else text
-
-
-def _sparsity(methods: Mapping[Name, Sequence[Row]]) -> str:
-    """For a suite without truth: the score that needs no reference, of the blurred pictures and of the restored."""
-    lines = []
-    for (method, weights), rows in methods.items():
-        pairs = [
-            (row.sparsity_blurred, row.sparsity)
-            for row in rows
-            if row.sparsity is not None and row.sparsity_blurred is not None
-        ]
-        if pairs:
-            before, after = (f"{fmean(values):.3f}" for values in zip(*pairs, strict=True))
-            lower = f"{sum(b > a for b, a in pairs)} of {len(pairs)}"
-            lines.append([method, weights or "–", before, after, lower, f"{median(r.seconds for r in rows):.2f}"])
-    return markdown(["method", "weights", "blurred", "restored", "lower in", "seconds (median)"], lines)
-
-
-def _classes(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise], class_of: Callable[[str], str]) -> str:
-    names = sorted({class_of(row.picture) for rows in methods.values() for row in rows})
-    lines = []
-    for (method, weights), rows in methods.items():
-        for noise in noises:
-            found = [[r.psnr for r in rows if r.noise == noise and class_of(r.picture) == name] for name in names]
-            if any(found):
-                cells = [f"{fmean(values):.2f}" if values else "–" for values in found]
-                marked = describe_noise(noise) + of_set(sum(map(len, found)), set_size(rows, noise))
-                lines.append([method, weights or "–", marked, *cells])
-    return markdown(["method", "weights", "noise", *names], lines)
-
-
-def border_means(rows: Iterable[Row], noise: Noise) -> tuple[float, float, int] | None:
-    """Mean PSNR in dB of the outer 20 pixels and of the rest, over the rows where both are finite; how many."""
-    pairs = [(r.psnr_border, r.psnr_interior) for r in rows if r.noise == noise]
-    known = [(a, b) for a, b in pairs if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)]
-    return (fmean(a for a, _ in known), fmean(b for _, b in known), len(known)) if known else None
-
-
-def _border(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
-    lines = []
-    for (method, weights), rows in methods.items():
-        found = [border_means(rows, noise) for noise in noises]
-        cells = [
-            "–" if each is None else f"{each[0]:.2f} / {each[1]:.2f}{of_set(each[2], set_size(rows, noise))}"
-            for each, noise in zip(found, noises, strict=True)
-        ]
-        if any(cell != "–" for cell in cells):
-            lines.append([method, weights or "–", *cells])
-    return markdown(["method", "weights", *map(describe_noise, noises)], lines) if lines else ""
-
-
-def _curves(methods: Mapping[Name, Sequence[Row]], noises: Sequence[Noise]) -> str:
-    found = []
-    for (method, weights), rows in methods.items():
-        for noise in noises:
-            with_curve = [r for r in rows if r.noise == noise and r.curve]
-            if with_curve:
-                marked = describe_noise(noise) + of_set(len(with_curve), set_size(rows, noise))
-                found.append((method, weights or "–", marked, mean_curve(with_curve)))
-    longest = max((len(curve) for *_, curve in found), default=0)
-    steps = sorted({t for t in SHOWN_STEPS if t <= longest} | ({longest} if longest else set()))
-    lines = [[*words, *(f"{c[t - 1]:.2f}" if t <= len(c) else "–" for t in steps)] for *words, c in found]
-    return markdown(["method", "weights", "noise", *map(str, steps)], lines) if lines else ""

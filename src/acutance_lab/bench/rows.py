@@ -1,14 +1,18 @@
-"""What was measured: one row for each restored picture, kept as JSON lines."""
+"""The record of the benchmark: one row for each picture and method, whatever was measured, kept as JSON lines."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, median
 
+from acutance.errors import DataError
 from acutance_lab.bench.cuts import Cut
 from acutance_lab.records import read_records
 
-Key = tuple[str, str, str, str, float | None, str | None]
+Key = tuple[str, str, str, str, float | None, str | None, str, float | None]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,14 @@ class Row:
         kernel_similarity: of an estimated kernel, see `acutance.metrics.kernel_similarity`.
         psnr_whole, psnr_margin, psnr_published: PSNR in the three cuts, see `acutance_lab.bench.cuts`, where the suite
             records them. With added noise `psnr` is the first, as captured the second.
+        varied, value: the one thing that the suite varies and what it was here; "": nothing.
+        width, height, channels: of the blurred picture. note: what else the case says of itself.
+        fitting_error: root mean square of k * x - y inside the frame, a fraction of the range; without a truth.
+        rounds: seconds of each round, where methods took turns after one round to warm up; `seconds` is their median.
+            begun: when, UTC; the same for all that took turns.
+        forecast: seconds that were foretold. processor_share: part of its threads' time that the process got.
+        level, level_true: noise level that was estimated and that is there, fractions of the range.
+        gmac_networks, gmac_transforms: 1e9 multiply-accumulates. parameters: numbers that were learned.
     """
 
     suite: str
@@ -58,11 +70,45 @@ class Row:
     psnr_whole: float | None = None
     psnr_margin: float | None = None
     psnr_published: float | None = None
+    varied: str = ""
+    value: float | None = None
+    width: int | None = None
+    height: int | None = None
+    channels: int | None = None
+    note: str = ""
+    fitting_error: float | None = None
+    rounds: tuple[float, ...] | None = None
+    begun: str | None = None
+    forecast: float | None = None
+    processor_share: float | None = None
+    level: float | None = None
+    level_true: float | None = None
+    gmac_networks: float | None = None
+    gmac_transforms: float | None = None
+    parameters: int | None = None
 
     @property
     def key(self) -> Key:
         """What makes two rows the same measurement."""
-        return (self.suite, self.method, self.picture, self.kernel, self.noise, self.weights)
+        return (
+            self.suite, self.method, self.picture, self.kernel, self.noise, self.weights, self.varied, self.value,
+        )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """The method with the version of its weights."""
+        return f"{self.method} ({self.weights})" if self.weights else self.method
+
+    def ratio(self, reference: Row) -> float:
+        """Median over the rounds of its time over that of another in the same round.
+
+        Raises:
+            DataError: one has no rounds, or another number of them.
+        """
+        mine, others = self.rounds or (), reference.rounds or ()
+        if not mine or len(mine) != len(others):
+            raise DataError(f"{self.method} and {reference.method} did not take turns; measure them together")
+        return median(a / b if b > 0 else math.inf for a, b in zip(mine, others, strict=True))
 
     def recorded(self, cut: Cut) -> float | None:
         """PSNR in dB in a cut; None where it was not recorded, as in rows of earlier versions."""
@@ -82,3 +128,9 @@ def read_rows(file: Path) -> list[Row]:
         rows.pop(row.key, None)
         rows[row.key] = row
     return list(rows.values())
+
+
+def mean(values: Iterable[float | None]) -> float:
+    """Mean of those that are known and finite; not a number if there are none."""
+    known = [v for v in values if v is not None and math.isfinite(v)]
+    return fmean(known) if known else math.nan

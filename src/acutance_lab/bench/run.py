@@ -1,4 +1,4 @@
-"""Run methods on a suite and write down what comes out; begun runs are continued."""
+"""The one runner: run methods on a suite and write down what comes out; begun runs are continued."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.rows import Key, Row, read_rows
 from acutance_lab.bench.score import require_ssim
 from acutance_lab.bench.suites import find_suite
-from acutance_lab.bench.work import Bench, Job, Plan, work
+from acutance_lab.bench.work import Bench, Job, Plan, in_turn, work
 from acutance_lab.records import append_records
 
 OnPlan = Callable[[int], None]
@@ -25,7 +25,7 @@ OnCase = Callable[[Row, bool], None]
 
 def run(
     suite: Suite | str,
-    methods: Sequence[str],
+    methods: Sequence[str | Contender],
     *,
     data: Path | None = None,
     noises: Sequence[Noise] | None = None,
@@ -33,6 +33,10 @@ def run(
     out: Path | None = None,
     device: torch.device | str = "auto",
     curve: bool = False,
+    steps: int | None = None,
+    rounds: int = 0,
+    apart: bool = False,
+    count: bool = False,
     jobs: int = 1,
     on_plan: OnPlan | None = None,
     on_case: OnCase | None = None,
@@ -49,10 +53,14 @@ def run(
         noises: levels, fractions of the range, None for "as captured"; by default those of the suite.
         limit: at most so many cases of each level.
         out: folder; rows are added to OUT/SUITE.jsonl as they come. What is there already is not measured again (same
-            suite, method with settings, picture, kernel, noise and weights, whatever the hardware and revision).
-            None: nothing is written. Of a few cases of each level the pictures are kept, `acutance_lab.bench.gallery`.
+            `Row.key`, whatever the hardware and revision), unless there are `rounds`. None: nothing is written. Of a
+            few cases of each level the pictures are kept, `acutance_lab.bench.gallery`.
         device: for methods that do not set it themselves.
         curve: write down the PSNR after each step of methods that have steps, see `Row.curve`.
+        steps: those with steps take exactly so many.
+        rounds: the methods take turns on each case, A B C A B C, once to warm up and then so often; see `Row.rounds`.
+        apart: each measurement in a process of its own, with its forecast and without scores, see `Row.forecast`.
+        count: count the arithmetic, see `Row.gmac_networks`.
         jobs: processes at work, which share the cores; 1: this one alone. Seconds are then those of a busy machine.
         on_plan: told how much there is to do. on_case: told every row, those known before first.
 
@@ -65,14 +73,19 @@ def run(
     suite = find_suite(suite) if isinstance(suite, str) else suite
     if limit is not None and limit < 1:
         raise ConfigError(f"limit={limit}: give at least 1, or leave it out")
-    if jobs < 1:
-        raise ConfigError(f"jobs={jobs}: give at least 1")
-    require_ssim()
-    contenders = tuple(map(Contender.parse, methods))
-    cases = _cases(suite, bench_folder(data), suite.noises if noises is None else noises, limit)
-    bench = Bench(Plan(contenders, device, jobs, out))
+    if jobs < 1 or rounds < 0:
+        raise ConfigError(f"jobs={jobs}, rounds={rounds}: give at least 1 job, and rounds or none")
+    ssim = suite.ssim and not (apart or count)
+    if ssim:
+        require_ssim()
+    contenders = tuple(m if isinstance(m, Contender) else Contender.parse(m) for m in methods)
+    if steps is not None:
+        contenders = tuple(c.with_steps(steps, "cpu" if apart else device) for c in contenders)
+    folder = bench_folder(data) if suite.files else Path()
+    cases = _cases(suite, folder, suite.noises if noises is None else noises, limit)
+    bench = Bench(Plan(contenders, device, jobs, out, apart=apart, count=count, ssim=ssim))
     file = None if out is None else out / f"{suite.name}.jsonl"
-    found: dict[Key, Row] = {} if file is None else {row.key: row for row in read_rows(file)}
+    found: dict[Key, Row] = {} if file is None or rounds else {row.key: row for row in read_rows(file)}
     asked = [(_key(case, bench, i), case, i) for case in cases for i in range(len(contenders))]
     fresh: dict[Key, Job] = {}
     for key, case, i in asked:
@@ -84,7 +97,8 @@ def run(
     if on_case is not None:
         for key in dict.fromkeys(key for key, _, _ in asked if key not in fresh):
             on_case(found[key], False)
-    for _, row in work(bench, list(fresh.values())):
+    todo = list(fresh.values())
+    for _, row in in_turn(bench, todo, rounds) if rounds else work(bench, todo):
         found[row.key] = row
         if file is not None:
             append_records(file, [row])
@@ -93,46 +107,10 @@ def run(
     return [found[key] for key, _, _ in asked]
 
 
-def steps_curve(
-    suite: Suite | str,
-    method: str,
-    *,
-    steps: int,
-    data: Path | None = None,
-    noises: Sequence[Noise] | None = None,
-    limit: int | None = None,
-    out: Path | None = None,
-    device: torch.device | str = "auto",
-    on_case: OnCase | None = None,
-) -> list[Row]:
-    """Run an iterative method for exactly `steps` steps, with threshold 0, and write down the PSNR after each.
-
-    The rest as in `run`; `acutance_lab.bench.report.mean_curve` averages the curves of the rows.
-
-    Raises:
-        ConfigError: besides the reasons of `run`, a method without steps or threshold.
-    """
-    given = Contender.parse(method)
-    told = {} if given.sigma is None else {"sigma": given.sigma}
-    settings = {**given.settings, **told, "steps": steps, "threshold": 0}
-    text = ",".join(f"{key}={value}" for key, value in settings.items())
-    return run(
-        suite,
-        [f"{given.name}:{text}"],
-        data=data,
-        noises=noises,
-        limit=limit,
-        out=out,
-        device=device,
-        curve=True,
-        on_case=on_case,
-    )
-
-
 def _cases(suite: Suite, folder: Path, noises: Sequence[Noise], limit: int | None) -> list[Case]:
     return [case for noise in dict.fromkeys(noises) for case in suite.cases(folder, [noise])[:limit]]
 
 
 def _key(case: Case, bench: Bench, number: int) -> Key:
     label, weights = bench.plan.contenders[number].label, bench.runner(number).weights
-    return (case.suite, label, case.picture, case.kernel_name, case.noise, weights)
+    return (case.suite, label, case.picture, case.kernel_name, case.noise, weights, case.varied, case.value)

@@ -25,7 +25,8 @@ class Attempt:
 
     Args:
         seconds: wall-clock time without that of `OnPixels`. steps: behind the picture. outcome: name of an `Outcome`.
-        kernel: (1, 1, h, w), where it was estimated.
+        kernel: (1, 1, h, w), where it was estimated. level: the noise level, a fraction of the range, where that is
+            what was asked for.
     """
 
     pixels: Tensor
@@ -33,6 +34,7 @@ class Attempt:
     steps: int
     outcome: str
     kernel: Tensor | None = None
+    level: float | None = None
 
 
 class Runner(Protocol):

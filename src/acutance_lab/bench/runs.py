@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from acutance.errors import DataError
-from acutance_lab.bench.arithmetic import count
 from acutance_lab.bench.contender import Contender
+from acutance_lab.bench.run import run
+from acutance_lab.bench.scenes import random_suite
+from acutance_lab.bench.tables import markdown
 
 FILE = "checkpoint.json"
 SIDE = 256
@@ -51,7 +53,8 @@ def read_run(folder: Path) -> TrainingRun:
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(f"{folder} holds no scored training run ({type(error).__name__}: {error})") from None
     settings = {**record["model"], "steps": record["model"].get("steps", 5)}
-    spent = count(Contender(record["method"], settings), SIDE, SIDE, channels=1, untrained=True)
+    contender = Contender(record["method"], settings, untrained=True)
+    (spent,) = run(random_suite(SIDE, SIDE, channels=1), [contender], device="cpu", count=True)
     return TrainingRun(
         folder.name,
         config,
@@ -59,8 +62,8 @@ def read_run(folder: Path) -> TrainingRun:
         record["clock"]["iteration"],
         dict(zip(steps, last["psnr"], strict=True)),
         tuple(last.get("levels", ())),
-        spent.weights,
-        spent.total,
+        spent.parameters or 0,
+        (spent.gmac_networks or 0) + (spent.gmac_transforms or 0),
     )
 
 
@@ -81,14 +84,15 @@ def runs_table(runs: Sequence[TrainingRun]) -> str:
     base = runs[0]
     steps = list(base.scores)
     head = ["run", "differs in", "weights", "GMAC", "min", "iterations", *(f"{t} steps" for t in steps)]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for run in runs:
-        keys = sorted(set(base.config) | set(run.config))
-        differs = [k for k in keys if base.config.get(k) != run.config.get(k)]
-        words = ", ".join(f"{k.split('.')[-1]} {run.config.get(k, 'default')}" for k in differs)
+    lines = []
+    for each in runs:
+        keys = sorted(set(base.config) | set(each.config))
+        differs = [k for k in keys if base.config.get(k) != each.config.get(k)]
+        words = ", ".join(f"{k.split('.')[-1]} {each.config.get(k, 'default')}" for k in differs)
         cells = [
-            run.name, words, f"{run.weights:,}", f"{run.arithmetic:.1f}", f"{run.minutes:.1f}", str(run.iterations),
-            *(f"{run.scores[t]:.2f}" if t in run.scores else "" for t in steps),
+            each.name, words, f"{each.weights:,}", f"{each.arithmetic:.1f}", f"{each.minutes:.1f}",
+            str(each.iterations),
+            *(f"{each.scores[t]:.2f}" if t in each.scores else "" for t in steps),
         ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown(head, lines)

@@ -12,6 +12,7 @@ they neither blur the estimate nor reward one that is a little too sharp.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -77,14 +78,15 @@ class Score:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def score(estimate: Tensor, truth: Tensor, scoring: Scoring = WHOLE) -> Score:
-    """Compare (1, C, H, W) with the truth of the same shape.
+def score(estimate: Tensor, truth: Tensor, scoring: Scoring = WHOLE, *, ssim: bool = True) -> Score:
+    """Compare (1, C, H, W) with the truth of the same shape; without `ssim` that is not a number.
 
     Raises:
         MissingExtra: torchmetrics is not installed.
     """
     estimate, truth, shift = aligned(estimate, truth, scoring)
-    return Score(min(PERFECT, float(psnr(estimate, truth))), structural_similarity(estimate, truth), shift)
+    likeness = structural_similarity(estimate, truth) if ssim else math.nan
+    return Score(min(PERFECT, float(psnr(estimate, truth))), likeness, shift)
 
 
 def border_and_interior(estimate: Tensor, truth: Tensor) -> tuple[float, float] | None:

@@ -1,15 +1,14 @@
 """Real photographs whose truth nobody knows: restored by methods, put side by side for the eye, and scored.
 
 The score needs no reference, see `acutance_lab.bench.score.sparsity`; it is a hint, and the sheet is what is looked at.
+Rows and pictures are those of a suite (`acutance_lab.bench.real`), all of whose pictures are kept.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,177 +17,43 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 from torch import Tensor
 
-from acutance.errors import AcutanceError, ConfigError, OutputError
-from acutance.images import Image, write_image
-from acutance.operators import Blur, gradients
-from acutance_lab.bench.case import bench_folder
-from acutance_lab.bench.contender import Contender
-from acutance_lab.bench.machine import hardware, revision
-from acutance_lab.bench.real import REAL, Photograph, centre_cut, load
-from acutance_lab.bench.runner import Runner
-from acutance_lab.bench.score import sparsity
+from acutance.errors import ConfigError
+from acutance.images import Image, read_image, write_image
+from acutance.operators import gradients
+from acutance_lab.bench import real
+from acutance_lab.bench.case import Case, Noise, Suite
+from acutance_lab.bench.gallery import KERNEL, place, safe
+from acutance_lab.bench.real import centre_cut
+from acutance_lab.bench.rows import Row
+from acutance_lab.bench.suites import find_suite
+from acutance_lab.bench.tables import markdown
 
-CELL, GAP, LINE, INSET = 256, 8, 20, 64
-"""Side of a cell of the sheet, space between cells, height of the line of text above them, side of the corner that
-shows the kernel that a method found itself; pixels."""
-
-
-class Column(NamedTuple):
-    """A method of the sheet: its label, itself, and the noise level that it is told, if any."""
-
-    label: str
-    runner: Runner
-    sigma: float | None = None
+CELL, GAP, LINE = 256, 8, 20
+"""Side of a cell of the sheet, space between cells, height of the line of text above them; pixels."""
 
 
-@dataclass(frozen=True, eq=False)
-class Restored:
-    """What one method made of a photograph.
+def sheet_suite(name: str, *, limit: int | None = 20, side: int = 1200) -> Suite:
+    """A set of real photographs, all of which are kept as pictures.
 
     Args:
-        method, weights: label and version. steps, outcome, seconds: see `acutance_lab.bench.runner.Attempt`.
-        fitting_error: root mean square of k * x - y inside the frame, a fraction of the range, k being the kernel that
-            the method found if it found one.
-        sparsity: the score; lower is sharper. cell: (1, 3, CELL, CELL).
-    """
-
-    method: str
-    weights: str | None
-    steps: int
-    outcome: str
-    seconds: float
-    fitting_error: float
-    sparsity: float
-    cell: Tensor = field(repr=False)
-
-    @property
-    def line(self) -> str:
-        """What the sheet says above the cell."""
-        return f"{self.method}: s {self.sparsity:.3f}, misfit {100 * self.fitting_error:.2f} %, {self.seconds:.1f} s"
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """A photograph restored.
-
-    Args:
-        picture, kernel: names of the files. width, height: as restored; cut: whether more was there.
-        orientation: what `judge_orientation` says of the kernel; ROTATED: it was turned before it was used.
-        sparsity: the score of the blurred picture. region: (x, y) of the cells in what was restored.
-        results: of each method. cells: blurred and kernel, (1, 3, CELL, CELL) each.
-        error: why there is no result; everything after `kernel` is empty then.
-    """
-
-    picture: str
-    kernel: str
-    width: int = 0
-    height: int = 0
-    cut: bool = False
-    orientation: str = "UNCLEAR"
-    sparsity: float = 0.0
-    region: tuple[int, int] = (0, 0)
-    results: tuple[Restored, ...] = ()
-    error: str = ""
-    cells: tuple[Tensor, ...] = field(default=(), repr=False)
-
-    @property
-    def line(self) -> str:
-        """What the sheet says above the row."""
-        said = self.error or f"s {self.sparsity:.3f}"
-        return f"{self.picture}, {self.kernel}{', turned' if self.orientation == 'ROTATED' else ''}: {said}"
-
-
-def columns(methods: Sequence[str], device: torch.device | str = "auto") -> list[Column]:
-    """Methods, ready to run; as "rgdn:steps=50", see `Contender.parse`.
+        name: one of `acutance_lab.bench.real.REAL`. limit: at most so many, evenly spread over the set.
+        side: longer pictures are cut, about their centre, to this.
 
     Raises:
-        ConfigError: none; and the reasons of `Contender`.
+        ConfigError: no such set, or a side below that of a cell.
     """
-    contenders = [Contender.parse(method) for method in methods]
-    loaded = [c.load(device) for c in contenders]
-    found = [Column(c.label, r, c.tell(None, r.needs)) for c, r in zip(contenders, loaded, strict=True)]
-    if not found:
-        raise ConfigError("a sheet wants at least one method")
-    return found
-
-
-def sheet(
-    name: str,
-    methods: Sequence[Column],
-    *,
-    data: Path | None = None,
-    limit: int | None = 20,
-    side: int = 1200,
-    on_entry: Callable[[Entry], None] | None = None,
-) -> list[Entry]:
-    """Restore the photographs of a set.
-
-    Args:
-        name: one of `REAL`. methods: see `columns`. data: see `acutance_lab.bench.case.bench_folder`.
-        limit: at most so many, evenly spread over the set. side: longer pictures are cut, about their centre, to this.
-        on_entry: told every entry as it comes.
-
-    Raises:
-        ConfigError: no such set. DataError: its files are missing.
-    """
-    if name not in REAL:
-        raise ConfigError(f"there is no sheet {name!r}; there are {', '.join(REAL)}")
+    if name not in real.REAL:
+        raise ConfigError(f"there is no sheet {name!r}; there are {', '.join(real.REAL)}")
     if side < CELL:
         raise ConfigError(f"side={side}: give at least {CELL} pixels, the side of a cell")
-    photographs = REAL[name](bench_folder(data))
-    if limit is not None and limit < len(photographs):
-        photographs = [photographs[i * len(photographs) // limit] for i in range(limit)]
-    entries = []
-    for photograph in photographs:
-        entry = restored(photograph, methods, side=side)
-        entries.append(entry)
-        if on_entry is not None:
-            on_entry(entry)
-    return entries
 
+    def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
+        every = real.cases(folder, noises, name=name, side=side)
+        few = limit is not None and limit < len(every)
+        chosen = [every[i * len(every) // limit] for i in range(limit)] if few and limit else every
+        return [replace(case, shown=True) for case in chosen]
 
-def restored(photograph: Photograph, methods: Sequence[Column], *, side: int) -> Entry:
-    """One photograph; a file that cannot be used becomes an entry that says so."""
-    entry = Entry(photograph.picture.name, photograph.kernel.name)
-    try:
-        loaded = load(photograph, side)
-        top, left = most_textured(loaded.pixels)
-        place = (..., slice(top, top + CELL), slice(left, left + CELL))
-        results = tuple(_result(column, loaded.image, loaded.kernel, place) for column in methods)
-    except AcutanceError as error:
-        return replace(entry, error=str(error))
-    return replace(
-        entry,
-        height=loaded.pixels.shape[-2],
-        width=loaded.pixels.shape[-1],
-        cut=loaded.cut,
-        orientation=loaded.orientation.name,
-        sparsity=round(sparsity(loaded.pixels), 4),
-        region=(left, top),
-        results=results,
-        cells=(_cell(loaded.pixels[place]), kernel_cell(loaded.kernel)),
-    )
-
-
-def _result(column: Column, image: Image, kernel: Tensor, place: tuple[object, ...]) -> Restored:
-    label, runner, sigma = column
-    pixels, attempt = image.pixels, runner(image, kernel if runner.needs.kernel else None, sigma)
-    blur = Blur((kernel if attempt.kernel is None else attempt.kernel.cpu()).float())
-    misfit = blur.forward(attempt.pixels.float()) - blur.crop(pixels)  # of the part of y that x alone decides
-    shown = attempt.pixels.clamp(0, 1)
-    cell = _cell(shown[place])  # type: ignore[index]
-    if attempt.kernel is not None:
-        cell[..., -INSET:, -INSET:] = kernel_cell(attempt.kernel.cpu(), INSET)
-    return Restored(
-        method=label,
-        weights=runner.weights,
-        steps=attempt.steps,
-        outcome=attempt.outcome,
-        seconds=round(attempt.seconds, 2),
-        fitting_error=round(float(misfit.square().mean().sqrt()), 5),
-        sparsity=round(sparsity(shown), 4),
-        cell=cell,
-    )
+    return replace(find_suite(name), cases=cases)
 
 
 def most_textured(pixels: Tensor) -> tuple[int, int]:
@@ -209,19 +74,39 @@ def kernel_cell(kernel: Tensor, side: int = CELL) -> Tensor:
     return _cell(centre_cut(large, side), side, ground=0.25)
 
 
-def draw(entries: Sequence[Entry], title: str, methods: int = 1) -> Tensor:
-    """The sheet, (1, 3, H, W): a row of blurred, each restored and kernel for each entry, lines of text above it."""
-    width = GAP + (methods + 2) * (CELL + GAP)
-    rows = [text_line(title, width)]
-    for entry in entries:
-        rows.append(text_line(entry.line, width))
-        if entry.cells:
-            blurred, kernel = entry.cells
-            captions = ["blurred", *(result.line for result in entry.results), "kernel"]
-            rows.append(_beside([text_line(text, CELL) for text in captions]))
-            rows.append(_beside([blurred, *(result.cell for result in entry.results), kernel]))
-            rows.append(torch.ones(1, 3, GAP, width))
-    return torch.cat(rows, -2)
+def draw(rows: Sequence[Row], out: Path) -> Tensor:
+    """The sheet, (1, 3, H, W): for each photograph what was blurred, each restored, and the kernel, text above them.
+
+    Args:
+        rows: of a suite. out: the folder that they and their pictures were written to.
+    """
+    methods = list(dict.fromkeys(row.method for row in rows))
+    width = GAP + (len(methods) + 2) * (CELL + GAP)
+    parts = [text_line(f"{rows[0].suite if rows else ''}: blurred, restored at 100 %, kernel", width)]
+    for picture, kernel in dict.fromkeys((row.picture, row.kernel) for row in rows):
+        here = {row.method: row for row in rows if (row.picture, row.kernel) == (picture, kernel)}
+        first = next(iter(here.values()))
+        folder = place(out, first.suite, first.noise, picture, kernel)
+        blurred = read_image(folder / "blurred.png").pixels
+        top, left = most_textured(blurred)
+        region = (..., slice(top, top + CELL), slice(left, left + CELL))
+        cells, captions = [_cell(blurred[region])], ["blurred"]
+        for method in methods:
+            file = folder / f"{safe(method)}.png"
+            cells.append(_cell(read_image(file).pixels[region]) if file.is_file() else _cell(torch.zeros(1, 1, 1, 1)))
+            captions.append(_line(here[method]) if method in here else method)
+        file = folder / f"{KERNEL}.png"
+        cells.append(kernel_cell(read_image(file).pixels) if file.is_file() else _cell(torch.zeros(1, 1, 1, 1)))
+        note = f"{picture}, {kernel}, {first.note}: s {first.sparsity_blurred or 0:.3f}"
+        parts += [text_line(note, width), _beside([text_line(text, CELL) for text in [*captions, "kernel"]])]
+        parts += [_beside(cells), torch.ones(1, 3, GAP, width)]
+    return torch.cat(parts, -2)
+
+
+def _line(row: Row) -> str:
+    """What the sheet says above a cell."""
+    misfit = "" if row.fitting_error is None else f"misfit {100 * row.fitting_error:.2f} %, "
+    return f"{row.title}: s {row.sparsity or 0:.3f}, {misfit}{row.seconds:.1f} s"
 
 
 def _beside(parts: Sequence[Tensor]) -> Tensor:
@@ -241,76 +126,37 @@ def text_line(text: str, width: int) -> Tensor:
     return grey.expand(1, 3, LINE, width)
 
 
-def write_sheet(entries: Sequence[Entry], name: str, methods: Sequence[Column], folder: Path) -> tuple[Path, Path]:
-    """FOLDER/NAME.png and FOLDER/NAME.json; those that are there are replaced.
+def write_sheet(rows: Sequence[Row], out: Path) -> Path:
+    """OUT/SUITE.png, which is replaced if it is there.
 
     Raises:
-        OutputError: the folder cannot be made or written.
+        OutputError: it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
-    picture, record = folder / f"{name}.png", folder / f"{name}.json"
-    who = "; ".join(f"{label}, {runner.weights or 'no weights'}" for label, runner, _ in methods)
-    title = f"{name}: blurred, restored at 100 %, kernel. {who}"
-    write_image(picture, Image(draw(entries, title, len(methods))), overwrite=True)
-    content = {
-        "sheet": name,
-        "score": "l1/l2 of the gradients of the luma over the square root of their number; lower is sparser",
-        "methods": [
-            {"method": label, "weights": runner.weights, "hardware": hardware(runner.device)}
-            for label, runner, _ in methods
-        ],
-        "revision": revision(),
-        "entries": [_record(entry) for entry in entries],
-    }
-    try:
-        record.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {record}: {error.strerror}") from None
-    return picture, record
+    file = out / f"{rows[0].suite}.png"
+    write_image(file, Image(draw(rows, out)), overwrite=True)
+    return file
 
 
-def sheet_table(entries: Sequence[Entry]) -> str:
+def sheet_table(rows: Sequence[Row]) -> str:
     """Markdown: a row for each photograph and method, the counts last."""
+    head = ["photograph", "kernel", "pixels", "note", "method", "steps", "outcome", "seconds", "misfit", "s before",
+            "after"]  # fmt: skip
     lines = [
-        "| photograph | kernel | pixels | kernel is | method | steps | outcome | seconds | misfit | s before | after |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+        [
+            r.picture, r.kernel, f"{r.width}x{r.height}", r.note, r.method, str(r.steps), r.outcome.lower(),
+            f"{r.seconds:.1f}", "–" if r.fitting_error is None else f"{100 * r.fitting_error:.2f} %",
+            f"{r.sparsity_blurred:.3f}", f"{r.sparsity:.3f}",
+        ]
+        for r in rows
+    ]  # fmt: skip
     sparser: dict[str, list[bool]] = {}
-    for e in entries:
-        start = (
-            f"| {e.picture} | {e.kernel} | {e.width}x{e.height}{' (cut)' if e.cut else ''} | {e.orientation.lower()} |"
-        )
-        if e.error:
-            lines.append(f"{start} – | – | {e.error.replace('|', '/')} | – | – | – | – |")
-        for r in e.results:
-            sparser.setdefault(r.method, []).append(r.sparsity < e.sparsity)
-            lines.append(
-                f"{start} {r.method} | {r.steps} | {r.outcome.lower()} | {r.seconds:.1f} | "
-                f"{100 * r.fitting_error:.2f} % | {e.sparsity:.3f} | {r.sparsity:.3f} |"
-            )
-    lines += [
-        "",
-        "s: l1/l2 of the gradients; lower, which is sparser, than before in "
-        + (
-            "; ".join(f"{sum(good)} of {len(good)} photographs by {method}" for method, good in sparser.items())
-            or "none"
-        )
-        + ". misfit: of kernel * restored against blurred.",
-    ]
-    return "\n".join(lines)
-
-
-def _record(entry: Entry) -> dict[str, object]:
-    """An entry as plain values."""
-    empty = torch.empty(0)
-    values = asdict(replace(entry, cells=(), results=tuple(replace(r, cell=empty) for r in entry.results)))
-    del values["cells"]
-    for result in values["results"]:
-        del result["cell"]
-    return values
+    for r in rows:
+        sparser.setdefault(r.method, []).append((r.sparsity or 0) < (r.sparsity_blurred or 0))
+    counts = "; ".join(f"{sum(good)} of {len(good)} photographs by {method}" for method, good in sparser.items())
+    return (
+        f"{markdown(head, lines)}\n\ns: l1/l2 of the gradients; lower, which is sparser, than before in {counts}. "
+        "misfit: of kernel * restored against blurred."
+    )
 
 
 def _cell(x: Tensor, side: int = CELL, ground: float = 1.0) -> Tensor:

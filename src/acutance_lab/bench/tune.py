@@ -22,12 +22,12 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, DataError
 from acutance.images import read_image
-from acutance_lab.bench.case import Case, Content, Noise, describe_noise
+from acutance_lab.bench.case import Case, Content, Noise, Suite, describe_noise
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.rows import Row
-from acutance_lab.bench.score import require_ssim
+from acutance_lab.bench.run import run
 from acutance_lab.bench.synthetic import synthetic_content, synthetic_levels
-from acutance_lab.bench.work import Bench, Job, Plan, work
+from acutance_lab.bench.tables import markdown
 from acutance_lab.data.photographs import SUFFIXES, held_out
 from acutance_lab.synth import kernels
 from acutance_lab.synth.degradation import luma
@@ -79,28 +79,25 @@ def tune(
     Raises:
         ConfigError: a setting that the method does not have. DataError: too few photographs.
     """
-    require_ssim()
     levels = synthetic_levels("tune", noises)
-    found = cases(photographs, levels, count)
     points = [",".join(f"{k}={v}" for k, v in zip(grid, values, strict=True)) for values in product(*grid.values())]
     joint = "," if ":" in method else ":"
-    contenders = tuple(Contender.parse(f"{method}{joint}{point}" if point else method) for point in points)
+    contenders = [Contender.parse(f"{method}{joint}{point}" if point else method) for point in points]
     if len({c.label for c in contenders}) < len(contenders):
         raise ConfigError("two points of the grid are the same; give every value once")
-    bench = Bench(Plan(contenders, device, jobs))
-    for number in range(len(contenders)):
-        bench.runner(number)
-    todo = [Job(case, number) for case in found for number in range(len(contenders))]
-    if on_plan is not None:
-        on_plan(len(todo))
-    scores: dict[tuple[int, Noise], list[float]] = {}
-    for job, row in work(bench, todo):
-        scores.setdefault((job.contender, row.noise), []).append(row.psnr)
-        if on_row is not None:
-            on_row(row)
+
+    def listed(_: Path, levels: Sequence[Noise]) -> list[Case]:
+        return cases(photographs, [level for level in levels if level is not None], count)
+
+    suite = Suite("tune", "crops of photographs", "", tuple(levels), listed, files=False, ssim=False)
+    on_case = None if on_row is None else lambda row, _: on_row(row)
+    rows = run(suite, contenders, device=device, jobs=jobs, on_plan=on_plan, on_case=on_case)
+    scores: dict[tuple[str, Noise], list[float]] = {}
+    for row in rows:
+        scores.setdefault((row.method, row.noise), []).append(row.psnr)
     return [
-        Tuned(point or "(as it is)", {level: fmean(scores[number, level]) for level in levels})
-        for number, point in enumerate(points)
+        Tuned(point or "(as it is)", {level: fmean(scores[contender.label, level]) for level in levels})
+        for contender, point in zip(contenders, points, strict=True)
     ]
 
 
@@ -147,11 +144,12 @@ def tuned_table(found: Sequence[Tuned]) -> str:
     levels = list(found[0].psnr)
     columns = [[each.psnr[level] for each in found] for level in levels] + [[each.mean for each in found]]
     best = [max((v for v in column if not math.isnan(v)), default=math.nan) for column in columns]
-    lines = [f"| setting | {' | '.join(map(describe_noise, levels))} | mean |", "| --- " * (len(columns) + 1) + "|"]
+    lines = []
     for i, each in enumerate(found):
         cells = [f"**{c[i]:.2f}**" if c[i] == top else f"{c[i]:.2f}" for c, top in zip(columns, best, strict=True)]
-        lines.append(f"| {each.settings} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "Mean PSNR in dB over the crops; the best of each column in bold."])
+        lines.append([each.settings, *cells])
+    table = markdown(["setting", *map(describe_noise, levels), "mean"], lines)
+    return f"{table}\n\nMean PSNR in dB over the crops; the best of each column in bold."
 
 
 def _contrast(x: Tensor) -> float:

@@ -8,18 +8,16 @@ from typing import Annotated
 
 import typer
 
-from acutance.cli.console import escape, out, parse_levels, progress_bar, say
+from acutance.cli.console import escape, out, parse_levels, say
 from acutance.errors import DataError
 from acutance.images import write_atomically
 from acutance.restoration.restorer import DEFAULT
-from acutance_lab.bench.case import Suite, describe_noise
+from acutance_lab.bench.case import Suite
 from acutance_lab.bench.cuts import HOW_CUTS
-from acutance_lab.bench.published_run import PUBLISHED_SUITES, measure_published
+from acutance_lab.bench.published import published_levels, published_suites
 from acutance_lab.bench.report import put_into, read_suites, report, table
-from acutance_lab.bench.report_html import write_page
-from acutance_lab.bench.report_published import cuts_table, published_cut_table
-from acutance_lab.bench.rows import Row
-from acutance_lab.bench.run import run
+from acutance_lab.bench.report_page import write_page
+from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.suites import SUITES
 from acutance_lab.cli import measuring, tuning
 from acutance_lab.cli.measuring import split_methods
@@ -44,31 +42,13 @@ def _suite_command(suite: Suite) -> Callable[..., None]:
         jobs: Annotated[int, typer.Option(min=1, help="Processes at work, which share the cores.")] = 1,
         quick: Annotated[bool, typer.Option("--quick", help="Four cases of each level.")] = False,
     ) -> None:
-        with progress_bar() as bar:
-            bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
-            task = bar.add_task(suite.name, total=None)
-
-            def on_plan(count: int) -> None:
-                bar.update(task, total=count)
-
-            def on_case(row: Row, fresh: bool) -> None:
-                if fresh:
-                    bar.update(task, advance=1, description=escape(f"{row.method} {row.picture} {row.kernel}"))
-
-            try:
-                rows = run(
-                    suite, split_methods(methods), data=data, noises=parse_levels(noise),
-                    limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs,
-                    on_plan=on_plan, on_case=on_case,
-                )  # fmt: skip
-            except KeyboardInterrupt:
-                bar.stop()
-                kept = "nothing is kept without --out" if output is None else "rows are kept; the same command goes on"
-                say(f"stopped; {kept}")
-                raise typer.Exit(130) from None
+        with measuring.measuring(suite.name) as measured:
+            rows = measured(
+                suite, split_methods(methods), data=data, noises=parse_levels(noise),
+                limit=4 if quick and limit is None else limit, out=output, device=device, curve=curve, jobs=jobs,
+            )  # fmt: skip
         out.print(table(rows), markup=False)
-        if output is not None:
-            say(f"rows: {escape(output / f'{suite.name}.jsonl')}")
+        measuring.written(output, suite.name)
 
     command.__doc__ = f"Measure on {suite.name}: {suite.summary}"
     return command
@@ -83,7 +63,7 @@ def published_command(
     methods: Annotated[str, typer.Option(help="a,b:SETTING=VALUE,c: measured on every case.")] = COMPARED,
     parts: Annotated[str | None, typer.Option(help="Slow methods, measured on the first cases of each level.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many cases of each level for --parts.")] = 8,
-    suites: Annotated[str, typer.Option(help="Some of these.")] = ",".join(PUBLISHED_SUITES),
+    suites: Annotated[str, typer.Option(help="Some of these.")] = ",".join(published_suites()),
     data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
     output: Annotated[Path, typer.Option("--out", help="Folder for the rows; the same command goes on.")] = Path(
         "out/published"
@@ -96,29 +76,11 @@ def published_command(
     """Measure where figures are published, at their levels and in their cut; what has new weights is measured anew."""
     names = [name.strip() for name in suites.split(",")]
     asked = [(split_methods(methods), None)] + ([(split_methods(parts), limit)] if parts else [])
-    with progress_bar() as bar:
-        task = bar.add_task("published", total=0)
-        planned = 0
-
-        def on_plan(count: int) -> None:
-            nonlocal planned
-            planned += count
-            bar.update(task, total=planned)
-
-        def on_case(row: Row, fresh: bool) -> None:
-            if fresh:
-                bar.update(task, advance=1, description=escape(f"{row.suite} {row.method} {describe_noise(row.noise)}"))
-
-        try:
-            for chosen, most in asked:
-                measure_published(
-                    chosen, data=data, suites=names, limit=most, out=output, device=device, on_plan=on_plan,
-                    on_case=on_case,
-                )  # fmt: skip
-        except KeyboardInterrupt:
-            bar.stop()
-            say("stopped; rows are kept; the same command goes on")
-            raise typer.Exit(130) from None
+    levels = {name: published_levels(name) for name in names}
+    with measuring.measuring("published") as measured:
+        for chosen, most in asked:
+            for name in names:
+                measured(name, chosen, data=data, noises=levels[name], limit=most, out=output, device=device)
     found = read_suites(output)
     for name in names:
         out.print(f"## {name}\n\n{cuts_table(found[name]).markdown()}\n", markup=False)

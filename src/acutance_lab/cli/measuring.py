@@ -1,9 +1,12 @@
-"""`acutance-lab bench speed`, `size`, `sheet`, `operators`, `noise`, `times`, `curves`, over `acutance_lab.bench`."""
+"""`acutance-lab bench speed`, `size`, `sheet`, `border`, `noise`, `times`, `curves`, ...: suites of the one runner."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -11,37 +14,73 @@ import typer
 from acutance.cli.console import escape, out, parse_levels, parse_precision, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.frame import TILE
-from acutance.methods.dgunet import Unfolded
-from acutance.methods.golf import Golf
-from acutance.methods.rgdn import Rgdn
+from acutance.images import write_atomically
 from acutance.methods.spec import find
-from acutance.restoration.restorer import DEFAULT, Restorer
+from acutance.restoration.restorer import DEFAULT
 from acutance.weights import embedded_names
-from acutance_lab.bench.arithmetic import arithmetic_table, count
-from acutance_lab.bench.border import border_cost, border_table
-from acutance_lab.bench.case import bench_folder
+from acutance_lab.bench import levels, tables
+from acutance_lab.bench.case import Suite, bench_folder
 from acutance_lab.bench.contender import Contender
-from acutance_lab.bench.curves import LEAST, SIDE
-from acutance_lab.bench.curves import measure as measure_curves
-from acutance_lab.bench.curves_kinds import find_curves, find_pictures
-from acutance_lab.bench.curves_plot import write_plot
-from acutance_lab.bench.curves_points import FILE as CURVES_FILE
-from acutance_lab.bench.curves_points import curve_table, describe
-from acutance_lab.bench.noise_levels import noise_table, real_levels, suite_levels, synthetic_levels
+from acutance_lab.bench.curves import LEAST, SIDE, curve_suite, find_curves, find_pictures
 from acutance_lab.bench.operators import LARGEST, adjoint_errors, operators_table, worst
+from acutance_lab.bench.plain import Plain
 from acutance_lab.bench.real import REAL
+from acutance_lab.bench.report_plots import curve_plot
+from acutance_lab.bench.rows import Row
+from acutance_lab.bench.run import run
 from acutance_lab.bench.runs import read_run, runs_table
-from acutance_lab.bench.sheet import Entry, columns, sheet_table, write_sheet
-from acutance_lab.bench.sheet import sheet as make_sheet
-from acutance_lab.bench.size import Task, measure, size_table
-from acutance_lab.bench.speed import Speed, compare, speed_table
-from acutance_lab.bench.times import make_scene
-from acutance_lab.bench.times import times as measure_times
-from acutance_lab.bench.timing import append_times, times_table
+from acutance_lab.bench.scenes import large_suite, random_suite, scene_suite
+from acutance_lab.bench.sheet import sheet_suite, sheet_table, write_sheet
+from acutance_lab.bench.suites import find_suite
+from acutance_lab.bench.window import window_suite
 from acutance_lab.plots import require_matplotlib
 
 Weights = Annotated[Path | None, typer.Option(help="Other weights than the shipped ones.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
+Methods = Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many cases of each level.")]
+Device = Annotated[str, typer.Option()]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the rows; makes a run resumable.")]
+
+
+@contextmanager
+def measuring(name: str) -> Iterator[Any]:
+    """The runner behind a progress bar; Ctrl-C ends the command with a word about what is kept."""
+    with progress_bar() as bar:
+        bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
+        task = bar.add_task(name, total=0)
+        planned = 0
+
+        def on_plan(count: int) -> None:
+            nonlocal planned
+            planned += count
+            bar.update(task, total=planned)
+
+        def on_case(row: Row, fresh: bool) -> None:
+            if fresh:
+                what = f"{row.method} {row.picture} {row.kernel} {row.varied}"
+                bar.update(task, advance=1, description=escape(what))
+
+        kept = False
+
+        def measured(suite: Suite | str, methods: Any, **options: Any) -> list[Row]:
+            nonlocal kept
+            kept = options.get("out") is not None
+            return run(suite, methods, on_plan=on_plan, on_case=on_case, **options)
+
+        try:
+            yield measured
+        except KeyboardInterrupt:
+            bar.stop()
+            say(f"stopped; {'rows are kept; the same command goes on' if kept else 'nothing is kept without --out'}")
+            raise typer.Exit(130) from None
+
+
+def written(folder: Path | None, name: str) -> None:
+    """Say where the rows are, if anywhere."""
+    if folder is not None:
+        say(f"rows: {escape(folder / f'{name}.jsonl')}")
 
 
 def speed(
@@ -54,87 +93,89 @@ def speed(
 ) -> None:
     """Measure a network against the same one written plainly in float32: a step of RGDN, a run of golf or dgunet-...
 
-    Methods without shipped weights are measured with random ones.
+    Methods without shipped weights are measured with random ones. The same as `times` of NAME and NAME:plain=true.
     """
     wanted = [_size(part) for part in sizes.split(",")]
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen, kind = Contender.parse(method), parse_precision(precision)
+    chosen = Contender.parse(method)
     spec = find(chosen.name)
-    if weights is None and spec.weights not in embedded_names():
-        torch.manual_seed(0)
-        model = spec.build(device="cpu", precision=kind, tile=tile, **chosen.settings)
-    else:
-        options = {"weights": weights, "device": "cpu", "precision": kind, "tile": tile}
-        model = Restorer.load(chosen.name, **{**options, **chosen.settings}).method
-    if not isinstance(model, Rgdn | Golf | Unfolded):
-        raise ConfigError(f"--method {method}: there is a plain form of rgdn, golf and the dgunet methods")
-    if isinstance(model, Unfolded) and model.config.rows():
-        raise ConfigError("--method dgunet-sense takes grey pictures; time it by `acutance-lab bench times`")
-    found: list[Speed] = []
+    given: dict[str, Any] = {"precision": parse_precision(precision), "tile": tile, **chosen.settings}
+    given |= {} if weights is None else {"weights": weights}
+    given = {"steps": 1, **given} if spec.name == "rgdn" else given
+    ours = replace(
+        chosen, settings=given, untrained=chosen.untrained or (weights is None and spec.weights not in embedded_names())
+    )
+    plain = replace(ours, plain=True)
+    Plain.of(find(chosen.name).build(device="cpu", **chosen.settings))
     for height, width, runs in wanted:
-        found.append(compare(model, height, width, runs=runs))
-        say(f"{width}x{height}: {found[-1].ratio:.1f} times faster")
-    out.print(speed_table(found), markup=False)
+        with measuring("speed") as measured:
+            suite = scene_suite(height, width, channels=3, kernel=min(19, min(height, width) // 2 - 1 | 1))
+            rows = measured(suite, [ours, plain], rounds=runs, device="cpu")
+        out.print(tables.times_table(rows), markup=False)
+        say(f"{width}x{height}: {rows[1].ratio(rows[0]):.1f} times faster")
 
 
 def size(
     megapixels: Annotated[float, typer.Option(help="Size of the colour picture.")] = 24.0,
     kernel: Annotated[int, typer.Option(help="Side of the kernel, pixels.")] = 31,
     steps: Annotated[int, typer.Option(min=1, help="Steps, all of which are taken.")] = 5,
-    method: Annotated[str, typer.Option(help="A method with steps.")] = DEFAULT,
+    method: Annotated[str, typer.Option(help="Methods with steps: a,b:SETTING=VALUE.")] = DEFAULT,
     weights: Weights = None,
     tile: Annotated[int | None, typer.Option(min=64, help="Side of the tiles a network works on.")] = None,
     threads: Threads = None,
+    output: Out = None,
 ) -> None:
     """Measure seconds, their forecast, and memory on one large picture, in a process of its own."""
-    task = Task(
-        megapixels=megapixels, kernel=kernel, method=method, steps=steps, weights=weights, tile=tile, threads=threads
-    )
-    out.print(size_table(measure(task)), markup=False)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    settings = {key: value for key, value in (("weights", weights), ("tile", tile)) if value is not None}
+    given = [Contender.parse(each) for each in split_methods(method)]
+    contenders = [replace(each, settings={**settings, **each.settings}) for each in given]
+    with measuring("size") as measured:
+        rows = measured(large_suite(megapixels, kernel), contenders, steps=steps, apart=True, device="cpu", out=output)
+    out.print(tables.size_table(rows), markup=False)
+    written(output, "size")
 
 
 def sheet(
     name: Annotated[str, typer.Argument(help=f"Set of real photographs: {', '.join(REAL)}.")],
     methods: Annotated[str, typer.Option(help="A column each: a,b:SETTING=VALUE; all take a kernel.")] = DEFAULT,
-    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    data: Data = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many photographs, spread over the set.")] = 20,
     side: Annotated[int, typer.Option(min=256, help="Longer pictures are cut to this, about their centre.")] = 1200,
-    output: Annotated[Path, typer.Option("--out", help="Folder for NAME.png and NAME.json.")] = Path("out/sheets"),
-    device: Annotated[str, typer.Option()] = "auto",
+    output: Annotated[Path, typer.Option("--out", help="Folder for NAME.png, the rows and pictures.")] = Path(
+        "out/sheets"
+    ),
+    device: Device = "auto",
 ) -> None:
     """Restore real photographs into a contact sheet, with a score that needs no truth."""
-    loaded = columns(split_methods(methods), device)
-    with progress_bar() as bar:
-        task = bar.add_task(name, total=None)
-
-        def on_entry(entry: Entry) -> None:
-            bar.advance(task)
-            for line in (entry.line, *(f"  {result.line}" for result in entry.results)):
-                say(escape(line))
-
-        entries = make_sheet(name, loaded, data=data, limit=limit, side=side, on_entry=on_entry)
-    files = write_sheet(entries, name, loaded, output)
-    out.print(sheet_table(entries), markup=False)
-    say(" and ".join(escape(file) for file in files))
+    suite = sheet_suite(name, limit=limit, side=side)
+    with measuring(name) as measured:
+        rows = measured(suite, split_methods(methods), data=data, out=output, device=device)
+    out.print(sheet_table(rows), markup=False)
+    say(f"sheet: {escape(write_sheet(rows, output))}")
+    written(output, name)
 
 
 def border(
     name: Annotated[str, typer.Argument(help="Suite, e.g. set12.")],
-    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,fd",
+    methods: Methods = "wiener,fd",
     noise: Annotated[str, typer.Option(help="Levels in percent.")] = "1",
-    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases of each level.")] = None,
-    device: Annotated[str, typer.Option()] = "auto",
+    data: Data = None,
+    limit: Limit = None,
+    output: Out = None,
+    device: Device = "auto",
 ) -> None:
     """Measure what the unknown scene beyond the frame costs: windows restored alone and within the picture."""
-    with progress_bar() as bar:
-        task = bar.add_task(name, total=None)
-        found = border_cost(
-            name, split_methods(methods), data=data, noises=parse_levels(noise), limit=limit, device=device,
-            on_case=lambda text: bar.update(task, advance=1, description=escape(text)),
+    suite = replace(window_suite(find_suite(name)), name=f"border-{name}")
+    with measuring(name) as measured:
+        rows = measured(
+            suite, split_methods(methods), data=data, noises=parse_levels(noise),
+            limit=None if limit is None else 2 * limit, out=output, device=device,
         )  # fmt: skip
-    out.print(border_table(found), markup=False)
+    out.print(tables.border_table(rows), markup=False)
+    written(output, suite.name)
 
 
 def operators() -> None:
@@ -147,35 +188,44 @@ def operators() -> None:
 
 def noise(
     photographs: Annotated[Path | None, typer.Option(help="Folder of sharp photographs; some are held out.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    data: Data = None,
     suites: Annotated[str, typer.Option(help="Suites of blurred pictures, e.g. set12,levin32.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Crops of the photographs.")] = 12,
     wavelets: Annotated[bool, typer.Option(help="Compare with scikit-image's estimate_sigma.")] = False,
+    output: Out = None,
 ) -> None:
     """Measure the estimate of the noise level on photographs with known noise, on suites or on real noisy pairs."""
-    found = list(synthetic_levels(photographs, limit=limit, wavelets=wavelets)) if photographs is not None else []
-    if suites:
-        found += suite_levels(bench_folder(data), suites.split(","))
-    elif photographs is None or data is not None:
-        found += real_levels(bench_folder(data), wavelets=wavelets)
-    out.print(noise_table(found), markup=False, soft_wrap=True)
+    alone = [levels.ALONE, *([levels.WAVELETS] if wavelets else [])]
+    found: list[Row] = []
+    with measuring("noise") as measured:
+        if photographs is not None:
+            for state, names in ((levels.BLURRED, [*alone, levels.BEHIND]), (levels.SHARP, alone)):
+                found += measured(levels.photographs_suite(photographs, state, count=limit), names, out=output)
+        for name in filter(None, suites.split(",")):
+            suite = replace(find_suite(name), name="noise", ssim=False)
+            found += measured(suite, [levels.BEHIND, levels.ALONE], data=data, noises=levels.SUITE_LEVELS, out=output)
+        if not suites and (photographs is None or data is not None):
+            real = replace(find_suite("real-noise"), name="noise", ssim=False)
+            found += measured(real, alone, data=bench_folder(data), out=output)
+    out.print(tables.level_table(found), markup=False, soft_wrap=True)
+    written(output, "noise")
 
 
 def arithmetic(
-    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = f"{DEFAULT},rgdn,wiener",
+    methods: Methods = f"{DEFAULT},rgdn,wiener",
     sizes: Annotated[str, typer.Option(help="WIDTHxHEIGHT,... of the pictures.")] = "256x256",
     channels: Annotated[int, typer.Option(help="1 for grey, 3 for colour.")] = 3,
 ) -> None:
     """Count the multiplications that methods spend on a picture."""
     if channels not in (1, 3):
         raise ConfigError(f"--channels {channels}: 1 or 3")
-    wanted = [_size(part)[:2] for part in sizes.split(",")]
-    found = [
-        count(Contender.parse(method), height, width, channels=channels)
-        for height, width in wanted
-        for method in split_methods(methods)
-    ]
-    out.print(arithmetic_table(found), markup=False)
+    with measuring("arithmetic") as measured:
+        found = [
+            row
+            for height, width, _ in map(_size, sizes.split(","))
+            for row in measured(random_suite(height, width, channels), split_methods(methods), count=True, device="cpu")
+        ]
+    out.print(tables.arithmetic_table(found), markup=False)
 
 
 def runs(
@@ -186,7 +236,7 @@ def runs(
 
 
 def times(
-    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,rgdn",
+    methods: Methods = "wiener,rgdn",
     against: Annotated[str | None, typer.Option(help="Whose time the others are compared with; the first.")] = None,
     side: Annotated[int, typer.Option("--size", help="Side of the picture, pixels.")] = 512,
     channels: Annotated[int, typer.Option(help="1: grey, 3: colour.")] = 1,
@@ -195,27 +245,24 @@ def times(
     runs: Annotated[int, typer.Option(min=1, help="Rounds, after one to warm up.")] = 5,
     photograph: Annotated[Path | None, typer.Option(help="A sharp picture instead of the made one.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="Folder; rows are added to its times.jsonl.")] = None,
-    device: Annotated[str, typer.Option()] = "auto",
+    device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Measure seconds and PSNR of methods side by side: one picture, one process, in turn."""
     contenders = [Contender.parse(text) for text in split_methods(methods)]
+    labels = [c.label for c in contenders]
     reference = None if against is None else Contender.parse(against).label
-    if reference is not None and reference not in (c.label for c in contenders):
-        raise ConfigError(f"--against {against}: give one of {', '.join(c.label for c in contenders)}")
+    if reference is not None and reference not in labels:
+        raise ConfigError(f"--against {against}: give one of {', '.join(labels)}")
+    if not labels or len(set(labels)) < len(labels):
+        raise ConfigError(f"--methods {' '.join(labels)}: name every method once; weights alone do not tell them apart")
     if threads is not None:
         torch.set_num_threads(threads)
-    scene = make_scene(side, channels=channels, kernel=kernel, noise=noise / 100, photograph=photograph)
-    with progress_bar() as bar:
-        bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
-        task = bar.add_task("", total=len(contenders) * (runs + 1))
-        found = measure_times(
-            scene, contenders, runs=runs, device=device,
-            on_round=lambda label, _: bar.update(task, advance=1, description=escape(label)),
-        )  # fmt: skip
-    out.print(times_table(found, reference), markup=False)
-    if output is not None:
-        say(f"rows: {escape(append_times(output, found))}")
+    suite = scene_suite(side, side, channels=channels, kernel=kernel, noise=noise / 100, photograph=photograph)
+    with measuring("times") as measured:
+        found = measured(suite, contenders, rounds=runs, device=device, out=output)
+    out.print(tables.times_table(found, reference), markup=False)
+    written(output, "times")
 
 
 def curves(
@@ -226,31 +273,30 @@ def curves(
             "last four; all."
         ),
     ] = "all",
-    methods: Annotated[str, typer.Option(help="a,b,c:SETTING=VALUE,SETTING=VALUE")] = "wiener,rgdn",
+    methods: Methods = "wiener,rgdn",
     name: Annotated[str, typer.Option("--set", help="Test set: set12, bsd68, kodak24.")] = "set12",
-    data: Annotated[Path | None, typer.Option(help="Folder of the test sets (or ACUTANCE_DATA).")] = None,
+    data: Data = None,
     count: Annotated[int, typer.Option("--pictures", min=1, help="So many, spread over the set.")] = 6,
     side: Annotated[int, typer.Option(min=LEAST, help="Of the blurred pictures, cut from the middle.")] = SIDE,
     output: Annotated[Path, typer.Option("--out", help="Folder for curves.jsonl and the plots.")] = Path("out/curves"),
-    device: Annotated[str, typer.Option()] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Measure PSNR against one thing at a time: steps, kernel size, noise, saturation, errors of the kernel."""
     wanted = find_curves([part for part in names.replace(" ", ",").split(",") if part])
     require_matplotlib()
     pictures = find_pictures(bench_folder(data), name, count)
-    with progress_bar() as bar:
-        bar.speed_estimate_period = 24 * 3600.0  # a forecast from all that was done: methods differ a lot
-        task = bar.add_task("curves", total=None)
-        found = measure_curves(
-            wanted, split_methods(methods), pictures, side=side, out=output, device=device,
-            on_plan=lambda runs: bar.update(task, total=runs),
-            on_run=lambda text: bar.update(task, advance=1, description=escape(text)),
-        )  # fmt: skip
-    for curve in wanted:
-        points = [point for point in found if point.curve == curve.name]
-        out.print(f"{curve.name}: {curve.axis}\n\n{curve_table(points)}\n\n{describe(points)}\n", markup=False)
-        say(f"plot: {escape(write_plot(output / f'{curve.name}.png', points, axis=curve.axis))}")
-    say(f"points: {escape(output / CURVES_FILE)}")
+    suites = [(curve, curve_suite(curve, pictures, side)) for curve in wanted]
+    for curve, suite in suites:
+        with measuring(curve.name) as measured:
+            rows = measured(
+                suite, split_methods(methods), out=output, device=device, curve=curve.stepwise,
+                steps=curve.steps,
+            )  # fmt: skip
+        out.print(f"{curve.name}: {curve.axis}\n\n{tables.curve_table(rows)}\n", markup=False)
+        file = output / f"{curve.name}.png"
+        write_atomically(file, curve_plot(rows, curve.axis), overwrite=True)
+        say(f"plot: {escape(file)}")
+    written(output, "curves")
 
 
 def split_methods(text: str) -> list[str]:

@@ -157,6 +157,10 @@ def publish(
     say(escape(outcome))
 
 
+COMMANDS = {"train": train, "fit": fit, "publish": publish, "training-page": page}
+"""By name."""
+
+
 def _leave() -> NoReturn:
     """End one of several processes without the interpreter's farewell, in which Gloo's threads may wait for ever."""
     sys.stdout.flush()

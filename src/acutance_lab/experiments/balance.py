@@ -24,10 +24,13 @@ from torch import Tensor, nn
 from acutance.errors import ConfigError
 from acutance.networks.vgg import Vgg11
 from acutance_lab.bench.score import require_ssim, structural_similarity
+from acutance_lab.bench.sheet import GAP, text_line
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.output import Panel, Report, Series
 from acutance_lab.experiments.short_training import (
     BATCH,
     BLUR,
+    RATE,
     Pairs,
     fit,
     held_out_pairs,
@@ -35,6 +38,7 @@ from acutance_lab.experiments.short_training import (
     mean_square,
     start,
 )
+from acutance_lab.plots import COLOURS
 from acutance_lab.train.perceptual import Perceptual
 
 WEIGHTS = (1e-10, 5e-6, 2e-4, 1e-2)
@@ -188,3 +192,66 @@ def _quality(estimates: Tensor, sharp: Tensor) -> Quality:
     ssim = [structural_similarity(x[None], z[None]) for x, z in zip(estimates, sharp, strict=True)]
     colour = (estimates.mean((2, 3)) - sharp.mean((2, 3))).abs().mean()
     return Quality(mean_psnr(estimates, sharp), sum(ssim) / len(ssim), float(colour))
+
+
+CLAIMS = {
+    1e-10: "(a) blurred output",
+    5e-6: "chosen; both terms in [1e-2, 1e-1]",
+    2e-4: "(b) ghosts",
+    1e-2: "(c) wrong colours",
+}
+"""What the paper says of its weights, with features of VGG-11-bn; it gives no numbers."""
+
+SMOOTH = 20
+"""Iterations that a point of a curve is the mean of."""
+
+
+def report(found: Balance) -> Report:
+    """Both terms at the end and the quality, by weight; their course; held-out crops."""
+    q, lines = found.blurred, []
+    lines.append(["blurred", "", "", "", f"{q.psnr:.2f}", f"{q.ssim:.4f}", f"{100 * q.colour:.2f}", ""])
+    for each in found.runs:
+        (content, perceptual), q = each.final(), each.quality
+        terms = [f"{content:.2e}", f"{each.weight * perceptual:.2e}", f"{each.weight * perceptual / content:.2g}"]
+        scores = [f"{q.psnr:.2f}", f"{q.ssim:.4f}", f"{100 * q.colour:.2f}"]
+        lines.append([f"{each.weight:g}", *terms, *scores, CLAIMS.get(each.weight, "")])
+    head = ["weight", "L_c", "weight × L_p", "their ratio", "PSNR, dB", "SSIM", "colour off, %", "the paper, in words"]
+    other = "" if found.judge == VGG else f", not the {VGG} of the paper, and its features have another range"
+    notes = [
+        f"Judge: {found.judge}{other}. On the blurred held-out pictures both terms are equal at a weight of "
+        f"{found.balanced:.2g}; the paper takes 5e-6 with VGG-11-bn.",
+        f"L_c, L_p: means of the last iterations. PSNR, SSIM, colour (how far the mean of a channel is off): means of "
+        f"{JUDGED} held-out crops of {JUDGED_SIDE} pixels.",
+        f"Scaled down: {found.features} features (the paper's F has 32), crops of {SIDE} pixels (256), "
+        f"{found.iterations} iterations (to convergence), motion over {BLUR.extent[0]:g} to {BLUR.extent[1]:g} pixels "
+        f"(GoPro). Rate {RATE:g} and batches of {BATCH} as in the paper.",
+    ]
+    panels = [
+        Panel(
+            [
+                _smooth(each.content, "L_c, mean square error", COLOURS[0]),
+                _smooth([each.weight * v for v in each.perceptual], "weight × L_p", COLOURS[1]),
+            ],
+            {"yscale": "log", "title": f"weight {each.weight:g}", "xlabel": "iterations"},
+        )
+        for each in found.runs
+    ]
+    shown = [("blurred", found.shown.blurred), *((f"weight {each.weight:g}", each.shown) for each in found.runs)]
+    columns = [_column(name, pictures) for name, pictures in [*shown, ("sharp", found.shown.sharp)]]
+    numbers = {"published": CLAIMS, "blur": BLUR, "outcome": found}
+    plots = {"balance.png": panels}
+    return Report("balance", [(head, lines)], notes, numbers, plots, {"balance-crops.png": torch.cat(columns, -1)})
+
+
+def _column(name: str, pictures: Tensor) -> Tensor:
+    """Pictures (n, 3, H, W) below each other, under their name: (1, 3, H', W + GAP)."""
+    gap = torch.ones(1, 3, GAP, pictures.shape[-1])
+    below = [part for picture in pictures for part in (picture[None].clamp(0, 1), gap)]
+    column = torch.cat([text_line(name, pictures.shape[-1]), *below], -2)
+    return torch.cat([column, torch.ones(1, 3, column.shape[-2], GAP)], -1)
+
+
+def _smooth(values: Sequence[float], label: str, colour: str) -> Series:
+    """Means over windows of `SMOOTH` iterations, where they end."""
+    ends = range(min(SMOOTH, len(values)), len(values) + 1)
+    return Series(ends, [sum(values[end - ends[0] : end]) / ends[0] for end in ends], label, {"color": colour})

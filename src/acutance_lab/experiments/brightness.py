@@ -32,6 +32,7 @@ from acutance.problem import Problem
 from acutance_lab.bench import dynamic
 from acutance_lab.bench.real import centre_cut
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.output import Report, mean_row
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.synth.degradation import luma
 
@@ -243,3 +244,70 @@ def _tones(y: Tensor, d: Tensor, r: Tensor) -> Iterator[tuple[float, float, floa
         share = float(mask.float().mean())
         gap, shift = (255 * float(v[mask].mean()) if share else 0.0 for v in (d, r))
         yield share, gap, shift
+
+
+NOTE = (
+    "Gap: sharp less blurred, shift: restored less blurred, in grey levels of 1/255. Largest: of all pictures and "
+    "colours; with the mean kept: of all pictures, in a file of 8 bits, mean of the colours."
+)
+
+
+def report(found: Sequence[Measured], weights: str | None = None) -> Report:
+    """Brightness by source, by tone, PSNR by form of the output, the safe gain."""
+    groups: dict[str, list[Measured]] = {}
+    for m in found:
+        groups.setdefault(m.source, []).append(m)
+    gain = safe_gain(found)
+    last = f"Gain with which the worse kind of synthetic pairs gains most: {'none' if gain is None else f'{gain:g}'}."
+    numbers = {"weights": weights, "safe_gain": gain, "pictures": list(found)}
+    names = list(found[0].after)
+    scores = [
+        [source, f"{_mean(m.before for m in group):.2f}", *(_gained(group, name) for name in names)]
+        for source, group in groups.items()
+    ]
+    parts = [f"luma {i / TONES:.2f} to {(i + 1) / TONES:.2f}" for i in range(TONES)]
+    tones = [[source, *(_tone(group, i) for i in range(TONES))] for source, group in groups.items()]
+    head = ["source", "pictures", "gap R G B", "shift R G B", "largest", "largest, mean kept", "correlation"]
+    tables = [
+        ([*head, "clipping", "bfloat16"], [_brightness(*each) for each in groups.items()]),
+        (["gap / shift", *parts], tones),
+        (["PSNR gained, dB (harmed)", "before", *names], scores),
+    ]
+    return Report("brightness", tables, [last, NOTE], numbers)
+
+
+def _brightness(source: str, group: Sequence[Measured]) -> list[str]:
+    gap, shift = (
+        " ".join(f"{v:+.2f}" for v in mean_row(each)) for each in zip(*((m.gap, m.shift) for m in group), strict=True)
+    )
+    largest = max(abs(v) for m in group for v in m.shift)
+    kept = max(abs(sum(m.kept) / 3) for m in group)
+    ends = [f"{_mean(m.clipping for m in group):+.3f}", f"{_mean(m.rounding for m in group):+.3f}"]
+    return [source, str(len(group)), gap, shift, f"{largest:.3f}", f"{kept:.3f}", _correlation(group), *ends]
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
+
+
+def _correlation(group: Sequence[Measured]) -> str:
+    """Of gap and shift over the pictures."""
+    pairs = torch.tensor([[sum(m.gap) / 3, sum(m.shift) / 3] for m in group], dtype=torch.float64)
+    if len(group) < 3 or bool((pairs.std(0) < 1e-6).any()):
+        return "-"
+    return f"{float(torch.corrcoef(pairs.T)[0, 1]):.2f}"
+
+
+def _tone(group: Sequence[Measured], i: int) -> str:
+    share = sum(m.tones[i][0] for m in group)
+    gap, shift = (sum(m.tones[i][0] * m.tones[i][k] for m in group) / max(share, 1e-9) for k in (1, 2))
+    return f"{gap:+.2f} / {shift:+.2f}" if share else "-"
+
+
+def _gained(group: Sequence[Measured], name: str) -> str:
+    """Of sharp pictures what is left, since all that is done to them is harm."""
+    if group[0].source == SHARP:
+        return f"{_mean(m.after[name] for m in group):.2f} left"
+    harmed = sum(m.after[name] < m.before for m in group)
+    return f"{_mean(m.after[name] - m.before for m in group):+.2f} ({harmed})"

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, pstdev
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ from acutance.metrics import psnr
 from acutance.restoration.restorer import Restorer, resolve_device
 from acutance_lab.bench import dynamic
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.output import Panel, Report, Series, mean_row
+from acutance_lab.plots import COLOURS, SOFT
 from acutance_lab.train import checkpoint
 from acutance_lab.train.validate import MOVING
 
@@ -188,3 +191,65 @@ def _follow(case: Case, restorer: Restorer) -> Trajectory:
             moves.append(float((x - before).square().mean().sqrt()))
         before = x
     return Trajectory(case.name, float(psnr(case.blurred, case.sharp)), tuple(values), tuple(moves))
+
+
+PUBLISHED = "usually converges after 2 to 4 iterations of G; 3 are taken in the tests"
+"""Of the paper, section 6.1; it gives no numbers."""
+
+
+def report(found: Convergence) -> Report:
+    """PSNR over all pictures by N, how far the last putt moved them, and where pictures settle."""
+    paths = found.trajectories
+    means = mean_row(p.psnr for p in paths)
+    lines = []
+    for n, mean in enumerate(means):
+        values, gains = [p.psnr[n] for p in paths], [p.psnr[n] - p.blurred for p in paths]
+        moved = "" if n == 0 else f"{100 * fmean(p.moves[n - 1] for p in paths):.3f}"
+        ends = f"{min(gains):+.2f}, {max(gains):+.2f}"
+        cells = [f"{mean:.3f}", f"{pstdev(values):.2f}", f"{fmean(gains):+.3f}", ends, moved]
+        lines.append([f"{n}{' (F alone)' if n == 0 else ''}", *cells])
+    notes = [
+        f"{len(paths)} pictures of {found.source}, blurred at {fmean(p.blurred for p in paths):.3f} dB in the mean; "
+        f"weights: {found.weights}.",
+        f"The mean is highest at N = {means.index(max(means))}. Settled, within {TOLERANCE:g} dB of all that follow: "
+        f"{in_words(settled(found))}.",
+        f"The paper: {PUBLISHED}.",
+    ]
+    if found.trained_putts == 0:
+        notes.append("These weights were trained without putts: G is at its random start.")
+    elif found.trained_putts is not None:
+        notes.append(f"These weights were trained with {found.trained_putts} putts (the paper: 5).")
+    head = [
+        "N",
+        "PSNR, dB",
+        "± over pictures",
+        "gain over blurred, dB",
+        "lowest, highest gain",
+        "moved by G, % of range",
+    ]
+    curves = (
+        ("gain over the blurred picture, dB", [[v - p.blurred for v in p.psnr] for p in paths], 0),
+        ("gain of the putts over F alone, dB", [[v - p.psnr[0] for v in p.psnr] for p in paths], 0),
+        ("rms of x(N) - x(N-1), % of the range", [[100 * v for v in p.moves] for p in paths], 1),
+    )
+    panels = []
+    for label, each, first in curves:
+        places = range(first, len(means))
+        thin = [Series(places, curve, "a picture", {"color": SOFT, "linewidth": 0.8, "alpha": 0.5}) for curve in each]
+        mean_line = Series(places, mean_row(each), "mean", {"color": COLOURS[0], "marker": "o"})
+        panels.append(Panel([*thin, mean_line], {"xlabel": "N, applications of G", "ylabel": label}))
+    numbers = {"published": PUBLISHED, "tolerance": TOLERANCE, "settled": settled(found), "outcome": found}
+    return Report("convergence", [(head, lines)], notes, numbers, {"convergence.png": panels})
+
+
+def settled(found: Convergence) -> dict[str, int]:
+    """How many pictures settle at which N; "later" for those that have not by the last but one."""
+    count: dict[str, int] = {}
+    for n in range(len(found.trajectories[0].psnr) - 1):
+        count[str(n)] = sum(p.settled == n for p in found.trajectories)
+    return {**count, "later": sum(p.settled is None for p in found.trajectories)}
+
+
+def in_words(count: dict[str, int]) -> str:
+    """Example: in_words({"0": 0, "1": 3, "later": 2}) is "3 at N = 1, 2 later"."""
+    return ", ".join(f"{c} {n if n == 'later' else f'at N = {n}'}" for n, c in count.items() if c)

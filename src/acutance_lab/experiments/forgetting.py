@@ -25,9 +25,11 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.output import Panel, Report, Series
 from acutance_lab.experiments.short_training import (
     BATCH,
     BLUR,
+    CEILING,
     Pairs,
     fit,
     held_out_pairs,
@@ -35,6 +37,7 @@ from acutance_lab.experiments.short_training import (
     mean_square,
     start,
 )
+from acutance_lab.plots import COLOURS
 
 KEEP, DEBLUR = 1, 2
 """The tasks, by the paper's numbers."""
@@ -155,3 +158,55 @@ def _curve(
 def _measure(network: nn.Module, judged: Pairs, iteration: int) -> Point:
     kept, restored = mean_psnr(network(judged.sharp), judged.sharp), mean_psnr(network(judged.blurred), judged.sharp)
     return Point(iteration, kept, restored - mean_psnr(judged.blurred, judged.sharp))
+
+
+CLAIMS = {
+    "task 2, then task 1": "(a) the second task significantly lowers what the first one reached",
+    "task 2 alone": "(b) restoration is mildly promoted",
+    "task 1, then task 2": "(c) the second task significantly lowers what the first one reached",
+    "both at once": "(d) twice the work hardly improves deblurring",
+}
+"""What the paper says of its panels, which have no numbers in the text."""
+
+
+def report(found: Forgetting) -> Report:
+    """Both measures at the start and after each phase of each run, what was lost and gained, and the curves."""
+    lines = []
+    for name, phases in RUNS.items():
+        for k in range(3):
+            at = found.after(name, k)
+            after = "start" if k == 0 else f"{at.iteration} iterations, task {' and '.join(map(str, phases[k - 1]))}"
+            words = (name, CLAIMS[name]) if k == 0 else ("", "")
+            lines.append([words[0], after, f"{at.kept:.2f}", f"{at.gained:+.2f}", words[1]])
+    kept = [found.after("task 1, then task 2", k).kept for k in (1, 2)]
+    gained = [found.after("task 2, then task 1", k).gained for k in (1, 2)]
+    alone, both = found.after("task 2 alone", 2), found.after("both at once", 2)
+    notes = [
+        f"Forgotten: learning task 2 took task 1 from {kept[0]:.2f} to {kept[1]:.2f} dB; learning task 1 took the gain "
+        f"of task 2 from {gained[0]:+.2f} to {gained[1]:+.2f} dB.",
+        f"At the end task 2 alone gains {alone.gained:+.2f} dB, both at once {both.gained:+.2f} dB with twice the "
+        f"work; they keep sharp pictures at {alone.kept:.2f} and {both.kept:.2f} dB.",
+        f"Means of {JUDGED} held-out crops, blurred at {found.blurred:.2f} dB; {CEILING:g} dB count as perfect.",
+        f"Scaled down: {found.features} features (the paper's F has 32), crops of {SIDE} pixels (256), "
+        f"{found.iterations} iterations a phase (the paper does not say; F alone has 500,000), motion over "
+        f"{BLUR.extent[0]:g} to {BLUR.extent[1]:g} pixels (GoPro).",
+    ]
+    head = ["run", "after", "task 1: PSNR of F(sharp), dB", "task 2: gain of F(blurred), dB", "the paper, in words"]
+    measures: tuple[tuple[str, Callable[[Point], float], float | None], ...] = (
+        ("task 1: PSNR of F(sharp), dB", lambda p: p.kept, None),
+        ("task 2: PSNR of F(blurred) - PSNR of blurred, dB", lambda p: p.gained, 0.0),
+    )
+    panels = [
+        Panel(
+            [
+                Series([p.iteration for p in points[1:]], [pick(p) for p in points[1:]], name, {"color": colour})
+                for (name, points), colour in zip(found.curves.items(), COLOURS, strict=False)
+            ],
+            {"xlabel": "iterations", "ylabel": label},
+            level=level,
+            place=found.iterations,
+        )
+        for label, pick, level in measures
+    ]
+    numbers = {"published": CLAIMS, "blur": BLUR, "outcome": found}
+    return Report("forgetting", [(head, lines)], notes, numbers, {"forgetting.png": panels})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from acutance.quantised import CLIPPED
 from acutance.restoration.restorer import Restorer
 from acutance_lab.bench.contender import Contender
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.output import write_numbers
+from acutance_lab.experiments.output import Report, mean_row
 from acutance_lab.synth import kernels, noise
 
 DIM = 0.5
@@ -37,8 +37,6 @@ SPANS = (15, 21, 27)
 
 LEVEL, PHOTONS = 0.007, 0.8
 """Noise level in linear light, and the photons' part of its variance."""
-
-FILE = "night.json"
 
 
 @dataclass(frozen=True)
@@ -130,29 +128,17 @@ def _night(dark: Tensor, lit: Tensor, blur: Blur, field: Tensor, restorers: dict
     return Night(blur.kernel.shape[-1], share, blurred, blurred_lit, restored, restored_lit)
 
 
-def night_table(found: Sequence[Night]) -> str:
-    """Markdown: PSNR of every scene and their means."""
+def report(found: Sequence[Night], settings: Settings) -> Report:
+    """PSNR of every scene and their means."""
     names = list(found[0].restored)
-    head = ["kernel", "clipped", "blurred", *names, "blurred, lamps", *(f"{n}, lamps" for n in names)]
-    lines = ["| " + " | ".join(head) + " |", "|" + " ---: |" * len(head)]
-
-    def line(span: str, share: float, values: Sequence[float]) -> str:
-        return f"| {span} | {100 * share:.1f} % | " + " | ".join(f"{v:.2f}" for v in values) + " |"
-
     rows = [
         [n.blurred, *(n.restored[m] for m in names), n.blurred_lit, *(n.restored_lit[m] for m in names)] for n in found
     ]
-    lines += [line(str(n.span), n.share, row) for n, row in zip(found, rows, strict=True)]
-    means = [sum(column) / len(found) for column in zip(*rows, strict=True)]
-    lines.append(line("mean", sum(n.share for n in found) / len(found), means))
-    return "\n".join([*lines, "", "PSNR in dB of encoded values clipped at white; the kernel is the true one."])
-
-
-def write_json(folder: Path, found: Sequence[Night], settings: Settings) -> Path:
-    """Write FOLDER/night.json, which is replaced.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    values = {"experiment": "night", "settings": asdict(settings), "scenes": [asdict(night) for night in found]}
-    return write_numbers(folder / FILE, values)
+    kinds = [(str(n.span), n.share) for n in found] + [("mean", sum(n.share for n in found) / len(found))]
+    lines = [
+        [span, f"{100 * share:.1f} %", *(f"{v:.2f}" for v in row)]
+        for (span, share), row in zip(kinds, [*rows, mean_row(rows)], strict=True)
+    ]
+    head = ["kernel", "clipped", "blurred", *names, "blurred, lamps", *(f"{n}, lamps" for n in names)]
+    note = "PSNR in dB of encoded values clipped at white; the kernel is the true one."
+    return Report("night", [(head, lines)], [note], {"settings": settings, "scenes": list(found)})

@@ -1,18 +1,68 @@
-"""What every experiment leaves in a folder: plots as PNG, and its numbers, with what they were made on, as JSON."""
+"""What every experiment leaves in a folder: tables, plots and pictures as PNG, and its numbers as JSON: one writer."""
 
 from __future__ import annotations
 
 import json
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from acutance.errors import OutputError
-from acutance.images import write_atomically
+from acutance.images import Image, write_atomically, write_image
 from acutance_lab.bench.machine import hardware, revision
+from acutance_lab.bench.tables import markdown
+from acutance_lab.plots import figure_of
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Head and lines."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Something drawn on axes. Args: x, y: alike long. label: in the legend; "": none. style: of matplotlib's plot."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    label: str = ""
+    style: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes of a plot. Args: options: of matplotlib's Axes.set. level, place: lines across, at y and at x."""
+
+    series: Sequence[Series]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    level: float | None = None
+    place: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an experiment has to say.
+
+    Args:
+        name: of the experiment; its numbers are NAME.json. tables, notes: sentences, one a line.
+        numbers: see `plain`. plots: panels side by side, by the name of the file. pictures: (1, 3, H, W), alike.
+    """
+
+    name: str
+    tables: Sequence[Table]
+    notes: Sequence[str]
+    numbers: Mapping[str, Any]
+    plots: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
+    pictures: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Markdown."""
+        return "\n\n".join([*(markdown(head, lines) for head, lines in self.tables if lines), "\n".join(self.notes)])
 
 
 def prepare_folder(folder: Path) -> None:
@@ -25,6 +75,22 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror or error}; give another --out") from error
+
+
+def write_report(folder: Path, report: Report) -> list[Path]:
+    """Write NAME.json, the plots and the pictures into a folder that is there; they are replaced.
+
+    Raises:
+        MissingExtra: matplotlib is not installed. OutputError: a file cannot be written.
+    """
+    files = [write_numbers(folder / f"{report.name}.json", {"experiment": report.name, **plain(report.numbers)})]
+    for name, panels in report.plots.items():
+        files.append(folder / name)
+        write_atomically(files[-1], draw(panels), overwrite=True)
+    for name, pixels in report.pictures.items():
+        files.append(folder / name)
+        write_image(files[-1], Image(pixels), overwrite=True)
+    return files
 
 
 def write_numbers(file: Path, values: Mapping[str, Any]) -> Path:
@@ -40,3 +106,47 @@ def write_numbers(file: Path, values: Mapping[str, Any]) -> Path:
     }
     write_atomically(file, json.dumps(whole, indent=1, ensure_ascii=False).encode(), overwrite=True)
     return file
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: tables of dataclasses without the fields that their repr leaves out; NaN is null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.repr}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Tensor):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def draw(panels: Sequence[Panel]) -> bytes:
+    """A PNG of panels side by side, the legend above.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    rows = max((len(panel.options.get("yticks", ())) for panel in panels), default=0)
+    with figure_of(max(7.5, 3.9 * len(panels)), max(4.6, 1.6 + 0.28 * rows)) as (figure, finish):
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            for each in panel.series:
+                style = {"linewidth": 1.8, **each.style}
+                axes.plot(each.x, each.y, label=each.label or None, **style)
+            for value, line in ((panel.level, axes.axhline), (panel.place, axes.axvline)):
+                if value is not None:
+                    line(value, color="gray", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+            axes.set(**panel.options)
+            if "yticklabels" in panel.options:
+                axes.invert_yaxis()
+        shown: dict[str, Any] = {}
+        for axes in figure.axes:
+            shown |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        if shown:
+            figure.legend(shown.values(), shown, loc="outside upper center", ncols=4, fontsize=9, frameon=False)
+        return finish()
+
+
+def mean_row(values: Iterable[Sequence[float]]) -> list[float]:
+    """The mean of each column."""
+    return [sum(column) / len(column) for column in zip(*values, strict=True)]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from statistics import fmean, median
 
 import torch
 from torch import Tensor
@@ -32,7 +33,9 @@ from acutance.restoration.restorer import BLIND, Restoration, Restorer
 from acutance.weights import embedded
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.robustness_conditions import CONDITIONS, MARGIN, Case, Condition, make
+from acutance_lab.experiments.output import Panel, Report, Series
+from acutance_lab.experiments.robustness_conditions import BASE, CONDITIONS, MARGIN, SPAN, Case, Condition, make
+from acutance_lab.plots import COLOURS, SOFT
 
 REACH = 4
 """Largest shift of a result against the truth that is tried, pixels."""
@@ -260,3 +263,79 @@ def _score(estimate: Tensor, truth: Tensor, scoring: Scoring) -> float:
     """PSNR in dB, aligned; without the SSIM of `acutance_lab.bench.score.score`, which takes longer than all else."""
     moved, inner, _ = aligned(estimate, truth, scoring)
     return min(PERFECT, float(psnr(moved, inner)))
+
+
+HIGHEST = 45.0
+"""dB from which the plot makes no difference."""
+
+
+def report(found: Robustness) -> Report:
+    """What was found, and what was made of it, by condition: of blurred pictures, and of the others."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in found.trials:
+        groups.setdefault(trial.condition, []).append(trial)
+    blurred, others = [], []
+    for name, trials in groups.items():
+        counts = [name, *(str(sum(t.verdict is v for t in trials)) for v in Verdict)]
+        seconds = f"{median(t.seconds for t in trials):.1f}"
+        ratios = [t.ratio for t in trials if t.ratio is not None]
+        kept = [t.kept for t in trials if t.kept is not None]
+        if ratios:
+            means = [_mean([getattr(t, name) for t in trials]) for name in ("similarity", "blurred", "found", "true")]
+            share = f"{100 * fmean(ratio < SUCCESS for ratio in ratios):.0f} %"
+            blurred.append([*counts, *means, share, str(sum(t.harmed for t in trials)), seconds])
+        if kept:
+            others.append([*counts, f"{fmean(kept):.2f}", f"{min(kept):.2f}", seconds])
+    head = ["blurred", *Verdict, "similarity", "blurred, dB", "found kernel, dB", "true kernel, dB",
+            f"ratio < {SUCCESS:g}", "worse than blurred", "seconds"]  # fmt: skip
+    tables = [(head, blurred), (["not blurred", *Verdict, "result to picture, dB", "lowest, dB", "seconds"], others)]
+    trials_plain = [{**vars(t), "ratio": t.ratio} for t in found.trials]
+    numbers = {"settings": found.settings, "source": found.source, "weights": found.weights, "success": SUCCESS,
+               "trials": trials_plain, "seconds": found.seconds}  # fmt: skip
+    return Report("blind", tables, _describe(found), numbers, {"blind.png": [_panel(groups)]})
+
+
+def _mean(values: list[float | None]) -> str:
+    return f"{fmean(v for v in values if v is not None):.2f}"
+
+
+def _panel(groups: Mapping[str, list[Trial]]) -> Panel:
+    """PSNR of every picture, a line for each condition."""
+    looks = (
+        ("blurred", "blurred", SOFT, "s"),
+        ("true kernel", "true", COLOURS[2], "D"),
+        ("found kernel", "found", COLOURS[1], "o"),
+        (f"no blur: result to picture, at most {HIGHEST:g}", "kept", COLOURS[0], "^"),
+    )
+    series = []
+    for label, name, colour, marker in looks:
+        points = [(getattr(t, name), row) for row, trials in enumerate(groups.values()) for t in trials]
+        known = [(min(value, HIGHEST), row) for value, row in points if value is not None]
+        style = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 5}
+        series.append(Series([x for x, _ in known], [y for _, y in known], label, style))
+    return Panel(series, {"xlabel": "PSNR, dB", "yticks": range(len(groups)), "yticklabels": list(groups)})
+
+
+def _describe(found: Robustness) -> list[str]:
+    """On what, by what, and how it was scored."""
+    s = found.settings
+    finish = s.method if found.weights is None else f"{s.method} ({found.weights})"
+    said = [
+        f"{s.pictures} x {s.side} x {s.side} pixels of held-out photographs of {found.source}, seed {s.seed}; kernels "
+        f"by {s.estimator}, restored with {finish}, which is told no noise level; {found.seconds:.0f} s.",
+        f"What is not named: a path in a frame of {SPAN} pixels, {100 * BASE.noise:g} % noise. PSNR: mean, moved by "
+        f"the best whole-pixel shift up to {REACH}, a border of the true kernel's radius left out. Ratio: square error "
+        "with the found kernel over that with the true one; it means little where the true one gains little. "
+        "Similarity: largest normalised cross-correlation with the true kernel. 100 dB: the picture was left as it is.",
+    ]
+    blurred = [t.ratio < SUCCESS for t in found.trials if t.ratio is not None]
+    sharp = [t.verdict in (Verdict.SHARP, Verdict.UNTOLD) for t in found.trials if t.ratio is None]
+    if blurred:
+        harmed = sum(t.harmed for t in found.trials)
+        said.append(
+            f"Of {len(blurred)} blurred pictures {sum(blurred)} have an error ratio below {SUCCESS:g}, {harmed} were "
+            "better before."
+        )
+    if sharp:
+        said.append(f"Of {len(sharp)} without blur {sum(sharp)} were left as they are.")
+    return said

@@ -10,9 +10,11 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.operators import Blur
-from acutance_lab.bench.border import BAND, MARGIN, border_cost, border_table
 from acutance_lab.bench.case import Case, Content, Noise, Suite
-from acutance_lab.bench.score import Scoring
+from acutance_lab.bench.run import run
+from acutance_lab.bench.score import OUTER, Scoring
+from acutance_lab.bench.tables import border_table
+from acutance_lab.bench.window import AROUND, MARGIN, window_suite
 
 
 def suite(size: int, scoring: Scoring = Scoring()) -> Suite:  # noqa: B008
@@ -28,19 +30,25 @@ def suite(size: int, scoring: Scoring = Scoring()) -> Suite:  # noqa: B008
     def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
         return [Case("smooth", "waves", "box", noise, load) for noise in noises]
 
-    return Suite("smooth", "waves", "none", (0.001,), cases)
+    return Suite("smooth", "waves", "none", (0.001,), cases, files=False)
 
 
-def test_a_window_alone_costs_its_border(tmp_path: Path) -> None:
-    (found,) = border_cost(suite(2 * MARGIN + 70), ["wiener"], data=tmp_path)
-    assert found.cases == 1
-    assert found.cost > 0.5, "less is known at the border"
-    assert found.cost == pytest.approx(found.within - found.alone)
-    assert f"| wiener | 0.1 % | {found.alone:.2f} | {found.within:.2f} | {found.cost:.2f} |" in border_table([found])
+def test_a_window_alone_costs_its_border() -> None:
+    alone, within = run(window_suite(suite(2 * MARGIN + 70)), ["wiener"])
+    assert [(r.varied, r.value) for r in (alone, within)] == [(AROUND, 0), (AROUND, MARGIN)]
+    assert alone.width == 70
+    assert within.width == 2 * MARGIN + 70
+    assert alone.psnr_border is not None
+    assert within.psnr_border is not None
+    cost = within.psnr_border - alone.psnr_border
+    assert cost > 0.5, "less is known at the border"
+    assert within.psnr_blurred == pytest.approx(alone.psnr_blurred, abs=0.01), "the same pixels are scored"
+    shown = f"| wiener | 0.1 % | {alone.psnr_border:.2f} | {within.psnr_border:.2f} | {cost:.2f} |"
+    assert shown in border_table([alone, within])
 
 
-def test_a_picture_without_a_window_is_refused(tmp_path: Path) -> None:
+def test_a_picture_without_a_window_is_refused() -> None:
     with pytest.raises(ConfigError, match="too few for a window"):
-        border_cost(suite(2 * (MARGIN + BAND)), ["wiener"], data=tmp_path)
+        run(window_suite(suite(2 * (MARGIN + OUTER))), ["wiener"])
     with pytest.raises(ConfigError, match="without alignment"):
-        border_cost(suite(200, Scoring(border=5, shift=2)), ["wiener"], data=tmp_path)
+        run(window_suite(suite(200, Scoring(border=5, shift=2))), ["wiener"])

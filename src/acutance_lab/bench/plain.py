@@ -1,24 +1,61 @@
 """The networks as their papers write them: torch's own layers one after the other, float32, the whole picture at once.
 
-They have the weights of ours, and are what ours are timed against and compared with. Nothing here is used to restore.
+They have the weights of ours, and are what ours are timed against and compared with: `golf:plain=true`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from acutance.errors import ConfigError
 from acutance.methods.dgunet import Unfolded
 from acutance.methods.golf import Golf
 from acutance.methods.rgdn import Rgdn
 from acutance.networks.blocks import EPSILON, BasicBlocks, Block, Norm
 from acutance.networks.dgunet import DGUNet
 from acutance.networks.residual import ConvStack
-from acutance.problem import Problem
+from acutance.problem import Method, Observer, Problem, Result, direct_result
 
 Advance = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """A method in its plain form: RGDN with all its steps, Golf, the DGUNets for pictures.
+
+    Args:
+        model: ours, in evaluation mode.
+
+    Raises:
+        ConfigError: there is no plain form of it.
+    """
+
+    model: Rgdn | Golf | Unfolded
+
+    @staticmethod
+    def of(method: Method) -> Plain:
+        """The plain form of a method."""
+        if not isinstance(method, Rgdn | Golf | Unfolded):
+            raise ConfigError("plain=true: there is a plain form of rgdn, golf and the dgunet methods")
+        if isinstance(method, Unfolded) and method.config.rows():
+            raise ConfigError("plain=true: dgunet-sense has no plain form")
+        return Plain(method)
+
+    @torch.no_grad()
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method`; no step is shown."""
+        if not isinstance(self.model, Rgdn):
+            plain = plain_golf(self.model) if isinstance(self.model, Golf) else plain_dgunet(self.model)
+            return direct_result(problem, plain(problem.observed))
+        advance, x = plain_step(self.model, problem), problem.start()
+        for _ in self.model.solver().steps:
+            x = advance(x)
+        return direct_result(problem, x)
 
 
 def plain_step(model: Rgdn, problem: Problem) -> Advance:
