@@ -49,6 +49,12 @@ def _train_critic() -> Any:
     return train_critic
 
 
+def _train_estimator() -> Any:
+    from acutance_lab.cli.training_estimator import train_estimator
+
+    return train_estimator
+
+
 def _experiment() -> Any:
     from acutance_lab.cli.experimenting import app
 
@@ -64,6 +70,7 @@ COMMANDS = {
         _publish,
     ),
     "train-critic": Command("Train the network that tells what a found kernel will gain.", _train_critic),
+    "train-estimator": Command("Train the network of the learned estimator of kernels.", _train_estimator),
     "training-page": Command("Put the tables of queue, trunks and ledger into a page.", _training_page),
     "experiment": Command("Run experiments of the papers again.", _experiment),
 }
