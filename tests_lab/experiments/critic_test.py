@@ -30,7 +30,8 @@ def made() -> list[Trial]:
 def test_a_trial_holds_what_the_critic_learns(made: list[Trial]) -> None:
     for trial in made:
         n, side = len(trial.kinds), critic.SIDE
-        assert trial.before.shape == (1, 1, side, side)
+        assert trial.before.shape == (2, 1, side, side)
+        assert trial.linear.shape == (n,)
         assert trial.after.shape == (n, 1, side, side)
         assert trial.errors.shape == (n, 2, side // CELL, side // CELL)
         assert trial.known.shape == (n, 1, side // CELL, side // CELL)
@@ -47,7 +48,7 @@ def test_disturbed_kernels_are_seeded() -> None:
 
 @pytest.mark.parametrize(("row", "col"), [(0.0, 0.0), (3.0, -2.0), (-0.25, 1.5)])
 def test_a_moved_picture_is_found_again(made: list[Trial], row: float, col: float) -> None:
-    truth = made[0].before
+    truth = made[0].before[:1]
     moved = critic.shifted(truth, -row, -col)
     assert critic.best_shift(moved, truth) == pytest.approx((row, col), abs=0.26)
     error, known = critic.squared_error(moved, truth)

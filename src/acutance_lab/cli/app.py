@@ -23,6 +23,10 @@ def _load(name: str) -> Any:
             from acutance_lab.cli.training_critic import train_critic
 
             return train_critic
+        case "train-estimator":
+            from acutance_lab.cli.training_estimator import train_estimator
+
+            return train_estimator
         case _:
             from acutance_lab.cli.training import COMMANDS
 
@@ -39,6 +43,7 @@ COMMANDS = commands_of(
             "Put the weights of a run into the package with a model card, if they score higher than the shipped ones."
         ),
         "train-critic": "Train the network that tells what a found kernel will gain.",
+        "train-estimator": "Train the network of the learned estimator of kernels.",
         "training-page": "Put the tables of queue, trunks and ledger into a page.",
         "experiment": "Run experiments of the papers again.",
     },

@@ -69,7 +69,7 @@ class Settings:
     side: int = 256
     seed: int = 0
     method: str = "fd"
-    estimator: str = "xu-l0"
+    estimator: str = "learned"
 
     def __post_init__(self) -> None:
         if self.pictures < 1 or self.side < LEAST_SIDE:
