@@ -151,7 +151,7 @@ def _improved(start: Tensor, soft: Tensor, places: Tensor, weight: Tensor) -> tu
             optimiser.zero_grad()
             (-(doubted * alike).sum() / doubted.sum().clamp_min(1e-12)).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-    return float(value), c.detach()
+    return float(value.detach()), c.detach()
 
 
 def _moved(c: Tensor, places: Tensor, side: int) -> Tensor:
