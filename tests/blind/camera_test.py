@@ -14,7 +14,6 @@ from acutance.blind.camera import ARM, NoMovement, field, fitted, movements
 from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.judge import judge
-from acutance.operators import Blur
 from acutance.psf.poses import CameraPoses
 
 SIZE = (330, 400)
@@ -69,4 +68,3 @@ def test_the_field_of_a_window_is_that_of_its_place() -> None:
     expected = poses.kernels(torch.tensor([[100.0, -50.0]]), 2 * window.radius[0] + 1)
     middle = window.kernels.flatten(0, 1).mean(0, keepdim=True)
     assert float((middle - expected).abs().sum()) < 1.0
-    assert isinstance(Blur(expected), Blur)

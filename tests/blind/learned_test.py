@@ -69,13 +69,11 @@ def test_the_kernel_of_exact_gradients_is_found() -> None:
 
 
 def test_the_true_kernel_makes_the_picture_sharper() -> None:
-    x, y, k = shaken()
+    _, y, k = shaken()
     z = sharper(normalised(y), k)
     assert z.shape == (1, 2, *y.shape[-2:])
     inner = (..., slice(20, -20), slice(20, -20))
-    truth = normalised(x[..., : y.shape[-2], : y.shape[-1]])
     assert float(gradients(z[:, :1])[inner].abs().mean()) > 1.2 * float(gradients(normalised(y))[inner].abs().mean())
-    assert truth.shape == y.shape
 
 
 def test_a_turn_is_differentiable_in_all_weights() -> None:

@@ -19,13 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Unknowable, estimate_apart
+from acutance.blind.cleaning import of_side
 from acutance.blind.hypothesis import Look
 from acutance.blind.kernel_step import differences
 from acutance.blind.learned import Learned
 from acutance.errors import AcutanceError
 from acutance.operators import BlurField
-from acutance.psf.poses import CameraPoses
-from acutance.tensors import crop, fast_length
+from acutance.psf.poses import CameraPoses, node_places
+from acutance.tensors import fast_length
 
 LARGEST = 640
 """Longer side of the picture on which windows are looked at, pixels; larger ones are made smaller."""
@@ -43,7 +44,7 @@ DRAWS, SPREAD = 150, (9.0, 6.0, 6.0)
 """Random movements, and standard deviations of turn (times `ARM`) and shift, pixels."""
 
 STARTS, UPDATES, RATE = 2, 50, 0.25
-"""How many of the best are improved, by so many updates of Adam, and their size, pixels."""
+"""The number of movements that are improved, the updates of Adam for each, and their size in pixels."""
 
 FACTORS = (1.0, 1.2, 1.4)
 """Lengths that are proposed, of the one that was found."""
@@ -71,7 +72,7 @@ def movements(look: Look) -> Iterator[CameraPoses]:
     factor = max(1.0, max(look.picture.shape[-2:]) / LARGEST)
     windows, mask, places = _windows(look, factor)
     try:
-        kernels = _squared(estimate_apart(windows, Learned(SIDE, apart=True), mask))
+        kernels = torch.cat([of_side(k, SIDE) for k in estimate_apart(windows, Learned(SIDE, apart=True), mask)])
     except Unknowable as reason:
         raise NoMovement(str(reason)) from reason
     weight = differences(windows).square().sum(1).mean((-2, -1)).sqrt()
@@ -92,8 +93,7 @@ def field(poses: CameraPoses, size: tuple[int, int], middle: tuple[float, float]
     """
     turn = float(poses.angles.max() - poses.angles.min())
     counts = [min(NODES, max(2, math.ceil(n * turn / BEND) + 1)) for n in size]
-    y, x = ((torch.arange(c) + 0.5) * n / c - n / 2 for c, n in zip(counts, size, strict=True))
-    places = torch.stack((x.repeat(counts[0]) + middle[0], y.repeat_interleave(counts[1]) + middle[1]), -1)
+    places = node_places((counts[0], counts[1]), size) + torch.tensor(middle)
     side = 2 * int(poses.extent(places) + 1) + 1
     return BlurField(poses.kernels(places, side).reshape(counts[0], counts[1], 1, side, side))
 
@@ -114,16 +114,6 @@ def _windows(look: Look, factor: float) -> tuple[Tensor, Tensor | None, Tensor]:
     places = torch.tensor([(u + WINDOW / 2 - size[1] / 2, t + WINDOW / 2 - size[0] / 2) for t in tops for u in lefts])
     mask = None if believed is None else torch.cat([believed[..., r, c] for r, c in cuts])
     return torch.cat([picture[..., r, c] for r, c in cuts]), mask, places
-
-
-def _squared(kernels: list[Tensor]) -> Tensor:
-    """Kernels of several sides in squares of `SIDE`, (P, 1, SIDE, SIDE)."""
-    out = []
-    for k in kernels:
-        room = SIDE // 2 - k.shape[-1] // 2
-        square = F.pad(k, (room,) * 4) if room >= 0 else crop(k, -room, -room)
-        out.append(square / square.sum().clamp_min(1e-12))
-    return torch.cat(out)
 
 
 def fitted(kernels: Tensor, places: Tensor, weight: Tensor) -> Tensor:

@@ -69,3 +69,10 @@ def finished(kernel: Tensor, faint: float = FAINT) -> Tensor:
     k = F.pad(k, (half, half, half, half))
     top, left = h // 2, w // 2  # of the square around the centre, after padding
     return summed(k[..., top : top + 2 * half + 1, left : left + 2 * half + 1])
+
+
+def of_side(kernel: Tensor, side: int) -> Tensor:
+    """A kernel in a square of another odd side about its centre, cut or with zeros around; the sum stays."""
+    more = [side // 2 - n // 2 for n in kernel.shape[-2:]]
+    framed = F.pad(kernel, (more[1], more[1], more[0], more[0]))
+    return framed * (kernel.sum((-2, -1), keepdim=True) / framed.sum((-2, -1), keepdim=True).clamp_min(1e-12))

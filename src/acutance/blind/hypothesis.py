@@ -1,11 +1,10 @@
-"""The words of the search for a kernel: Look, Hypothesis, Proposer."""
+"""The words of the search for a kernel: Look and Hypothesis."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -108,14 +107,6 @@ class Hypothesis:
 
 MakeEstimator = Callable[[int], Estimator]
 """An estimator of a kernel of that many pixels."""
-
-
-class Proposer(Protocol):
-    """A source of hypotheses."""
-
-    def __call__(self, look: Look, found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
-        """New hypotheses of a picture. Args: found: those that were proposed before."""
-        ...
 
 
 def checked(look: Look) -> None:

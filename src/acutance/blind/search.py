@@ -6,7 +6,7 @@ others it does, and the critic sees which is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from acutance.blind.base import Estimator, Unknowable, estimate
@@ -29,7 +29,7 @@ class Views:
 
     on_size: Callable[[int], None] | None = None
 
-    def __call__(self, look: Look, found: Sequence[Hypothesis] = ()) -> Iterator[Hypothesis]:
+    def __call__(self, look: Look) -> Iterator[Hypothesis]:
         """Kernels from several sets of windows.
 
         Raises:
@@ -50,7 +50,7 @@ class Sizes:
     make: MakeEstimator
     on_size: Callable[[int], None] | None = None
 
-    def __call__(self, look: Look, found: Sequence[Hypothesis] = ()) -> Iterator[Hypothesis]:
+    def __call__(self, look: Look) -> Iterator[Hypothesis]:
         """A kernel of each size that the picture has room for.
 
         Raises:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from acutance.blind.base import Estimate
 from acutance.blind.choice import choose
+from acutance.blind.cleaning import of_side
 from acutance.blind.estimators import ESTIMATORS
 from acutance.blind.hypothesis import Look
 from acutance.images import Image, srgb_to_linear
@@ -46,10 +45,3 @@ def find_kernel(
     make = None if quick else lambda side: ESTIMATORS[estimator](size=side)
     found = choose(Look.of(grey, linear=linear), make, size, on_size=on_size)
     return found if size is None else replace(found, kernel=of_side(found.kernel, size))
-
-
-def of_side(kernel: Tensor, side: int) -> Tensor:
-    """A kernel in a square of another odd side about its centre, cut or with zeros around; the sum stays."""
-    more = [side // 2 - n // 2 for n in kernel.shape[-2:]]
-    framed = F.pad(kernel, (more[1], more[1], more[0], more[0]))
-    return framed * (kernel.sum((-2, -1), keepdim=True) / framed.sum((-2, -1), keepdim=True))

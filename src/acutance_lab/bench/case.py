@@ -79,7 +79,7 @@ class Case:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes two cases the same."""
+        """Cases with equal keys are the same."""
         return (self.suite, self.picture, self.kernel_name, self.noise, self.varied, self.value)
 
 

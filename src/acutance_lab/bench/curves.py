@@ -35,7 +35,7 @@ SIDE, LEAST = 192, 32
 """Of the blurred pictures, pixels: unless said otherwise, and at least."""
 
 STEPS = 20
-"""Of the curve `steps`."""
+"""The number of steps on the curve `steps`."""
 
 DRAWN = 16
 """Kernels of which the widest is taken: a random path may fill a small part of its frame only."""
@@ -56,7 +56,7 @@ Spoil = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Condition:
-    """How pictures are made.
+    """A condition: it says how pictures are made.
 
     Args:
         span: side of the kernel, pixels. noise: fraction of the range. gain: brightness of the sharp picture.
@@ -90,7 +90,7 @@ class Curve:
 
     @property
     def steps(self) -> int | None:
-        """That every method takes, where the values are steps."""
+        """The number of steps that every method takes, where the values are steps; None elsewhere."""
         return len(self.values) if self.stepwise else None
 
     @property

@@ -1,4 +1,4 @@
-"""How right the estimated noise level is: photographs with noise of known kinds and levels, suites, real noisy pairs.
+"""Compares estimated noise levels with true ones: photographs with known noise, suites, real noisy pairs.
 
 The contenders are estimators: `noise-level` of the picture alone (`acutance.noise`), `noise-level-behind` of a method
 that knows the kernel (`acutance.noise_behind`), `noise-level-wavelets` of scikit-image. True is the root mean square of
@@ -120,7 +120,7 @@ def _compressed(clean: Tensor, level: Tensor, generator: torch.Generator) -> Ten
 KINDS: Mapping[str, Add] = MappingProxyType(
     {"white": noise.gaussian, "photons": _photons, "demosaiced": noise.demosaiced, "white, then JPEG": _compressed}
 )
-"""What adds noise to (1, 3, H, W), by name."""
+"""Functions that add noise to (1, 3, H, W), by name."""
 
 
 def photographs_suite(folder: Path, state: str, *, count: int = 12, levels: Sequence[float] = LEVELS) -> Suite:

@@ -92,7 +92,7 @@ PUBLISHED = tuple(from_table(Published, row, where="published.toml") for row in 
 """Within a suite by source; a later source repeats others' methods under its own protocol."""
 
 COUNTERPARTS: Mapping[str, Sequence[str]] = _FILE["counterparts"]
-"""Which of our methods, without settings, a published one compares with; with a "~" as one of its family."""
+"""Our method, without settings, for each published one; a "~" says that it is only of the same family."""
 
 PROTOCOLS: Mapping[str, str] = _FILE["protocols"]
 """Differences from our protocol besides the cut, as far as they are known, by source."""

@@ -109,7 +109,7 @@ def path(generator: torch.Generator, span: int = SPAN) -> Tensor:
 
 @dataclass(frozen=True)
 class Condition:
-    """How pictures are made.
+    """A condition: it says how pictures are made.
 
     Args:
         scene: what is seen. kernel: None: there is no blur to find, and the picture is to be left as it is.

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind import cleaning, pyramid
+from acutance.blind.cleaning import of_side
 from acutance.blind.learned import BELIEVED, raised
 from acutance.blind.salience import Salience, frame_window, gradients, normalised, turn
 from acutance.blind.salience import cleaned as without_faint
@@ -96,7 +97,7 @@ class Batch:
         """The batch at a level of the pyramid, blurred pictures of mean 0 and variance 1, kernels of their side."""
         side, small = pyramid.sides(self.size)[level], pyramid.reduced(self.blurred, level)
         scale = small.shape[-1] / self.blurred.shape[-1]
-        kernels = (sized(smaller(k, scale) if level else k, side) for k in self.kernels)
+        kernels = (of_side(smaller(k, scale) if level else k, side) for k in self.kernels)
         mean = small.mean((-2, -1), keepdim=True)
         spread = small.std((-2, -1), keepdim=True, correction=0).clamp_min(1e-6)
         believed = (pyramid.reduced(self.believed, level) > BELIEVED).float()
@@ -128,13 +129,6 @@ def _piece(host: random.Random, sample: Sample, width: int) -> tuple[Tensor, ...
     piece = [x[..., top : top + width, left : left + width] for x in (sample.blurred, sample.sharp, sample.believed)]
     moved = (x.float().rot90(turns, (-2, -1)) for x in (*piece, sample.kernel))
     return tuple(x.flip(-1) if mirrored else x for x in moved)
-
-
-def sized(kernel: Tensor, side: int) -> Tensor:
-    """A kernel (1, 1, s, s) cut or extended to `side` pixels, sum 1; s and `side` odd."""
-    room = (side - kernel.shape[-1]) // 2
-    k = F.pad(kernel, (room,) * 4) if room >= 0 else crop(kernel, -room, -room)
-    return k / k.sum().clamp_min(1e-6)
 
 
 @torch.no_grad()
