@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from acutance_lab.train.config import LossConfig
-from acutance_lab.train.loss import FLOOR, laplacian, recursive
+from acutance_lab.train.loss import laplacian, recursive
 
 
 def test_by_hand() -> None:
@@ -23,7 +23,7 @@ def test_by_hand() -> None:
     full = recursive([d], sharp, LossConfig(kind="mse", gradient=0.1))
     assert float(full) == pytest.approx((3.5 + 1) / 2 + 0.1 * 0.5 * ((5 + 2) / 2 + (4 + 2) / 2))
     log = recursive([d], sharp, LossConfig(kind="log-mse", gradient=0.1))
-    f = FLOOR
+    f = LossConfig().floor
     expected = (math.log(3.5 + f) + math.log(1 + f)) / 2 + 0.05 * (
         math.log(5 + f) + math.log(2 + f) + math.log(4 + f) + math.log(2 + f)
     ) / 2

@@ -174,10 +174,14 @@ class Rgdn(Learned[State]):
 
         H = a, R = l grad Omega, D = -1; with the released form's 0.8 and 0.2, D = -5 and R = 0.2 x - l grad Omega.
         Training starts from a working optimiser (see `docs/training.md`). Narrow networks have no room for Omega and
-        start as Landweber's iteration.
+        start as Landweber's iteration. From `fd` the data gradient is small at once: H then keeps its random weights,
+        with an exit near 0 (at 0 itself the rectifiers of D pass no gradient on).
         """
         paper = self.config.form == "paper"
-        self.adapter.start_as_identity(STEP_LENGTH, gain=16.0)
+        if self.config.start == "fd":
+            self.adapter.start_small(gain=30.0, residue=0.01)
+        else:
+            self.adapter.start_as_identity(STEP_LENGTH, gain=16.0)
         self.prior.start_as_identity(0.0 if paper else 0.2, gain=2.0)
         self.prior.add_smoothing(SMOOTHING if paper else -SMOOTHING, KNEE, gain=2.0)
         self.scaler.start_as_identity(-1.0 if paper else -5.0, gain=8.0 if paper else 2.0)

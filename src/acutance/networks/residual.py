@@ -94,6 +94,13 @@ class ConvStack(nn.Module):
                 plain[carriers, carriers, c, c] = 1
 
     @torch.no_grad()
+    def start_small(self, gain: float, residue: float) -> None:
+        """Keep the random weights, the first layer's times `gain`, the last one's times `residue`."""
+        first, *_, last = (m for m in self.main if isinstance(m, nn.Conv2d | nn.ConvTranspose2d))
+        first.weight.mul_(gain)
+        last.weight.mul_(residue)
+
+    @torch.no_grad()
     def add_smoothing(self, strength: float, knee: float, gain: float) -> bool:
         """After `start_as_identity`: add x -> strength * grad Omega(x), Omega a Huber function of differences.
 

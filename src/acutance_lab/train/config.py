@@ -85,9 +85,40 @@ class PoolConfig:
 
 
 @dataclass(frozen=True)
+class HarvestConfig:
+    """See `acutance_lab.train.harvest`.
+
+    Args:
+        pieces: squares that are kept, of which an update takes `batch`. side: of a square, pixels. margin: pixels next
+            to a cut that do not count. each: squares that are tried from each picture.
+        late: share of the problems that are taken on by 1 to `latest` steps before they are cut.
+    """
+
+    pieces: int = 300
+    batch: int = 12
+    side: int = 72
+    margin: int = 6
+    each: int = 4
+    late: float = 0.4
+    latest: int = 4
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= self.pieces or min(self.each, self.latest) < 1:
+            raise ConfigError(
+                f"harvest: batch={self.batch}, pieces={self.pieces}, each={self.each}, latest={self.latest}: give at "
+                "least 1, and no larger batch than there are pieces"
+            )
+        if not 0 <= 2 * self.margin < self.side:
+            raise ConfigError(f"harvest: side={self.side}, margin={self.margin}: nothing of a square would count")
+        if not 0 <= self.late <= 1:
+            raise ConfigError(f"harvest: late={self.late}: give a share from 0 to 1")
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """See `acutance_lab.train.loss`.
 
+    floor: mean square below which an image is as good as perfect to a logarithm: 1e-5 is 50 dB.
     perceptual: weight of `acutance_lab.train.perceptual`, 0 for none; judge: file of its network, or "torchvision".
     """
 
@@ -97,6 +128,7 @@ class LossConfig:
     edge: float = 0.0
     perceptual: float = 0.0
     judge: str = "torchvision"
+    floor: float = 1e-5
 
 
 @dataclass(frozen=True)
@@ -186,7 +218,8 @@ class TrainConfig:
             neighbouring pixels differ more.
         graphics: share of the crops that are cut from rendered pages and screens, see `acutance_lab.synth.graphics`.
         phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
-        pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
+        harvest: an update takes squares of many problems, one step on; only for methods that see nothing but x and the
+            gradient of its data term. pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
         degradation, motion, noise, rain, sensed: what happens to pictures, at most one of them; without any,
             `degradation` as it is by default: blur by a kernel that the method is told. Of motion the spans of a phase
             are the longest blurs, pixels; the last three heed no spans. `sensed` does nothing: the method measures.
@@ -207,6 +240,7 @@ class TrainConfig:
     loss: LossConfig = LossConfig()
     adversary: AdversaryConfig = AdversaryConfig()
     pool: PoolConfig | None = None
+    harvest: HarvestConfig | None = None
     degradation: DegradationConfig = DegradationConfig()
     motion: DynamicBlur | None = None
     noise: Noisy | None = None
@@ -218,6 +252,8 @@ class TrainConfig:
         given = [name for name in TASKS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} together: a run has one task")
+        if self.pool is not None and self.harvest is not None:
+            raise ConfigError("pool and harvest together: give one of them")
         for name, share in (("reduced", self.reduced), ("graphics", self.graphics)):
             if not 0 <= share < 1:
                 raise ConfigError(f"{name}={share}: give a share of the crops from 0 to below 1")

@@ -51,6 +51,11 @@ class Unroll(nn.Module):
         return loss
 
     @torch.no_grad()
+    def begin(self, work: Work) -> None:
+        """Set x(0)."""
+        work.state = self.method.solver().steps[0].init(work.example.problem)
+
+    @torch.no_grad()
     def advance(self, work: Work, steps: int) -> None:
         """Take steps without gradients, until the batch diverges."""
         window, end = work.steps, work.done + steps

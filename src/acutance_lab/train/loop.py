@@ -3,7 +3,8 @@
 An *episode* is one batch of problems (`acutance_lab.train.episodes`). It is unrolled in windows of a few steps; after
 each window the weights are updated and the next window goes on from the detached estimate. So a step that is trained
 through 3 steps at a time also meets its own 10th or 20th iterate, and a run of 50 steps holds what the first 5 gained.
-With a pool (`acutance_lab.train.pool`) an update draws one window of any of the batches that it keeps.
+With a pool (`acutance_lab.train.pool`) an update draws one window of any of the batches that it keeps, with a harvest
+(`acutance_lab.train.harvest`) one step on squares of many of them.
 
 Distribution, devices and precision of the optimiser come from Lightning Fabric.
 """
@@ -32,6 +33,7 @@ from acutance_lab.train.adversary import Adversary
 from acutance_lab.train.checkpoint import Clock, wider
 from acutance_lab.train.config import LEAST_SIDE, TrainConfig
 from acutance_lab.train.episodes import Unroll, episode, synthesis
+from acutance_lab.train.harvest import Harvest
 from acutance_lab.train.meter import Meter, core_seconds, device_name
 from acutance_lab.train.optimiser import optimiser_for
 from acutance_lab.train.pool import Pool, Work
@@ -245,10 +247,12 @@ class Trainer:
         self.log = _open_log(self.folder / "log.jsonl", self.clock.iteration) if leader else None
         self.started = self.checkpointed = self.clock.iteration
         self.timer = Timer(self.budget, self.device, self.clock)
-        self.pool = None
+        order = f"{self.config.seed}/{self.fabric.global_rank}"
+        self.source: Pool | Harvest | None = None
         if self.config.pool is not None:
-            order = f"{self.config.seed}/{self.fabric.global_rank}"
-            self.pool = Pool(self.config.pool, lambda number: self._episode(number)[0], window.advance, seed=order)
+            self.source = Pool(self.config.pool, self._batch, window.advance, seed=order)
+        elif self.config.harvest is not None:
+            self.source = Harvest(self.config.harvest, self._batch, window.begin, window.advance, seed=order)
 
     def run(self) -> Run:
         """Train to the end; a signal ends it after the update."""
@@ -270,11 +274,14 @@ class Trainer:
         progress, rank = self.clock.progress(), self.fabric.global_rank
         return episode(self.config, progress, self.degrade, self.photographs, number, rank)
 
+    def _batch(self, number: int) -> Work:
+        return self._episode(number)[0]
+
     def _train_one_batch(self) -> None:
-        """One episode, or one window of a batch of the pool."""
+        """One episode, or one window of a batch of the pool or harvest."""
         number, progress = self.clock.episode, self.clock.progress()
         with self.meter.data():
-            work, windows = self._episode(number) if self.pool is None else (self.pool.draw(number), 1)
+            work, windows = self._episode(number) if self.source is None else (self.source.draw(number), 1)
         begun = self.adversary is not None and self.adversary.begun(progress)
         work.adversary = self.adversary if begun else None
         for _ in range(windows):

@@ -12,6 +12,7 @@ range, anything above the range is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -21,9 +22,6 @@ from torch import Tensor
 from acutance.operators import gradients
 from acutance_lab.train.config import LossConfig
 
-FLOOR = 1e-5
-"""Mean square below which an image is as good as perfect (50 dB); keeps the logarithm and its gradient in range."""
-
 SMOOTH = 1e-3
 """Difference below which Charbonnier's form of the absolute value is round."""
 
@@ -32,7 +30,7 @@ TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 def recursive(estimates: Sequence[Tensor], sharp: Tensor, config: LossConfig) -> Tensor:
     """The loss of the estimates (each (B, C, H, W)) against `sharp`, a scalar."""
-    measure = MEASURES[config.kind]
+    measure = partial(_log_mean_square, floor=config.floor) if config.kind == "log-mse" else MEASURES[config.kind]
     total, weights = sharp.new_zeros(()), 0.0
     for t, x in enumerate(estimates, 1):
         d = torch.where(sharp > 1, (x - 1).clamp_max(0), x - sharp)
@@ -77,10 +75,11 @@ def _charbonnier(d: Tensor) -> Tensor:
     return (d.square() + SMOOTH**2).sqrt().flatten(1).mean(1)
 
 
-def _log_mean_square(d: Tensor) -> Tensor:
-    return torch.log(_mean_square(d) + FLOOR)
+def _log_mean_square(d: Tensor, floor: float) -> Tensor:
+    """floor keeps the logarithm and its gradient in range."""
+    return torch.log(_mean_square(d) + floor)
 
 
 MEASURES: MappingProxyType[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {"mse": _mean_square, "log-mse": _log_mean_square, "l1": _mean_absolute, "charbonnier": _charbonnier}
+    {"mse": _mean_square, "l1": _mean_absolute, "charbonnier": _charbonnier}
 )
