@@ -219,7 +219,8 @@ class TrainConfig:
         graphics: share of the crops that are cut from rendered pages and screens, see `acutance_lab.synth.graphics`.
         phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
         harvest: an update takes squares of many problems, one step on; only for methods that see nothing but x and the
-            gradient of its data term. pool: batches go on from where their optimisers stand, in random order; None: each is unrolled and forgotten.
+            gradient of its data term. pool: batches go on from where their optimisers stand, in random order;
+            None: each is unrolled and forgotten.
         degradation, motion, noise, rain, sensed: what happens to pictures, at most one of them; without any,
             `degradation` as it is by default: blur by a kernel that the method is told. Of motion the spans of a phase
             are the longest blurs, pixels; the last three heed no spans. `sensed` does nothing: the method measures.

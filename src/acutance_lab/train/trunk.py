@@ -30,7 +30,8 @@ class Trunk:
     Args:
         method, model: name and settings. tensors: the moving average of the weights, 1 to 2 dB above the
             weights of the moment.
-        minutes: of processor cores (of the device, on a GPU). pictures: crops seen, each step of a pool and each square of a harvest counted.
+        minutes: of processor cores (of the device, on a GPU). pictures: crops seen, each
+            step of a pool and each square of a harvest counted.
         episode: number of the next batch, which seeds it. config: hash of the configuration that it was trained with.
         curve: validation scores so far, as dicts of `acutance_lab.train.validate.Score`.
     """
