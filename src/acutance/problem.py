@@ -118,6 +118,13 @@ class Problem:
         weight = there.to(y) if full is None else there * (1 - full)
         return piece(filled(y, there.to(y))[box]), piece(weight[box])
 
+    def within(self, box: tuple[int, int, int, int]) -> Problem:
+        """A piece of a problem without a blur: X, Y of its upper left corner, width, height; pixels."""
+        x, y, w, h = box
+        place = (..., slice(y, y + h), slice(x, x + w))
+        mask, saturated = (None if m is None else m[place] for m in (self.mask, self.saturated))
+        return replace(self, observed=self.observed[place], mask=mask, saturated=saturated)
+
     def channel(self, index: int) -> Problem:
         """The problem of one channel alone, (B, 1, H, W); of an unknown noise level it is the channel's own."""
 

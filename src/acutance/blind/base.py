@@ -15,6 +15,9 @@ from acutance.problem import Problem, State
 from acutance.psf.poses import CameraPoses
 from acutance.solver import Solver
 
+MISFIT = -1.0
+"""Expected gain, dB, up to which a kernel that a person gave is said not to fit."""
+
 
 class Unknowable(AcutanceError):
     """A picture from which no kernel can be told: nothing in it, or nothing but noise."""
@@ -67,6 +70,8 @@ class Estimate:
         confidence: how probable it is that the kernel improves the picture; None where the size was told.
         gain: what it is expected to gain, dB. share: of the result that is to be taken, the rest being the input.
         poses: of a camera that turned; then `kernel` is that of the middle of the picture. None: one kernel for all.
+        trail: whether a person pointed at the light trail that drew the kernel.
+        others: other kernels that were thought of, the most promising first, none like another.
     """
 
     kernel: Tensor
@@ -80,6 +85,8 @@ class Estimate:
     gain: float = 0.0
     share: float = 1.0
     poses: CameraPoses | None = None
+    trail: bool = False
+    others: tuple[Estimate, ...] = ()
 
     @property
     def remark(self) -> str:
@@ -89,6 +96,10 @@ class Estimate:
         sure = "" if self.confidence is None else f", confidence {100 * self.confidence:.0f} %"
         if self.share < 1:
             sure += f"; the result is mixed with {100 * (1 - self.share):.0f} % of the input"
+        if self.trail:
+            side = self.kernel.shape[-1]
+            fits = "" if self.gain > MISFIT else "; it does not seem to fit: expect the result to be worse"
+            return f"the trail gives a kernel of {side} x {side} pixels, expected gain {self.gain:.1f} dB{fits}"
         if self.poses is not None:
             turn = math.degrees(float(self.poses.angles.max() - self.poses.angles.min()))
             return f"the camera turned by {turn:.1f} degrees while it took the picture{sure}"
@@ -100,7 +111,7 @@ class Estimate:
             return f"out of focus: a disc with a radius of {size} pixels was found{sure}"
         if self.shape.kind == "gaussian":
             return f"soft all around: a Gaussian of {size} pixels was found{sure}"
-        return f"shaken along a line: {self.shape.size:.3g} pixels at {self.shape.angle:.0f} degrees were found{sure}"
+        return f"shaken along a line: {self.shape.size:.3g} pixels at {self.shape.angle:.0f} degrees{sure}"
 
 
 @torch.no_grad()

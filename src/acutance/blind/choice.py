@@ -2,7 +2,8 @@
 
 1. The learned estimator with several sets of windows, or another one with many sizes (`acutance.blind.search`).
 2. The disc, the Gaussian and the line that are most like the best of these (`acutance.blind.shapes`), and the lens that
-   explains the spectrum best (`acutance.blind.spectrum`).
+   explains the spectrum best (`acutance.blind.spectrum`). Of a dark picture the trails of lamps
+   (`acutance.blind.trail`).
 3. Of linear light: the best of all applied to encoded values, and its size estimated there once more.
 
 The judge expects a gain in dB of each (`acutance.blind.critic`). Where the best gains too little, no blur is removed.
@@ -15,8 +16,9 @@ from dataclasses import replace
 
 import torch
 
+from acutance.blind import camera
 from acutance.blind.base import Estimate, Unknowable, estimate
-from acutance.blind.camera import NoMovement, field, movements
+from acutance.blind.camera import NoMovement, field
 from acutance.blind.critic import Panel, Solve
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
 from acutance.blind.judge import HIGH, Verdict, judge
@@ -25,7 +27,9 @@ from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW, Sizes, Views, from_window
 from acutance.blind.shapes import Shape, nearest
 from acutance.blind.spectrum import focus, slope
+from acutance.blind.trail import Region, of_trail, trails
 from acutance.errors import ConfigError
+from acutance.metrics import kernel_similarity
 
 RISING = 4.0
 """Factor between the power of low and of high frequencies below which a picture is nothing but noise."""
@@ -45,6 +49,9 @@ LEAD = 0.2
 HOPELESS = -3.0
 """Expected gain of `fd`, dB, below which the method that restores in the end is not tried."""
 
+ALIKE, OTHERS = 0.9, 3
+"""Similarity from which two kernels are one, and the number of others that are kept."""
+
 TRY_TURNS = 1.5
 """Expected gain, dB, below which a camera that turned is tried."""
 
@@ -52,7 +59,7 @@ TRY_TURNS = 1.5
 @torch.no_grad()
 def choose(
     look: Look, estimator: MakeEstimator | None = None, size: int | None = None,
-    *, on_size: Callable[[int], None] | None = None, solve: Solve | None = None,
+    *, on_size: Callable[[int], None] | None = None, solve: Solve | None = None, turns: bool = True,
 ) -> Estimate:  # fmt: skip
     """The kernel of a grey picture.
 
@@ -61,6 +68,7 @@ def choose(
         size: side of the kernel, so that nothing is left to choose; None: hypotheses and the judge.
         on_size: told each size before it is tried. solve: restores the picture in the end; it is tried on the windows
             of the panel where `fd` is expected to gain too little. None: `fd` decides.
+        turns: whether the camera may have turned about the middle of this picture.
 
     Raises:
         Unknowable: no kernel can be told from this picture.
@@ -79,12 +87,14 @@ def choose(
     panel = Panel.of(look)
     proposer = Views(on_size) if estimator is None else Sizes(make, on_size)
     verdicts = [judge(panel, hypothesis) for hypothesis in proposer(look)]
-    verdicts += [judge(panel, h) for h in shapes(look, verdicts)]
+    verdicts += [judge(panel, h) for h in (*trails(look), *shapes(look, verdicts))]
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > TRY_ENCODED:
         best = max([best, *in_encoded(look, best.hypothesis, make)], key=lambda v: v.gain)
-    if estimator is None and best.gain < TRY_TURNS:
-        best = max([best, *turned(look, panel)], key=lambda v: v.gain)
+    if turns and estimator is None and best.gain < TRY_TURNS:
+        turns_ = list(turned(look, panel))
+        verdicts += turns_
+        best = max([best, *turns_], key=lambda v: v.gain)
     if solve is not None and HOPELESS < best.gain < HIGH:
         light = panel if best.hypothesis.linear == look.linear else Panel.of(look.encoded())
         best = max(best, judge(light, best.hypothesis, solve), key=lambda v: v.gain)
@@ -95,7 +105,7 @@ def turned(look: Look, panel: Panel) -> Iterator[Verdict]:
     """Verdicts on movements of a camera that turned."""
     size = (look.picture.shape[-2], look.picture.shape[-1])
     try:
-        for poses in movements(look):
+        for poses in camera.movements(look):
             middle = poses.kernels(torch.zeros(1, 2), 2 * int(poses.extent(torch.zeros(1, 2)) + 1) + 1)
             largest = max(field(poses, size).radius)
             if 2 * largest + 1 < look.side // 2:
@@ -134,11 +144,30 @@ def shapes(look: Look, verdicts: Sequence[Verdict]) -> Iterator[Hypothesis]:
             yield Hypothesis(kernel, look.linear, kernel.shape[-1], Shape(kernel, lens.kind, lens.size, 0.0, 1.0))
 
 
+def pointed(look: Look, box: Region) -> Estimate:
+    """The kernel that the light trail in a box draws; it is taken, and the judge says what to expect.
+
+    Raises:
+        Unknowable, ConfigError: as of `of_trail`.
+    """
+    checked(look)
+    verdict = judge(Panel.of(look), of_trail(look, box))
+    return replace(_estimate(verdict, {}), blurred=True, share=1.0, trail=True)
+
+
 def _concluded(best: Verdict, verdicts: Sequence[Verdict]) -> Estimate:
     """The estimate that the best verdict stands for; without a blur where the judge expects too little."""
     scores = {v.hypothesis.size: v.gain for v in verdicts if v.hypothesis.shape is None}
-    h = best.hypothesis
+    others: list[Verdict] = []
+    for verdict in sorted(verdicts, key=lambda v: -v.gain):
+        if all(kernel_similarity(verdict.hypothesis.kernel, v.hypothesis.kernel) < ALIKE for v in (best, *others)):
+            others.append(verdict)
+    return replace(_estimate(best, scores), others=tuple(_estimate(v, {}) for v in others[:OTHERS]))
+
+
+def _estimate(verdict: Verdict, scores: dict[int, float]) -> Estimate:
+    h = verdict.hypothesis
     return Estimate(
-        h.kernel, h.size, scores, blurred=best.share > 0, shape=h.shape, linear=h.linear,
-        confidence=best.confidence, gain=best.gain, share=best.share, poses=h.poses,
+        h.kernel, h.size, scores, blurred=verdict.share > 0, shape=h.shape, linear=h.linear,
+        confidence=verdict.confidence, gain=verdict.gain, share=verdict.share, poses=h.poses,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from torch import Tensor
 
+from acutance.blind.base import MISFIT
 from acutance.blind.critic import Panel
 from acutance.blind.light import panels
 from acutance.images import Image
@@ -27,9 +28,6 @@ STEPS = ((1.22, 12.0), (1.1, 6.0), (1.04, 3.0))
 
 LEAD = 0.15
 """Expected gain, dB, by which another kernel must be ahead of the guess."""
-
-SPOILS = -1.0
-"""Expected gain, dB, from which a kernel is said not to fit."""
 
 MAKERS: Mapping[str, Callable[[float, float], Tensor]] = MappingProxyType(
     {
@@ -101,6 +99,6 @@ def fitted(image: Image, guess: Guess) -> tuple[Guess, str | None]:
     if best != guess:
         gains = f"expected gain {after:.1f} against {before:.1f} dB"
         return best, f"{guess.kind} {best} fits better than {guess}: used ({gains})"
-    if before < SPOILS:
+    if before < MISFIT:
         return guess, f"{guess.kind} {guess} does not seem to fit this picture: expect the result to be worse"
     return guess, None

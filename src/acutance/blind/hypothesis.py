@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from acutance.blind.base import Estimator, Unknowable
 from acutance.blind.kernel_step import differences
 from acutance.blind.pyramid import reduced
 from acutance.blind.shapes import Shape
+from acutance.errors import ConfigError
 from acutance.images import linear_to_srgb
 from acutance.psf.poses import CameraPoses
 from acutance.texture import quarters, where_textured
@@ -65,6 +66,20 @@ class Look:
         full = None if self.full is None else reduced(self.full.to(self.picture), level) > 0.5
         assert picture is not None
         return Look(picture, self.linear, None, full, self.scale, None if seen is None else seen.clamp(0, 1))
+
+    def within(self, box: tuple[int, int, int, int]) -> Look:
+        """A piece of it: X, Y of its upper left corner, width, height; pixels.
+
+        Raises:
+            ConfigError: it reaches beyond the picture.
+        """
+        x, y, w, h = box
+        height, width = self.picture.shape[-2:]
+        if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
+            raise ConfigError(f"the box {x},{y},{w},{h} reaches beyond the picture of {width} x {height} pixels")
+        place = (..., slice(y, y + h), slice(x, x + w))
+        usable, full, seen = (None if m is None else m[place] for m in (self.usable, self.full, self.seen))
+        return replace(self, picture=self.picture[place], usable=usable, full=full, seen=seen)
 
     @property
     def side(self) -> int:

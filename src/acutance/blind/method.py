@@ -18,13 +18,14 @@ from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
 from acutance.blind.camera import field
-from acutance.blind.choice import TELLING, choose
+from acutance.blind.choice import TELLING, choose, pointed
 from acutance.blind.critic import trust
 from acutance.blind.estimators import ESTIMATORS
 from acutance.blind.hypothesis import Look, MakeEstimator
 from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW
 from acutance.blind.spectrum import softness
+from acutance.blind.trail import Region
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.images import linear_to_srgb, srgb_to_linear
@@ -35,6 +36,7 @@ from acutance.operators import Blur
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
 from acutance.saturation import heeding
 from acutance.tensors import filled
+from acutance.texture import where_textured
 from acutance.weights import embedded_names
 
 LEAST_LEVEL = 0.01
@@ -54,6 +56,9 @@ MOVED = 0.9
 NEARLY_ALL = 0.95
 """Share of a result from which nobody needs to be told that it is mixed with the input."""
 
+PIECE = 320
+"""Side of the piece that candidates are shown on, pixels."""
+
 SHOWN = 128
 """Side that kernels have at least where they are explained, pixels."""
 
@@ -65,6 +70,8 @@ class BlindConfig:
     Args:
         estimator: name of an estimator. method: name of a method that takes a kernel.
         size: side of the kernel in pixels, odd, larger than the blur; 0: found out.
+        window: X, Y of the upper left corner, width and height, pixels: where the kernel is estimated; None: anywhere.
+        trail: such a box around the trail of a light, which is taken for the kernel; None: it is estimated.
         otherwise: name of a method for colour pictures that needs no kernel, asked where no single one explains the
             blur; "nothing": the kernel is used all the same. Without shipped weights it is "nothing".
     """
@@ -73,12 +80,16 @@ class BlindConfig:
     method: str = "acute"
     size: int = 0
     otherwise: str = "golf"
+    window: Region | None = None
+    trail: Region | None = None
 
     def __post_init__(self) -> None:
         if self.estimator not in ESTIMATORS:
             raise ConfigError(f"estimator={self.estimator!r}: there are {', '.join(ESTIMATORS)}")
         if self.size and (self.size < 3 or self.size % 2 == 0):
             raise ConfigError(f"size={self.size}: give an odd number of pixels from 3 on, or 0")
+        if self.trail is not None and (self.window is not None or self.size):
+            raise ConfigError("the trail gives the kernel: leave out the window and the size of the kernel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +106,35 @@ class Blind:
         Raises:
             acutance.blind.Unknowable: it cannot be told.
         """
-        return choose(self._look(problem, index), self._make, self.config.size or None, solve=self._solved)
+        look, config = self._look(problem, index), self.config
+        if config.trail is not None:
+            return pointed(look, config.trail)
+        look = look if config.window is None else look.within(config.window)
+        turns = config.window is None  # a turn is about the middle of the picture
+        return choose(look, self._make, config.size or None, solve=self._solved, turns=turns)
+
+    @torch.no_grad()
+    def candidates(self, problem: Problem) -> list[tuple[Estimate, Tensor, Tensor]]:
+        """The most promising kernels of the first picture, each with a piece before and after.
+
+        Returns:
+            Estimates, the best first; the most textured piece of at most `PIECE` pixels, (1, C, h, w), as it is and
+            as it is restored with the kernel.
+
+        Raises:
+            acutance.blind.Unknowable: no kernel can be told.
+        """
+        alone = _alone(problem, 0)
+        found = self.estimate(alone)
+        look = self._look(alone, 0)
+        rows, cols = where_textured(look.picture, PIECE)
+        box = (cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
+        piece = alone.within(box)
+        made = []
+        for each in (found, *found.others):
+            sure = replace(each, share=1.0, blurred=True, poses=None)
+            made.append((each, piece.observed, self._finished(piece, sure, (), None).x))
+        return made
 
     def _solved(self, problem: Problem) -> Tensor:
         """Restore a problem with a kernel that may not be exact."""
@@ -201,7 +240,8 @@ class Blind:
         x = aware.crop(result.x)
         x = decoded(x) if swapped else x
         y = problem.start()
-        share = found.share * self._trust(problem, x) if self.config.size == 0 else torch.ones(1).to(x)
+        told = self.config.size or found.trail
+        share = torch.ones(1).to(x) if told else found.share * self._trust(problem, x)
         if float(share.mean()) < NEARLY_ALL and found.share == 1:
             remarks = (
                 *remarks,

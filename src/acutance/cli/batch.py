@@ -13,6 +13,7 @@ from torch import Tensor
 
 from acutance import __version__
 from acutance.blind.guess import Guess, fitted
+from acutance.cli.candidates import write_candidates
 from acutance.cli.console import escape, say
 from acutance.cli.journal import Journal, state_of
 from acutance.cli.looking import comparison, explain
@@ -46,7 +47,8 @@ class Settings:
     """What holds for every picture of a command.
 
     Args:
-        task: "deblur", ... sigma, linear, mask, bits, preview, explain, compare, max_pixels: see the options.
+        task: "deblur", ... sigma, linear, mask, bits, preview, explain, compare, candidates,
+            max_pixels: see the options.
         overwrite: replace results. in_place: replace the pictures. again: restore what was restored before.
         check_orientation: look whether the kernel is rotated. digest: sixteen digits for all that changes a result.
         journal: keep one in the folders of the results. as_json: report as JSON.
@@ -63,6 +65,7 @@ class Settings:
     preview: tuple[int, int, int, int] | None = None
     explain: Path | None = None
     compare: Path | None = None
+    candidates: Path | None = None
     check_orientation: bool = False
     max_pixels: int = 250_000_000
     digest: str = ""
@@ -269,6 +272,8 @@ class Batch:
             prepared = self.restorer.prepare(before, kernel, sigma=s.sigma, linear=s.linear, mask=mask)
             count = explain(self.restorer, prepared, done.steps, s.explain)
             say(f"{escape(s.explain)}: {count} pictures of what the steps see")
+        if s.candidates is not None:
+            write_candidates(self.restorer, before, s.candidates, linear=s.linear, sigma=s.sigma, mask=mask)
 
 
 def _beyond(preview: tuple[int, int, int, int], height: int, width: int) -> str:

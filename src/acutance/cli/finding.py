@@ -12,6 +12,7 @@ import typer
 
 from acutance.blind.base import Estimate
 from acutance.blind.estimators import ESTIMATORS
+from acutance.cli.boxes import check_boxes, parse_region
 from acutance.cli.console import emit, plain, say
 from acutance.cli.targets import refuse_link
 from acutance.cli.watching import Watch
@@ -40,6 +41,8 @@ def kernel(
     encoded: Annotated[
         bool, typer.Option("--encoded", help="Take the values as they are encoded, not as linear light.")
     ] = False,
+    window: Annotated[str | None, typer.Option(help="Find it in the piece X,Y,W,H.")] = None,
+    trail: Annotated[str | None, typer.Option(help="Take it from the trail of a light, in the box X,Y,W,H.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
 ) -> None:
@@ -65,12 +68,16 @@ def kernel(
     if size is not None and (size % 2 == 0 or (sides is not None and 2 * size > min(sides))):
         most = "" if sides is None else f", at most half of the picture ({sides[0]} x {sides[1]} pixels)"
         raise ConfigError(f"--kernel-size {size}: give an odd number{most}")
+    boxes = {"window": parse_region(window, "--window"), "trail": parse_region(trail, "--trail")}
+    given = check_boxes(boxes, picture, preview=False)
+    if trail is not None and size is not None:
+        raise ConfigError("--trail and --kernel-size together: the trail has its size; leave one of them out")
     image = read_image(picture, max_pixels=max_megapixels * 1_000_000)
     begun = time.perf_counter()
     with Watch(1) as watch:
         watch.begin(picture.name)
         found = find_kernel(
-            image, estimator=estimator, size=size, encoded=encoded,
+            image, estimator=estimator, size=size, encoded=encoded, **given,
             on_size=lambda side: watch.phase(f"finding the kernel, of up to {side} pixels"),
         )  # fmt: skip
     seconds = time.perf_counter() - begun

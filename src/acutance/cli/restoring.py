@@ -11,6 +11,7 @@ import typer
 
 from acutance.blind.guess import Guess
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
+from acutance.cli.boxes import check_boxes, parse_region
 from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
 from acutance.cli.journal import digest
@@ -18,7 +19,7 @@ from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
-from acutance.cli.targets import Output, check_explain, check_extra, check_targets, plan, writable_in_place
+from acutance.cli.targets import Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
 from acutance.errors import ConfigError, KernelError
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
@@ -85,6 +86,15 @@ def restore(
     ] = None,
     preview: Annotated[str | None, typer.Option(help="Only the piece X,Y,W,H, to try settings on.")] = None,
     bits: Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="Find the blur in the piece X,Y,W,H, for the whole picture.")
+    ] = None,
+    trail: Annotated[
+        str | None, typer.Option(help="Box X,Y,W,H around the trail of a light: it shows the blur.")
+    ] = None,
+    candidates: Annotated[
+        Path | None, typer.Option(help="Also write the blurs that were thought of, each tried, to DIR.")
+    ] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write before and after side by side.")] = None,
     explain_to: Annotated[Path | None, typer.Option("--explain", help="Write what every step sees to DIR.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
@@ -114,7 +124,7 @@ def restore(
         "--strength": strength, "--quality": quality, "--steps": steps, "--seconds": seconds, "--sigma": sigma,
         "--mask": mask, "--flip-kernel": flip_kernel, "--centre": centre, "--linear": linear, "--preview": preview,
         "--exact": exact, "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again,
-        "--in-place": in_place,
+        "--in-place": in_place, "--window": window, "--trail": trail, "--candidates": candidates,
     }  # fmt: skip
     there = {option: value is not None and value is not False for option, value in given.items()}
     there["--linear"], there["--encoded"] = linear is True, linear is False
@@ -125,7 +135,7 @@ def restore(
         raise ConfigError("--in-place with --preview would replace the picture by a piece of it; leave one out")
     if threads is not None:
         torch.set_num_threads(threads)
-    level, region, most = parse_level(sigma), _region(preview), max_megapixels * 1_000_000
+    level, region, most = parse_level(sigma), parse_region(preview, "--preview"), max_megapixels * 1_000_000
     read = (("the kernel", kernel), ("the mask", mask), ("the weights", weights))
     inputs = {what: path for what, path in read if path is not None}
     to = Output.parse(output)
@@ -146,8 +156,9 @@ def restore(
     check_targets(jobs, inputs, bits=bits, in_place=in_place, folder=folder)
     if compare is not None:
         check_extra("--compare", compare, jobs, inputs, overwrite=overwrite)
-    if explain_to is not None:
-        check_explain(explain_to)
+    for option, made in (("--explain", explain_to), ("--candidates", candidates)):
+        if made is not None:
+            check_folder_of(option, made)
     tally = Tally(
         skipped=[(each.path, each.why) for each in selection.skipped if not each.failed],
         failed=[(each.path, each.why) for each in selection.skipped if each.failed],
@@ -156,7 +167,10 @@ def restore(
         settings = Settings("sense", bits=bits, overwrite=overwrite, max_pixels=most, as_json=as_json)
         restore_measurements(jobs, settings, tally, weights=weights, device=device, precision=precision)
         raise typer.Exit(_end(tally, selection))
-    one_only = (("--compare", compare), ("--explain", explain_to), ("--mask", mask))
+    one_only = (
+        ("--compare", compare), ("--explain", explain_to), ("--mask", mask), ("--window", window), ("--trail", trail),
+        ("--candidates", candidates),
+    )  # fmt: skip
     for option, value in one_only:
         if selection.several and value is not None:
             raise ConfigError(f"{option} takes one picture, not several")
@@ -164,7 +178,12 @@ def restore(
         kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre
     )
     name, own = _named(method or _default(task, psf, weights))
-    options = {**own, **{k: v for k, v in (("steps", steps), ("seconds", seconds)) if v is not None}}
+    boxes = {"window": parse_region(window, "--window"), "trail": parse_region(trail, "--trail")}
+    _only_blind(name, blur_given=psf is not None, options={"--window": window, "--trail": trail,
+                                                           "--candidates": candidates})  # fmt: skip
+    found = check_boxes(boxes, jobs[0].source, preview=region is not None) if jobs else {}
+    added = {"steps": steps, "seconds": seconds, **found}
+    options = {**own, **{k: v for k, v in added.items() if v is not None}}
     restorer = Restorer.load(
         name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
         quality=quality, blend=1.0 if strength is None else strength,
@@ -188,7 +207,8 @@ def restore(
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
-        bits=bits, preview=region, explain=explain_to, compare=compare, max_pixels=most, digest=digest(same),
+        bits=bits, preview=region, explain=explain_to, compare=compare, candidates=candidates,
+        max_pixels=most, digest=digest(same),
         check_orientation=orientation and kernel is not None, journal=selection.several and not in_place,
         as_json=as_json,
     )  # fmt: skip
@@ -196,6 +216,14 @@ def restore(
     guess = None if exact else _guess(motion, disc, gaussian)
     run_all(jobs, settings, tally, Batch(restorer, psf, settings, guess).one)
     raise typer.Exit(_end(tally, selection))
+
+
+def _only_blind(name: str, *, blur_given: bool, options: dict[str, Any]) -> None:
+    """Refuse options that are for finding the blur where it is told, or where the method does not look for it."""
+    wrong = [option for option, value in options.items() if value is not None]
+    if wrong and name != BLIND:
+        why = "the kernel is given" if blur_given else f"{name} does not look for the blur"
+        raise ConfigError(f"{' and '.join(wrong)}: {why}; leave that out")
 
 
 def _named(text: str) -> tuple[str, dict[str, Any]]:
@@ -302,13 +330,3 @@ def _guess(motion: str | None, disc: float | None, gaussian: float | None) -> Gu
     if disc is not None:
         return Guess("disc", disc)
     return None if gaussian is None else Guess("gaussian", gaussian)
-
-
-def _region(text: str | None) -> tuple[int, int, int, int] | None:
-    if text is None:
-        return None
-    form = "X,Y,W,H in whole pixels from the upper left corner, e.g. --preview 400,300,256,256"
-    x, y, w, h = parse_numbers(text, 4, "--preview", form)
-    if any(v != int(v) for v in (x, y, w, h)) or x < 0 or y < 0 or w < 1 or h < 1:
-        raise ConfigError(f"--preview {text}: give {form}")
-    return int(x), int(y), int(w), int(h)

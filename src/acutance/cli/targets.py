@@ -247,8 +247,8 @@ def check_extra(option: str, path: Path, jobs: Sequence[Job], inputs: Mapping[st
             raise OutputError(f"{option} {path} exists; give --overwrite to replace it, or another name")
 
 
-def check_explain(folder: Path) -> None:
-    """Refuse a folder for `--explain` that cannot be made or written.
+def check_folder_of(option: str, folder: Path) -> None:
+    """Refuse a folder for an option such as `--explain` that cannot be made or written.
 
     Raises:
         OutputError: see `check_folder`.
@@ -256,4 +256,4 @@ def check_explain(folder: Path) -> None:
     try:
         check_folder(folder, make=True)
     except OutputError as error:
-        raise OutputError(f"--explain: {error}") from None
+        raise OutputError(f"{option}: {error}") from None
