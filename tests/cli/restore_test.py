@@ -126,7 +126,6 @@ def test_a_trail_is_pointed_at(night: Path, tmp_path: Path) -> None:
         (("--trail", "90,80,30,30"), "reaches beyond the picture of 92 x 82"),
         (("--window", "0,0,200,10"), "reaches beyond the picture"),
         (("--trail", "1,2,3"), "--trail 1,2,3: give X,Y,W,H"),
-        (("--trail", "22,30,8,8"), "draw it larger"),
         (("--trail", "14,24,25,25", "--window", "0,0,50,50"), "leave out the window"),
         (("--trail", "14,24,25,25", "--preview", "0,0,50,50"), "with --preview"),
         (("--trail", "14,24,25,25", "--disc", "3"), "the kernel is given"),
@@ -137,6 +136,14 @@ def test_boxes_that_cannot_be_are_refused(night: Path, options: tuple[str, ...],
     with pytest.raises(AcutanceError) as caught:
         call("restore", night, *options)
     assert part in str(caught.value)
+    assert not night.with_name("night-restored.png").exists()
+
+
+def test_a_trail_that_the_box_cuts_is_refused(night: Path) -> None:
+    result = runner.invoke(app, ["restore", str(night), "--trail", "22,30,8,8"])
+    assert result.exit_code == 1
+    assert "draw it larger" in result.output
+    assert "it is estimated" not in result.output
     assert not night.with_name("night-restored.png").exists()
 
 

@@ -3,9 +3,9 @@
     k = clip( (v - b) / sum )  inside a box that a person draws,       b = median of v on the frame of the box
 
 v are the values that the blur happened in, linear light of a photograph. A trail is a little wider than the true
-kernel, by the size of its lamp; where the lamp is clipped its parts seem equally bright. Without a box, small bright pieces
-on dark ground are tried: trails of one camera are alike, so the largest family of them is a hypothesis, and the
-clearest of all is another one (after Hu et al. 2014). The judge decides.
+kernel, by the size of its lamp; where the lamp is clipped its parts seem equally bright. Without a box, small bright
+pieces on dark ground are tried: trails of one camera are alike, so the mean of the largest family of them is a
+hypothesis, and the one that is most like the others is another (after Hu et al. 2014). The judge decides.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def _boxes(v: Tensor) -> list[Region]:
         if torch.equal(grown, labels):
             break
         labels = grown
-    lamps = labels[v > BRIGHT].unique()
-    numbers, counts = labels[labels > 0].unique(return_counts=True)
+    lamps = torch.unique(labels[v > BRIGHT])
+    numbers, counts = torch.unique(labels[labels > 0], return_counts=True)
     order = counts.argsort(descending=True)
     height, width = v.shape[-2:]
     boxes = []
