@@ -73,7 +73,7 @@ def of_trail(look: Look, box: Region) -> Hypothesis:
         )
     trail = torch.where(above < FAINT * above.max(), 0.0, above)
     labels = pieces(trail)
-    cut = torch.cat((labels[..., 0, :], labels[..., -1, :], labels[..., :, 0], labels[..., :, -1]), -1).unique()
+    cut = torch.unique(torch.cat((labels[..., 0, :], labels[..., -1, :], labels[..., :, 0], labels[..., :, -1]), -1))
     if bool(torch.isin(labels.flatten()[trail.argmax()], cut)):
         raise ConfigError(
             f"the trail reaches the edge of the box {x},{y},{w},{h}; draw it larger, around all of one trail, with "

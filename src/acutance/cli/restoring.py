@@ -197,7 +197,7 @@ def restore(
     check_effects(restorer, there, kernel=blur)
     if psf is None and method is None and task == "deblur" and trail is None:
         say(
-            "no kernel given: it is estimated from the picture; more is possible with --kernel, --motion, --disc, --trail"
+            "no kernel given: it is estimated from the picture; you may say more with --kernel, --motion, --disc, --trail"
         )
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
