@@ -196,9 +196,7 @@ def restore(
     blur = next((option for option in ("--kernel", "--motion", "--disc", "--gaussian") if there[option]), None)
     check_effects(restorer, there, kernel=blur)
     if psf is None and method is None and task == "deblur" and trail is None:
-        say(
-            "no kernel given: it is estimated from the picture; you may say more with --kernel, --motion, --disc, --trail"
-        )
+        say("no kernel given: it is estimated from the picture; --kernel, --motion, --disc, --trail say more")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
     held = None if mask is None else read_mask(mask, most)
