@@ -84,9 +84,10 @@ def choose(
     window, _ = look.window(WINDOW)
     if min(window.shape[-2:]) >= TELLING and slope(window) < RISING:
         raise Unknowable("nothing but noise is in the picture")
-    panel = Panel.of(look)
     proposer = Views(on_size) if estimator is None else Sizes(make, on_size)
-    verdicts = [judge(panel, hypothesis) for hypothesis in proposer(look)]
+    proposed = list(proposer(look))
+    panel = Panel.of(look).behind(proposed[0].kernel)
+    verdicts = [judge(panel, hypothesis) for hypothesis in proposed]
     verdicts += [judge(panel, h) for h in (*trails(look), *shapes(look, verdicts))]
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > TRY_ENCODED:
@@ -117,7 +118,7 @@ def turned(look: Look, panel: Panel) -> Iterator[Verdict]:
 def in_encoded(look: Look, best: Hypothesis, make: MakeEstimator) -> Iterator[Verdict]:
     """Verdicts on the best kernel of linear light, and on one that is estimated anew, in encoded values."""
     encoded = look.encoded()
-    panel = Panel.of(encoded)
+    panel = Panel.of(encoded).behind(best.kernel)
     yield _behind(judge(panel, replace(best, linear=False)))
     try:
         yield _behind(judge(panel, from_window(encoded, make(best.size), best.size)))
