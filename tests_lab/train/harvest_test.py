@@ -14,7 +14,7 @@ from acutance.methods.rgdn import Rgdn, RgdnConfig
 from acutance_lab.synth import Degradation
 from acutance_lab.train.config import HarvestConfig, LossConfig, PoolConfig, TrainConfig
 from acutance_lab.train.episodes import Unroll
-from acutance_lab.train.harvest import Harvest
+from acutance_lab.train.harvest import Harvest, teacher
 from acutance_lab.train.loop import Budget, train
 from acutance_lab.train.pool import Work
 
@@ -112,6 +112,24 @@ def test_a_run_trains_from_a_harvest(config: TrainConfig, photographs: Path, tmp
     assert losses[0] == losses[1], "the seed decides"
     assert len(losses[0]) == 6
     assert runs[0].clock.pictures == 6 * 3
+
+
+def test_the_answer_may_be_that_of_a_teacher(window: Unroll) -> None:
+    teach = teacher("fd:steps=2", torch.device("cpu"))
+    assert teach is not None
+    config = replace(SMALL, late=0.0, pieces=40, batch=40)
+    taught = Harvest(config, made, window.begin, window.advance, seed="1", teach=teach).draw(0).example
+    true = harvest(window, config).draw(0).example
+    assert torch.equal(taught.problem.observed, true.problem.observed)
+    assert not torch.equal(taught.sharp, true.sharp)
+    whole = teach(made(0).example.problem)
+    assert any(_inside(square, whole) for square in taught.sharp), "one of forty is of the first problem, as it was"
+
+
+def test_a_teacher_that_needs_no_kernel_is_refused() -> None:
+    with pytest.raises(ConfigError, match="needs no kernel"):
+        teacher("golf", torch.device("cpu"))
+    assert teacher(None, torch.device("cpu")) is None
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,13 @@ def test_a_perfect_estimate_is_no_trouble() -> None:
     assert math.isfinite(float(loss.detach()))
     assert x.grad is not None
     assert float(x.grad.abs().max()) == 0
+
+
+def test_a_ratio_counts_progress_alike_on_easy_and_hard_pictures(generator: torch.Generator) -> None:
+    sharp = torch.zeros(2, 3, 16, 16)
+    d = torch.randn(sharp.shape, generator=generator) * torch.tensor([1.0, 0.1]).reshape(2, 1, 1, 1)
+    config = LossConfig("ratio", 0.0, floor=0.0)
+    assert float(recursive([d], sharp, config, before=d)) == pytest.approx(1)
+    assert float(recursive([0.5 * d], sharp, config, before=d)) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="the estimate before"):
+        recursive([d], sharp, config)

@@ -92,6 +92,8 @@ class HarvestConfig:
         pieces: squares that are kept, of which an update takes `batch`. side: of a square, pixels. margin: pixels next
             to a cut that do not count. each: squares that are tried from each picture.
         late: share of the problems that are taken on by 1 to `latest` steps before they are cut.
+        teacher: a method with shipped weights, NAME or NAME:SETTING=VALUE, whose result is the answer instead of the
+            sharp picture; None: the sharp picture is. See the module.
     """
 
     pieces: int = 300
@@ -101,6 +103,7 @@ class HarvestConfig:
     each: int = 4
     late: float = 0.4
     latest: int = 4
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= self.pieces or min(self.each, self.latest) < 1:
@@ -118,11 +121,11 @@ class HarvestConfig:
 class LossConfig:
     """See `acutance_lab.train.loss`.
 
-    floor: mean square below which an image is as good as perfect to a logarithm: 1e-5 is 50 dB.
+    floor: mean square below which an image is as good as perfect to a logarithm or a ratio: 1e-5 is 50 dB.
     perceptual: weight of `acutance_lab.train.perceptual`, 0 for none; judge: file of its network, or "torchvision".
     """
 
-    kind: Literal["log-mse", "mse", "l1", "charbonnier"] = "log-mse"
+    kind: Literal["log-mse", "ratio", "mse", "l1", "charbonnier"] = "log-mse"
     gradient: float = 0.1
     growth: float = 1.0
     edge: float = 0.0

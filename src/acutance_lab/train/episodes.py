@@ -35,14 +35,14 @@ class Unroll(nn.Module):
         steps, example = self.method.solver().steps, work.example
         problem = example.problem
         state = steps[0].init(problem) if work.state is None else work.state
-        estimates = []
+        before, estimates = example.shown(problem.crop(state.x)), []
         for t in range(work.done, work.done + work.steps):
             state = steps[min(t, len(steps) - 1)](problem, state)
             estimates.append(example.shown(problem.crop(state.x)))
         work.done += work.steps
         work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
         sharp = example.shown(problem.crop(example.sharp))
-        loss = recursive(estimates, sharp, self.loss)
+        loss = recursive(estimates, sharp, self.loss, before)
         if self.perceptual is not None:
             apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
             loss = loss + self.loss.perceptual * apart.mean()

@@ -6,6 +6,10 @@ the answer. An update takes a batch of squares from many different problems. The
 squares of 72 pixels a second and core in bfloat16, a fifth of the time for the problems. (From a `Pool` it
 was 2.5 problems a second, and 45 core minutes gained nothing.)
 
+The answer may be what a better method makes of the problem, its teacher, instead of the sharp picture. Most of what
+divides an estimate from the sharp picture nobody can know; that part is noise in every gradient. The way to a teacher's
+picture is all of it a function of what the network sees.
+
 Only for methods whose state is x alone and whose step reads `Problem.gradient` and nothing else of its problem.
 """
 
@@ -18,6 +22,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from acutance.errors import ConfigError
+from acutance.methods.inner import build_shipped
+from acutance.methods.spec import find
+from acutance.methods.written import read_method
 from acutance.problem import Problem, State
 from acutance_lab.synth import Example
 from acutance_lab.train.config import HarvestConfig
@@ -51,12 +59,29 @@ class Cut(Problem):
         return x * self.counted
 
 
+def teacher(name: str | None, device: torch.device) -> Callable[[Problem], Tensor] | None:
+    """x of a method with its shipped weights, for problems of known blur; None for None.
+
+    Raises:
+        ConfigError: it needs no kernel. UnknownMethod: there is no such method.
+    """
+    if name is None:
+        return None
+    known, settings = read_method(name)
+    spec = find(known)
+    if not spec.needs.kernel:
+        raise ConfigError(f"teacher={name!r} needs no kernel, so it is no teacher of one that does; such as acute")
+    method = build_shipped(spec, settings, device=device, precision="auto", tile=None)
+    return lambda problem: method.run(problem).x
+
+
 class Harvest:
     """Squares in random order; see the module.
 
     Args:
         config: how many, and how they are cut. make: a new batch of problems, from its number.
-        begin: sets x(0) of a batch. advance: takes steps with it, without gradients.
+        begin: sets x(0) of a batch. advance: takes steps with it, without gradients. teach: the answer to a problem,
+            on the domain of its blur; None: the sharp picture.
         seed: of the order. Update n draws the same in every run with the same history.
     """
 
@@ -68,8 +93,10 @@ class Harvest:
         advance: Callable[[Work, int], None],
         *,
         seed: str,
+        teach: Callable[[Problem], Tensor] | None = None,
     ) -> None:
         self.config, self.make, self.begin, self.advance, self.seed = config, make, begin, advance, seed
+        self.teach = teach
         self.kept: list[tuple[Tensor, ...]] = []
         self.problems = 0
 
@@ -97,6 +124,7 @@ class Harvest:
             return
         with torch.no_grad():
             slope = problem.gradient(x)
+            answer = work.example.sharp if self.teach is None else self.teach(problem)
         inside = torch.zeros_like(x[:1, :1])
         problem.crop(inside).fill_(1)
         for b in range(work.batch):
@@ -106,7 +134,7 @@ class Harvest:
                 if float(seen.mean()) < SEEN:
                     continue
                 _clear_edges(seen, square, x.shape[-2], x.shape[-1], config.margin)
-                whole = (x, slope, work.example.sharp)
+                whole = (x, slope, answer)
                 turn, flip = host.randrange(4), host.random() < 0.5
                 parts = [*(z[(slice(b, b + 1), slice(None), *square)] for z in whole), seen]
                 self.kept.append(tuple(_turned(z, turn, flip) for z in parts))

@@ -33,7 +33,7 @@ from acutance_lab.train.adversary import Adversary
 from acutance_lab.train.checkpoint import Clock, wider
 from acutance_lab.train.config import LEAST_SIDE, TrainConfig
 from acutance_lab.train.episodes import Unroll, episode, synthesis
-from acutance_lab.train.harvest import Harvest
+from acutance_lab.train.harvest import Harvest, teacher
 from acutance_lab.train.meter import Meter, core_seconds, device_name
 from acutance_lab.train.optimiser import optimiser_for
 from acutance_lab.train.pool import Pool, Work
@@ -252,7 +252,10 @@ class Trainer:
         if self.config.pool is not None:
             self.source = Pool(self.config.pool, self._batch, window.advance, seed=order)
         elif self.config.harvest is not None:
-            self.source = Harvest(self.config.harvest, self._batch, window.begin, window.advance, seed=order)
+            teach = teacher(self.config.harvest.teacher, self.device)
+            self.source = Harvest(
+                self.config.harvest, self._batch, window.begin, window.advance, seed=order, teach=teach
+            )
 
     def run(self) -> Run:
         """Train to the end; a signal ends it after the update."""
