@@ -456,6 +456,22 @@ def test_an_enlarged_picture_says_so_and_is_made_small_again(tmp_path: Path, val
         write_kernel(tmp_path / "k.npy", given, enlarge=2)
 
 
+@pytest.mark.parametrize("form", [np.asarray, torch.from_numpy, lambda k: torch.from_numpy(k)[None, None]], ids=str)
+def test_a_kernel_of_any_form_is_written(tmp_path: Path, form: Callable[[NDArray[np.float32]], object]) -> None:
+    kernel = np.outer([1.0, 2.0, 1.0], [1.0, 1.0, 1.0]).astype(np.float32) / 12
+    write_kernel(tmp_path / "k.npy", form(kernel))  # type: ignore[arg-type]
+    assert torch.allclose(read_kernel(tmp_path / "k.npy").kernel[0, 0], torch.from_numpy(kernel))
+
+
+@pytest.mark.parametrize(
+    "kernel", [np.ones((3, 3), complex), np.ones((2, 3, 3)), [[1.0]]], ids=["complex", "3d", "list"]
+)
+def test_what_is_no_kernel_is_not_written(tmp_path: Path, kernel: object) -> None:
+    with pytest.raises(KernelError, match="kernel to write"):
+        write_kernel(tmp_path / "k.npy", kernel)  # type: ignore[arg-type]
+    assert not (tmp_path / "k.npy").exists()
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_kernel(tmp_path / "k.npy", kernel())
     before = (tmp_path / "k.npy").read_bytes()

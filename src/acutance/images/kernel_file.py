@@ -79,7 +79,12 @@ def read_kernel(path: str | Path, *, centre: bool = False, flip: bool = False, m
 
 
 def write_kernel(
-    path: str | Path, kernel: Tensor, *, bits: Literal[8, 16] = 16, overwrite: bool = False, enlarge: int = 1
+    path: str | Path,
+    kernel: Tensor | NDArray[np.floating],
+    *,
+    bits: Literal[8, 16] = 16,
+    overwrite: bool = False,
+    enlarge: int = 1,
 ) -> None:
     """Write a kernel; the suffix of the path tells the format. The file is there whole or not at all.
 
@@ -88,7 +93,7 @@ def write_kernel(
 
     Args:
         path: Ends in `.npy`, `.png`, `.txt` or `.tif`.
-        kernel: (1, C, h, w), C = 1 or 3, non-negative; `.txt` takes C = 1 only.
+        kernel: (1, C, h, w), C = 1 or 3, or (h, w), a tensor or an array, non-negative; `.txt` takes one channel only.
         bits: Depth of a `.png`.
         overwrite: Whether a file that is there may be replaced.
         enlarge: Each value becomes a square of so many pixels in a `.png`, which says so; `read_kernel` undoes it.
@@ -98,11 +103,14 @@ def write_kernel(
         OutputError: unknown suffix, file there, or not writable.
     """
     path = Path(path)
-    if not isinstance(kernel, Tensor):
-        raise KernelError(f"a kernel to write is a tensor (1, C, h, w), not a {type(kernel).__name__}")
-    if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, 3) or kernel.numel() == 0:
-        raise KernelError(f"one kernel to write is (1, C, h, w) with C = 1 or 3, not {tuple(kernel.shape)}")
-    planes: NDArray[np.float32] = kernel.detach().float().cpu().numpy()
+    if not isinstance(kernel, Tensor | np.ndarray):
+        raise KernelError(f"a kernel to write is a tensor or an array, not a {type(kernel).__name__}")
+    values = kernel.detach().float().cpu().numpy() if isinstance(kernel, Tensor) else kernel
+    if values.dtype.kind not in "uif":
+        raise KernelError(f"a kernel to write has real numbers, not {values.dtype}")
+    planes: NDArray[np.float32] = (values[None, None] if values.ndim == 2 else values).astype(np.float32)
+    if planes.ndim != 4 or planes.shape[0] != 1 or planes.shape[1] not in (1, 3) or planes.size == 0:
+        raise KernelError(f"one kernel to write is (h, w), or (1, C, h, w) with C = 1 or 3, not {tuple(kernel.shape)}")
     if not np.isfinite(planes).all() or planes.min() < 0 or planes.max() <= 0:
         raise KernelError("a kernel to write must be finite and non-negative, and not all zero")
     if bits not in (8, 16):
