@@ -7,6 +7,8 @@ pictures whose bright parts are near 1, so a picture is divided by
     scale        the brightness of what is left (after the tone curve, if it is decoded),
 
 both of the valid pixels only and without a floor, and the result is multiplied by both. `Prepared` is the way back.
+What lies on a large pedestal, as counts of a camera with an offset do, has it taken off before and put on again: a blur
+of sum 1 does not change a constant, but a method sees little of a signal that is a small part of its range.
 Whoever runs a method on a `Problem` of his own has to do that himself: `Method.run` is the published iteration.
 
 A pixel is missing where it is NaN or infinite, where the user's mask says so, where the picture is fully transparent
@@ -38,6 +40,12 @@ FAINTEST, LOUDEST = 0.01, 2.0
 """A picture that is not from an integer file has the range 1 if its brightness lies between these; a fainter or louder
 one is in other units, and its brightness is its range."""
 
+PEDESTAL = 0.75
+"""Part of the brightness that the `LOW` quantile of a measurement has at least, for it to count as a pedestal."""
+
+LOW = 0.001
+"""That quantile."""
+
 NO_DATA = 1e30
 """Values from here on mark pixels without data: 3.4e38, 1e36 or -1e30 in files of instruments. No picture has such."""
 
@@ -63,6 +71,7 @@ class Prepared:
         notes: for the user.
         level: the noise level that the method is told, a fraction of the picture's range; None: it is told none.
         assumed: whether nobody gave that level.
+        pedestal: what was taken off the pixels first, in their units.
         kept: pixels (1, C, H, W) that come back as they were where `where`, (1, 1, H, W) bool; None: there are none.
     """
 
@@ -74,6 +83,7 @@ class Prepared:
     level: float | None = None
     assumed: bool = False
     range: float = 1.0
+    pedestal: float = 0.0
     kept: Tensor | None = None
     where: Tensor | None = None
 
@@ -83,7 +93,7 @@ class Prepared:
         if x.shape[1] != self.channels:
             x = x.mean(1, keepdim=True).expand(-1, self.channels, -1, -1)
         x = x * self.scale
-        x = (linear_to_srgb(x) if self.linear else x) * self.range
+        x = (linear_to_srgb(x) if self.linear else x) * self.range + self.pedestal
         return x if self.kept is None or self.where is None else torch.where(self.where, self.kept, x)
 
 
@@ -125,6 +135,8 @@ def prepare(
         pixels = pixels[:, :1]
         full = None if full is None else full[:, :1]
         valid = None if valid is None else valid[:, :1]
+    pedestal = 0.0 if linear else pedestal_of(image, pixels, valid)
+    pixels = pixels - pedestal if pedestal else pixels
     pixels = pixels / whole if whole != 1 else pixels
     pixels = srgb_to_linear(pixels) if linear else pixels
     scale = float(brightness(pixels, valid))
@@ -155,6 +167,7 @@ def prepare(
         level=level,
         assumed=assumed,
         range=whole,
+        pedestal=pedestal,
         kept=kept,
         where=where,
     )
@@ -248,6 +261,19 @@ def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> flo
         return 1.0
     bright = float(brightness(pixels, valid))
     return 1.0 if FAINTEST <= bright <= LOUDEST else bright
+
+
+def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:
+    """What all of a measurement is above, see the module; 0 of a photograph and of what has little below its signal."""
+    if isinstance(image, Image) and (is_photograph(image) or is_eight_bits(image)):
+        return 0.0
+    there = torch.isfinite(pixels) if valid is None else torch.isfinite(pixels) & (valid > 0)
+    values = pixels[there.expand_as(pixels)].float()
+    if values.numel() == 0:
+        return 0.0
+    part = values[:: max(1, values.numel() // 1_000_000)]
+    low = float(part.kthvalue(1 + int(LOW * (part.numel() - 1))).values)
+    return low if low > PEDESTAL * float(brightness(pixels, valid)) else 0.0
 
 
 def _with_level(spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma: float | None) -> Problem:

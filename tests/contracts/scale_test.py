@@ -73,6 +73,15 @@ def test_a_float_file_in_any_units(restorer: Restorer) -> None:
     assert found[0][1] == found[1][1] < 0.5
 
 
+def test_a_pedestal_far_above_the_signal_costs_nothing(restorer: Restorer) -> None:
+    """Counts of a camera with an offset: the same signal on 20 and on 500 times its size, rounded off a little."""
+    y = picture()
+    low, high = (restored(restorer, y + c, sigma=0.01 / float((y + c).max())) - c for c in (20.0, 500.0))
+    assert float((low - high).abs().mean()) < 2e-3
+    plain = restored(restorer, y - y.min(), sigma=0.01) + y.min()
+    assert float((low - plain).abs().mean()) < 0.03
+
+
 @pytest.mark.parametrize("value", [float("nan"), -float("inf")])
 def test_a_missing_pixel_is_filled_and_spoils_nothing(restorer: Restorer, value: float) -> None:
     if restorer.spec.name == "blind":
