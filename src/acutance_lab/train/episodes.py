@@ -35,14 +35,15 @@ class Unroll(nn.Module):
         steps, example = self.method.solver().steps, work.example
         problem = example.problem
         state = steps[0].init(problem) if work.state is None else work.state
-        before, estimates = example.shown(problem.crop(state.x)), []
+        work.first = state.x.detach() if work.first is None else work.first
+        estimates = []
         for t in range(work.done, work.done + work.steps):
             state = steps[min(t, len(steps) - 1)](problem, state)
             estimates.append(example.shown(problem.crop(state.x)))
         work.done += work.steps
         work.state = replace(state, **{k: v.detach() for k, v in vars(state).items() if isinstance(v, Tensor)})
         sharp = example.shown(problem.crop(example.sharp))
-        loss = recursive(estimates, sharp, self.loss, before)
+        loss = recursive(estimates, sharp, self.loss, example.shown(problem.crop(work.first)))
         if self.perceptual is not None:
             apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
             loss = loss + self.loss.perceptual * apart.mean()
@@ -54,6 +55,7 @@ class Unroll(nn.Module):
     def begin(self, work: Work) -> None:
         """Set x(0)."""
         work.state = self.method.solver().steps[0].init(work.example.problem)
+        work.first = work.state.x
 
     @torch.no_grad()
     def advance(self, work: Work, steps: int) -> None:

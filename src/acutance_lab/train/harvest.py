@@ -106,8 +106,8 @@ class Harvest:
         while len(self.kept) < self.config.pieces:
             self._fill(host, update)
         taken = [self.kept.pop(host.randrange(len(self.kept))) for _ in range(self.config.batch)]
-        x, slope, sharp, counted = (torch.cat(parts) for parts in zip(*taken, strict=True))
-        return Work(Example(sharp, Cut(x, slope=slope, counted=counted)), steps=1, state=State(x))
+        x, first, slope, sharp, counted = (torch.cat(parts) for parts in zip(*taken, strict=True))
+        return Work(Example(sharp, Cut(x, slope=slope, counted=counted)), steps=1, state=State(x), first=first)
 
     def _fill(self, host: random.Random, update: int) -> None:
         """Cut squares from a new batch of problems."""
@@ -119,6 +119,7 @@ class Harvest:
         if host.random() < config.late:
             self.advance(work, host.randint(1, config.latest))
         assert work.state is not None
+        assert work.first is not None
         problem, x = work.example.problem, work.state.x
         if work.life < config.latest or not bool(torch.isfinite(x).all()):  # it diverged
             return
@@ -134,7 +135,7 @@ class Harvest:
                 if float(seen.mean()) < SEEN:
                     continue
                 _clear_edges(seen, square, x.shape[-2], x.shape[-1], config.margin)
-                whole = (x, slope, answer)
+                whole = (x, work.first, slope, answer)
                 turn, flip = host.randrange(4), host.random() < 0.5
                 parts = [*(z[(slice(b, b + 1), slice(None), *square)] for z in whole), seen]
                 self.kept.append(tuple(_turned(z, turn, flip) for z in parts))

@@ -3,8 +3,8 @@ r"""Recursive supervision: a loss on every step's estimate, not only on the last
     loss = sum_t w_t / sum_t w_t * ( m(d_t) + gradient * m(grad d_t) + edge * m(L d_t) ),   d_t = x_t - x
 
 and w_t = t^growth. m is the mean square of each image, or its logarithm (as the authors' released code): then a
-decibel counts the same on an easy picture as on a hard one; or "ratio", the mean square divided by that of the estimate
-before the window plus a floor: 1 stands for no progress on any picture; or the mean absolute value, or Charbonnier's
+decibel counts the same on an easy picture as on a hard one; or "ratio", the mean square divided by that of x(0) plus
+a floor: 1 stands for no progress on any picture; or the mean absolute value, or Charbonnier's
 smooth form of it, mean sqrt(d^2 + 1e-6). L is the detail that half the resolution does not hold (Mou et al. 2022 take
 it from Zamir et al. 2021, and give it 0.05). Everything inside the frame of the observed picture. Where the sharp
 picture exceeds the range, anything above the range is right.
@@ -29,9 +29,9 @@ SMOOTH = 1e-3
 TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 
-def recursive(estimates: Sequence[Tensor], sharp: Tensor, config: LossConfig, before: Tensor | None = None) -> Tensor:
-    """The loss of the estimates (each (B, C, H, W)) against `sharp`, a scalar. before: the estimate before them."""
-    measure = _measure(config, None if before is None else _distance(before, sharp))
+def recursive(estimates: Sequence[Tensor], sharp: Tensor, config: LossConfig, first: Tensor | None = None) -> Tensor:
+    """The loss of the estimates (each (B, C, H, W)) against `sharp`, a scalar. first: x(0)."""
+    measure = _measure(config, None if first is None else _distance(first, sharp))
     total, weights = sharp.new_zeros(()), 0.0
     for t, x in enumerate(estimates, 1):
         d = _distance(x, sharp)
@@ -51,14 +51,14 @@ def _distance(x: Tensor, sharp: Tensor) -> Tensor:
     return torch.where(sharp > 1, (x - 1).clamp_max(0), x - sharp)
 
 
-def _measure(config: LossConfig, before: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """m of the module; before: d of the estimate before the window."""
+def _measure(config: LossConfig, first: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """m of the module; first: d of x(0)."""
     if config.kind == "log-mse":
         return partial(_log_mean_square, floor=config.floor)
     if config.kind == "ratio":
-        if before is None:
-            raise ValueError("the ratio wants the estimate before")
-        unit = _mean_square(before) + config.floor
+        if first is None:
+            raise ValueError("the ratio wants x(0)")
+        unit = _mean_square(first) + config.floor
         return lambda d: _mean_square(d) / unit
     return MEASURES[config.kind]
 

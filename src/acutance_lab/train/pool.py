@@ -16,6 +16,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from acutance.problem import State
 from acutance_lab.synth import Example
 from acutance_lab.train.adversary import Adversary
@@ -34,6 +36,7 @@ class Work:
         example: problems and their answers. steps: of the next window.
         adversary: judges the window's last estimate; None: nobody does.
         state: where the last window ended, detached; None: before the first step. done: steps behind it.
+        first: x(0), once it is known.
         life: steps after which a pool lets it go. least: the lowest loss so far.
     """
 
@@ -41,6 +44,7 @@ class Work:
     steps: int
     adversary: Adversary | None = None
     state: State | None = None
+    first: Tensor | None = None
     done: int = 0
     life: int = 0
     least: float = math.inf
