@@ -25,7 +25,7 @@ from acutance_lab.cli.measuring import split_methods
 COMPARED = "acute,epll,levin,fd,wiener"
 """Methods that `acutance-lab bench published` measures on every case, unless others are asked for."""
 
-app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True)
+app = typer.Typer(help="Measure methods on public test sets.", no_args_is_help=True, add_completion=False)
 
 
 def _suite_command(suite: Suite) -> Callable[..., None]:

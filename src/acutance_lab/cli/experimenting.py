@@ -32,7 +32,7 @@ from acutance_lab.plots import require_matplotlib
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.train.perceptual import TORCHVISION
 
-app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True)
+app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True, add_completion=False)
 app.command("use")(experimenting_use.use)
 
 OUT = Path("out/experiments")
