@@ -13,12 +13,26 @@ from acutance.blind.base import Estimate, Unknowable
 from acutance.blind.method import Blind
 from acutance.cli.console import escape, say
 from acutance.cli.looking import GAP
+from acutance.errors import OutputError
 from acutance.images import Image, write_image
 from acutance.images.kernel_file import write_kernel
 from acutance.restoration.restorer import Restorer
 
+SHEET = "sheet.png"
+
 INSET = 0.25
 """Part of the side of a piece that the picture of its kernel takes, at least where the kernel is smaller."""
+
+
+def check_sheet(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds candidates already.
+
+    Raises:
+        OutputError: it does.
+    """
+    there = folder / SHEET
+    if there.exists() and not overwrite:
+        raise OutputError(f"--candidates: {there} exists; give --overwrite to replace it, or another folder")
 
 
 def write_candidates(
@@ -47,7 +61,7 @@ def write_candidates(
         say(f"candidate {n}: {_described(estimate)}, expected gain {estimate.gain:.1f} dB")
     gap = torch.ones(*before.shape[:3], GAP)
     parts = [part for panel in panels for part in (gap, panel)][1:]
-    write_image(folder / "sheet.png", torch.cat(parts, -1).clamp(0, 1), overwrite=True)
+    write_image(folder / SHEET, torch.cat(parts, -1).clamp(0, 1), overwrite=True)
     say(
         f"{escape(folder / 'sheet.png')}: the input and {len(made)} candidates. To take one: "
         f"--kernel {escape(folder / 'candidate-1.npy')}"

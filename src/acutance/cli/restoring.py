@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +12,17 @@ import typer
 
 from acutance.blind.guess import Guess
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
-from acutance.cli.boxes import check_boxes, parse_region
-from acutance.cli.console import escape, output_lost, parse_level, parse_numbers, parse_precision, say
+from acutance.cli.boxes import check_boxes
+from acutance.cli.candidates import check_sheet
+from acutance.cli.console import escape, output_lost, parse_numbers, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
 from acutance.cli.journal import digest
 from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
-from acutance.cli.targets import Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
+from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
+from acutance.cli.wanted import Wanted
 from acutance.errors import ConfigError, KernelError
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
@@ -119,103 +122,136 @@ def restore(
     acutance restore scans/ -o sharp/ --disc 3
     acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
     """
-    given: dict[str, Any] = {
-        "--kernel": kernel, "--motion": motion, "--disc": disc, "--gaussian": gaussian, "--method": method,
-        "--strength": strength, "--quality": quality, "--steps": steps, "--seconds": seconds, "--sigma": sigma,
-        "--mask": mask, "--flip-kernel": flip_kernel, "--centre": centre, "--linear": linear, "--preview": preview,
-        "--exact": exact, "--compare": compare, "--explain": explain_to, "--tile": tile, "--again": again,
-        "--in-place": in_place, "--window": window, "--trail": trail, "--candidates": candidates,
-    }  # fmt: skip
-    there = {option: value is not None and value is not False for option, value in given.items()}
-    there["--linear"], there["--encoded"] = linear is True, linear is False
-    there["--precision"], there["--task"] = precision != "auto", task != "deblur"
-    if bits is not None and bits not in (8, 16, 32):
-        raise ConfigError(f"--bits {bits}: give 8, 16 or 32")
-    if in_place and preview is not None:
-        raise ConfigError("--in-place with --preview would replace the picture by a piece of it; leave one out")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    level, region, most = parse_level(sigma), parse_region(preview, "--preview"), max_megapixels * 1_000_000
-    read = (("the kernel", kernel), ("the mask", mask), ("the weights", weights))
-    inputs = {what: path for what, path in read if path is not None}
-    to = Output.parse(output)
-    selection = select(pictures, recursive=recursive, apart=_apart(inputs, to, pictures))
-    selection = writable_in_place(selection) if in_place else selection
-    measured = [each.path.suffix.lower() == SUFFIX for each in selection.found]
-    if any(measured) and not all(measured):
-        raise ConfigError("measurements and pictures together; restore them by two commands")
-    if any(measured):
-        if task != "deblur":
-            raise ConfigError(
-                f"{selection.found[0].path} holds measurements (.cs); make a picture of it first: "
-                f"acutance restore {selection.found[0].path}"
-            )
-        refuse_for_measurements({k: v for k, v in there.items() if k not in ("--tile", "--precision")})
-    jobs = plan(selection, to, in_place=in_place)
+    options = {k: v for k, v in locals().items() if k not in ("pictures", "explain_to")}
+    raise typer.Exit(carry_out(Wanted(tuple(pictures), explain=explain_to, **options)))
+
+
+def carry_out(wanted: Wanted) -> int:
+    """Do what is wanted; returns the exit status. All that can be refused is refused before a picture is read.
+
+    Raises:
+        AcutanceError: something given is wrong, or the only picture cannot be restored.
+    """
+    wanted.check()
+    if wanted.threads is not None:
+        torch.set_num_threads(wanted.threads)
+    work = find_work(wanted)
+    if work.measured:
+        settings = Settings(
+            "sense", bits=wanted.bits, overwrite=wanted.overwrite, max_pixels=wanted.most, as_json=wanted.as_json
+        )
+        restore_measurements(
+            work.jobs, settings, work.tally, weights=wanted.weights, device=wanted.device, precision=wanted.precision
+        )
+        return _end(work)
+    batch = make_batch(wanted, work)
+    report_left_out(work.tally, as_json=wanted.as_json)
+    run_all(work.jobs, batch.settings, work.tally, batch.one)
+    return _end(work)
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What there is to do. Args: selection: of files. jobs: from where to where. measured: they are measurements."""
+
+    selection: Selection
+    jobs: list[Job]
+    measured: bool
+    tally: Tally
+
+
+def find_work(wanted: Wanted) -> Work:
+    """The files, and where their results go.
+
+    Raises:
+        AcutanceError: there are none, or something would be lost, or cannot be written.
+    """
+    to = Output.parse(wanted.output)
+    selection = select(list(wanted.pictures), recursive=wanted.recursive, apart=_apart(wanted, to))
+    selection = writable_in_place(selection) if wanted.in_place else selection
+    measured = _all_measured(selection)
+    if measured:
+        if wanted.task != "deblur":
+            first = selection.found[0].path
+            raise ConfigError(f"{first} holds measurements (.cs); make a picture of it first: acutance restore {first}")
+        refuse_for_measurements({k: v for k, v in wanted.there().items() if k not in ("--tile", "--precision")})
+    elif selection.several:
+        for option, value in wanted.of_one_picture().items():
+            if value is not None:
+                raise ConfigError(f"{option} takes one picture, not several")
+    jobs = plan(selection, to, in_place=wanted.in_place)
     folder = to.path if to is not None and (selection.several or to.is_folder) else None
-    check_targets(jobs, inputs, bits=bits, in_place=in_place, folder=folder)
-    if compare is not None:
-        check_extra("--compare", compare, jobs, inputs, overwrite=overwrite)
-    for option, made in (("--explain", explain_to), ("--candidates", candidates)):
+    check_targets(jobs, wanted.inputs, bits=wanted.bits, in_place=wanted.in_place, folder=folder)
+    if wanted.compare is not None:
+        check_extra("--compare", wanted.compare, jobs, wanted.inputs, overwrite=wanted.overwrite)
+    for option, made in (("--explain", wanted.explain), ("--candidates", wanted.candidates)):
         if made is not None:
             check_folder_of(option, made)
+    if wanted.candidates is not None:
+        check_sheet(wanted.candidates, overwrite=wanted.overwrite)
     tally = Tally(
         skipped=[(each.path, each.why) for each in selection.skipped if not each.failed],
         failed=[(each.path, each.why) for each in selection.skipped if each.failed],
     )
-    if any(measured):
-        settings = Settings("sense", bits=bits, overwrite=overwrite, max_pixels=most, as_json=as_json)
-        restore_measurements(jobs, settings, tally, weights=weights, device=device, precision=precision)
-        raise typer.Exit(_end(tally, selection))
-    one_only = (
-        ("--compare", compare), ("--explain", explain_to), ("--mask", mask), ("--window", window), ("--trail", trail),
-        ("--candidates", candidates),
-    )  # fmt: skip
-    for option, value in one_only:
-        if selection.several and value is not None:
-            raise ConfigError(f"{option} takes one picture, not several")
-    psf = _field(kernel, motion, disc, gaussian, preview, flip_kernel or centre) or choose_kernel(
-        kernel, motion, disc, gaussian, flip=flip_kernel, centre=centre
+    return Work(selection, jobs, measured, tally)
+
+
+def make_batch(wanted: Wanted, work: Work) -> Batch:
+    """The method, ready for the pictures.
+
+    Raises:
+        AcutanceError: an unknown method, an unusable kernel, an option that the method cannot heed.
+    """
+    psf = _field(wanted) or choose_kernel(
+        wanted.kernel, wanted.motion, wanted.disc, wanted.gaussian, flip=wanted.flip_kernel, centre=wanted.centre
     )
-    name, own = _named(method or _default(task, psf, weights))
-    boxes = {"window": parse_region(window, "--window"), "trail": parse_region(trail, "--trail")}
-    _only_blind(name, blur_given=psf is not None, options={"--window": window, "--trail": trail,
-                                                           "--candidates": candidates})  # fmt: skip
-    found = check_boxes(boxes, jobs[0].source, preview=region is not None) if jobs else {}
-    added = {"steps": steps, "seconds": seconds, **found}
+    name, own = _named(wanted.method or _default(wanted.task, psf, wanted.weights))
+    _only_blind(name, blur_given=psf is not None, options=wanted.of_finding())
+    boxes = check_boxes(wanted.boxes, work.jobs[0].source, preview=wanted.region is not None) if work.jobs else {}
+    added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
     options = {**own, **{k: v for k, v in added.items() if v is not None}}
     restorer = Restorer.load(
-        name, weights=weights, device=device, precision=parse_precision(precision), tile=tile or "auto",
-        quality=quality, blend=1.0 if strength is None else strength,
-        **options,
+        name, weights=wanted.weights, device=wanted.device, precision=parse_precision(wanted.precision),
+        tile=wanted.tile or "auto", quality=wanted.quality,
+        blend=1.0 if wanted.strength is None else wanted.strength, **options,
     )  # fmt: skip
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL.format(method=name))
-    if restorer.needs.task != "sense":
-        task = restorer.needs.task
-    blur = next((option for option in ("--kernel", "--motion", "--disc", "--gaussian") if there[option]), None)
-    check_effects(restorer, there, kernel=blur)
-    if psf is None and method is None and task == "deblur" and trail is None:
+    check_effects(restorer, wanted.there(), kernel=wanted.blur)
+    task = wanted.task if restorer.needs.task == "sense" else restorer.needs.task
+    if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None:
         say("no kernel given: it is estimated from the picture; --kernel, --motion, --disc, --trail say more")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
-    held = None if mask is None else read_mask(mask, most)
+    mask = None if wanted.mask is None else read_mask(wanted.mask, wanted.most)
     same = {
-        "task": task, "method": name, "options": options, "quality": quality, "weights": restorer.weights,
-        "sigma": level, "linear": linear, "bits": bits, "preview": region, "strength": strength,
-        "kernel": _values(psf), "exact": exact, "mask": None if mask is None else file_hash(mask),
+        "task": task, "method": name, "options": options, "quality": wanted.quality, "weights": restorer.weights,
+        "sigma": wanted.level, "linear": wanted.linear, "bits": wanted.bits, "preview": wanted.region,
+        "strength": wanted.strength, "kernel": _values(psf), "exact": wanted.exact,
+        "mask": None if wanted.mask is None else file_hash(wanted.mask),
     }  # fmt: skip
     settings = Settings(
-        task=task, sigma=level, linear=linear, mask=held, overwrite=overwrite, in_place=in_place, again=again,
-        bits=bits, preview=region, explain=explain_to, compare=compare, candidates=candidates,
-        max_pixels=most, digest=digest(same),
-        check_orientation=orientation and kernel is not None, journal=selection.several and not in_place,
-        as_json=as_json,
+        task=task, sigma=wanted.level, linear=wanted.linear,
+        mask=mask, overwrite=wanted.overwrite,
+        in_place=wanted.in_place, again=wanted.again, bits=wanted.bits, preview=wanted.region, explain=wanted.explain,
+        compare=wanted.compare, candidates=wanted.candidates, max_pixels=wanted.most, digest=digest(same),
+        check_orientation=wanted.orientation and wanted.kernel is not None,
+        journal=work.selection.several and not wanted.in_place, as_json=wanted.as_json,
     )  # fmt: skip
-    report_left_out(tally, as_json=as_json)
-    guess = None if exact else _guess(motion, disc, gaussian)
-    run_all(jobs, settings, tally, Batch(restorer, psf, settings, guess).one)
-    raise typer.Exit(_end(tally, selection))
+    guess = None if wanted.exact else _guess(wanted.motion, wanted.disc, wanted.gaussian)
+    return Batch(restorer, psf, settings, guess)
+
+
+def _all_measured(selection: Selection) -> bool:
+    """Whether the files hold measurements.
+
+    Raises:
+        ConfigError: some do, and some are pictures.
+    """
+    measured = [each.path.suffix.lower() == SUFFIX for each in selection.found]
+    if any(measured) and not all(measured):
+        raise ConfigError("measurements and pictures together; restore them by two commands")
+    return any(measured)
 
 
 def _only_blind(name: str, *, blur_given: bool, options: dict[str, Any]) -> None:
@@ -240,30 +276,32 @@ def _named(text: str) -> tuple[str, dict[str, Any]]:
     return known, settings
 
 
-def _apart(inputs: dict[str, Path], output: Output | None, pictures: list[Path]) -> dict[Path, str]:
+def _apart(wanted: Wanted, output: Output | None) -> dict[Path, str]:
     """What a folder may hold that is no picture to restore: the kernel, and the folder of the results."""
-    apart = {path: what for what, path in inputs.items()}
-    given = {os.path.realpath(path) for path in pictures}
+    apart = {path: what for what, path in wanted.inputs.items()}
+    given = {os.path.realpath(path) for path in wanted.pictures}
     if output is not None and output.is_folder and os.path.realpath(output.path) not in given:
         apart[output.path] = "the results"
     return apart
 
 
-def _end(tally: Tally, selection: Selection) -> int:
+def _end(work: Work) -> int:
     """Say the last lines where there is more than one file to account for; returns the exit status."""
-    if selection.several or tally.files > 1:
-        tally.tell()
-    return tally.status or int(output_lost())
+    if work.selection.several or work.tally.files > 1:
+        work.tally.tell()
+    return work.tally.status or int(output_lost())
 
 
-def _field(file: Path | None, *others: object) -> FieldFile | None:
+def _field(wanted: Wanted) -> FieldFile | None:
     """The blur field of --kernel, if it is one.
 
     Raises:
         ConfigError: with another option for kernels, or one that a field does not know. KernelError: unusable.
     """
+    file = wanted.kernel
     if file is None or not is_field(file):
         return None
+    others = (wanted.motion, wanted.disc, wanted.gaussian, wanted.preview, wanted.flip_kernel or wanted.centre)
     if any(others):
         raise ConfigError(
             f"{file.name} holds a kernel for every place of the whole picture: leave out --motion, --disc, --gaussian, "
