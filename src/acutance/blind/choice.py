@@ -67,7 +67,7 @@ def choose(
         look: the picture. estimator: of a kernel of that many pixels; None: the learned one.
         size: side of the kernel, so that nothing is left to choose; None: hypotheses and the judge.
         on_size: told each size before it is tried. solve: restores the picture in the end; it is tried on the windows
-            of the panel where `fd` is expected to gain too little. None: `fd` decides.
+            of the panel where `fd` is expected to gain too little, and with trails. None: `fd` decides.
         turns: whether the camera may have turned about the middle of this picture.
 
     Raises:
@@ -88,7 +88,8 @@ def choose(
     proposed = list(proposer(look))
     panel = Panel.of(look).behind(proposed[0].kernel)
     verdicts = [judge(panel, hypothesis) for hypothesis in proposed]
-    verdicts += [judge(panel, h) for h in (*trails(look), *shapes(look, verdicts))]
+    drawn = [judge(panel, h) for h in trails(look)]
+    verdicts += [*drawn, *(judge(panel, h) for h in shapes(look, verdicts))]
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > TRY_ENCODED:
         best = max([best, *in_encoded(look, best.hypothesis, make)], key=lambda v: v.gain)
@@ -96,9 +97,11 @@ def choose(
         turns_ = list(turned(look, panel))
         verdicts += turns_
         best = max([best, *turns_], key=lambda v: v.gain)
-    if solve is not None and HOPELESS < best.gain < HIGH:
+    if solve is not None and best.gain < HIGH:
+        again = [v.hypothesis for v in drawn if v is not best] + [best.hypothesis] * (best.gain > HOPELESS)
         light = panel if best.hypothesis.linear == look.linear else Panel.of(look.encoded())
-        best = max(best, judge(light, best.hypothesis, solve), key=lambda v: v.gain)
+        best = max([best, *(judge(light if h is best.hypothesis else panel, h, solve) for h in again)],
+                   key=lambda v: v.gain)  # fmt: skip
     return _concluded(best, verdicts)
 
 

@@ -58,6 +58,9 @@ Set by hand, not measured."""
 BAND, VIEW = 512, 128
 """Rows of a large picture that are looked at in one go, and the reach of the network, pixels."""
 
+ENOUGH = 0.2
+"""Share of the cells that have to be away from clipped pixels, for those near them not to count."""
+
 WIDE = 33
 """Kernels from this side on, pixels, leave two cells at the frame of a window out, others one."""
 
@@ -177,9 +180,15 @@ class Panel:
         told = shipped()(self.seen, after)
         edge = 2 if reach >= WIDE else 1
         edge = edge if min(told.shape[-2:]) > 4 * edge else 0
-        told, weight = (crop(x, edge, edge) for x in (told, self.weight))
+        told, weight = (crop(x, edge, edge) for x in (told, self._weight(reach)))
         joined = told.transpose(0, 1).flatten(1)[None, :, :, None], weight.flatten()[None, None, :, None]
         return float(expected(*joined))
+
+    def _weight(self, reach: int) -> Tensor:
+        """That of the cells, 0 where a clipped lamp may ring: within the side of the kernel of a clipped pixel."""
+        near = 2 * -(-reach // CELL) + 1
+        away = self.weight * (F.max_pool2d((self.weight < 1).float(), near, 1, near // 2) == 0)
+        return away if float(away.sum()) > ENOUGH * float(self.weight.sum()) else self.weight
 
 
 def restored(

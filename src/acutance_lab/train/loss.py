@@ -3,11 +3,11 @@ r"""Recursive supervision: a loss on every step's estimate, not only on the last
     loss = sum_t w_t / sum_t w_t * ( m(d_t) + gradient * m(grad d_t) + edge * m(L d_t) ),   d_t = x_t - x
 
 and w_t = t^growth. m is the mean square of each image, or its logarithm (as the authors' released code): then a
-decibel counts the same on an easy picture as on a hard one; or "ratio", the mean square divided by that of x(0) plus
-a floor: 1 stands for no progress on any picture; or the mean absolute value, or Charbonnier's
-smooth form of it, mean sqrt(d^2 + 1e-6). L is the detail that half the resolution does not hold (Mou et al. 2022 take
-it from Zamir et al. 2021, and give it 0.05). Everything inside the frame of the observed picture. Where the sharp
-picture exceeds the range, anything above the range is right.
+decibel counts the same on an easy picture as on a hard one; or "ratio", log(1 + r), r the mean square divided by that
+of x(0) plus a floor: no progress counts the same on any picture, and one that diverges not much more; or the mean
+absolute value, or Charbonnier's smooth form of it, mean sqrt(d^2 + 1e-6). L is the detail that half the resolution does
+not hold (Mou et al. 2022 take it from Zamir et al. 2021, and give it 0.05). Everything inside the frame of the observed
+picture. Where the sharp picture exceeds the range, anything above the range is right.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _measure(config: LossConfig, first: Tensor | None) -> Callable[[Tensor], Ten
         if first is None:
             raise ValueError("the ratio wants x(0)")
         unit = _mean_square(first) + config.floor
-        return lambda d: _mean_square(d) / unit
+        return lambda d: torch.log1p(_mean_square(d) / unit)
     return MEASURES[config.kind]
 
 
