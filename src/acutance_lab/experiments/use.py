@@ -11,21 +11,27 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from acutance.images import Image, read_image
+from acutance.images import Image, read_image, write_atomically, write_image
 from acutance.metrics import psnr
 from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
+from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.use_cases import Case, cases, load
 
 BETTER, WORSE, KEPT = 1.0, -0.3, 40.0
+
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.01)
+"""Classes of confidence."""
 
 BORDER, REACH = 28, 24
 """Pixels left out on every side, and the largest whole-pixel shift that is tried."""
@@ -156,10 +162,39 @@ def best_shift(estimate: Tensor, truth: Tensor) -> tuple[int, int]:
     return row - REACH, col - REACH
 
 
-def counts(trials: Sequence[Trial]) -> Iterator[tuple[str, dict[str, int], float, float]]:
-    """For every kind its name, how often each verdict came, the mean gain in dB and the mean seconds."""
-    for kind in dict.fromkeys(t.kind for t in trials):
-        own = [t for t in trials if t.kind == kind]
-        verdicts = [t.verdict for t in own]
-        tally = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
-        yield kind, tally, sum(t.gain for t in own) / len(own), sum(t.seconds for t in own) / len(own)
+def report(trials: Sequence[Trial], settings: Settings) -> Report:
+    """By kind, over all blurred ones, and by confidence."""
+    groups = {kind: [t for t in trials if t.kind == kind] for kind in dict.fromkeys(t.kind for t in trials)}
+    groups["all blurred"] = [t for t in trials if t.blurred]
+    known = [(t, t.confidence) for t in trials if t.confidence is not None]
+    classes = {
+        f"{low:.1f} to {min(high, 1):.1f}": [t for t, confidence in known if low <= confidence < high]
+        for low, high in pairwise(BINS)
+    }
+    head = ["kind", "better, or left alone", "worse, or changed", "same", "gain, dB", "seconds"]
+    lines = [
+        [
+            kind, _count(own, "better", "left"), _count(own, "worse", "changed"), _count(own, "same"),
+            f"{fmean(t.gain for t in own):.2f}", f"{fmean(t.seconds for t in own):.1f}",
+        ]
+        for kind, own in groups.items() if own
+    ]  # fmt: skip
+    sure = [
+        [name, str(len(own)), _count(own, "better", "left"), f"{fmean(t.gain for t in own):.2f}"]
+        for name, own in classes.items()
+        if own
+    ]
+    tables = [(head, lines), (["confidence", "pictures", "better, or left alone", "gain, dB"], sure)]
+    note = "A sharp picture is left alone or changed; the others become better, become worse, or stay the same."
+    return Report("use", tables, [note], {"settings": settings, "trials": list(trials)})
+
+
+def _count(trials: Sequence[Trial], *verdicts: str) -> str:
+    return str(sum(t.verdict in verdicts for t in trials))
+
+
+def write_pictures(folder: Path, case: Case, image: Image, result: Tensor) -> None:
+    """The file of a case, and input, result and truth beside each other."""
+    stem = case.name.replace(" ", "-")
+    write_atomically(folder / f"{stem}.jpg", case.file, overwrite=True)
+    write_image(folder / f"{stem}.png", Image(torch.cat((image.pixels, result, case.truth), -1)), overwrite=True)
