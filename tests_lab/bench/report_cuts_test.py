@@ -146,6 +146,8 @@ def test_a_page_of_text_gets_the_table_of_the_cut_alone() -> None:
     assert put_into(once, rows("acute"), cuts_only=True) == once
     with pytest.raises(DataError, match="set12"):
         put_into(text, rows("acute"))
+    with pytest.raises(DataError, match="lines"):
+        put_into("nothing here", rows("acute"))
 
 
 def test_the_page(tmp_path: Path) -> None:

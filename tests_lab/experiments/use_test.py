@@ -15,8 +15,9 @@ from acutance.metrics import kernel_similarity
 from acutance.restoration.restorer import Restorer
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import use
+from acutance_lab.experiments.alignment import best_shift
 from acutance_lab.experiments.output import write_report
-from acutance_lab.experiments.use import Settings, Trial, best_shift, score
+from acutance_lab.experiments.use import Settings, Trial, score
 from acutance_lab.experiments.use_cases import KINDS, MARGIN, Case, cases, load, room, smaller
 from acutance_lab.synth import kernels
 

@@ -29,7 +29,7 @@ CLOSE = 0.05
 WITHOUT = ("unknown", "none")
 """Names of the kernels of cases that have none to be told."""
 
-OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
+CLOSING = "<!-- /bench -->"
 _PLACE = re.compile(r"<!-- bench(?: ([\w-]+))?( cut)? -->.*?<!-- /bench -->", re.DOTALL)
 
 

@@ -29,6 +29,7 @@ from acutance.errors import DataError, WeightsError
 from acutance.frame import resolve_precision
 from acutance.tensors import crop, fast_length
 from acutance.weights import Weights, write_weights
+from acutance_lab.experiments.alignment import shifted
 from acutance_lab.experiments.salience import Sample
 from acutance_lab.experiments.use_cases import smaller
 from acutance_lab.train import plain_fit
@@ -159,17 +160,8 @@ def aligned(kernel: Tensor, truth: Tensor, sharp: Tensor) -> tuple[Tensor, Tenso
 
     down = rows - reach + part(value(-1, 0), value(1, 0))
     along = cols - reach + part(value(0, -1), value(0, 1))
-    moved = crop(_shifted(F.pad(truth, (reach,) * 4), down, along), reach, reach).clamp_min(0)
-    return moved / moved.sum((-2, -1), keepdim=True).clamp_min(1e-6), _shifted(sharp, -down, -along)
-
-
-def _shifted(x: Tensor, down: Tensor, along: Tensor) -> Tensor:
-    """Pictures (n, 1, h, w) moved by (n,) pixels, around the frame."""
-    h, w = x.shape[-2:]
-    rows, cols = torch.fft.fftfreq(h)[:, None], torch.fft.rfftfreq(w)
-    phase = torch.exp(-2j * torch.pi * (down[:, None, None, None] * rows + along[:, None, None, None] * cols))
-    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * phase, s=(h, w))
-    return moved
+    moved = crop(shifted(F.pad(truth, (reach,) * 4), down, along), reach, reach).clamp_min(0)
+    return moved / moved.sum((-2, -1), keepdim=True).clamp_min(1e-6), shifted(sharp, -down, -along)
 
 
 def similarity(kernel: Tensor, truth: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from acutance.metrics import psnr
 from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
+from acutance_lab.experiments.alignment import REACH, best_shift
 from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.use_cases import Case, cases, load
 
@@ -33,8 +34,8 @@ BETTER, WORSE, KEPT = 1.0, -0.3, 40.0
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.01)
 """Classes of confidence."""
 
-BORDER, REACH = 28, 24
-"""Pixels left out on every side, and the largest whole-pixel shift that is tried."""
+BORDER = 28
+"""Pixels left out on every side."""
 
 
 @dataclass(frozen=True)
@@ -139,27 +140,11 @@ def read(case: Case) -> Image:
 def score(estimate: Tensor, truth: Tensor) -> float:
     """PSNR in dB of (1, 3, H, W), aligned to a quarter of a pixel, at most `PERFECT`."""
     row, col = best_shift(estimate, truth)
-    moved = torch.roll(estimate, (-row, -col), (-2, -1))
+    moved = torch.roll(estimate, (-int(row), -int(col)), (-2, -1))
     edge = BORDER + REACH
     inner, target = (crop(x, edge - 4, edge - 4) for x in (moved, truth))
     found, true, _ = aligned(inner, target, Scoring(border=4, shift=1, fraction=4))
     return min(PERFECT, float(psnr(found, true)))
-
-
-def best_shift(estimate: Tensor, truth: Tensor) -> tuple[int, int]:
-    """The whole-pixel (row, column) at which the estimate shows what the truth has at (0, 0), up to `REACH` each."""
-    h, w = truth.shape[-2:]
-    inner = crop(truth, REACH, REACH).double().mean(1, keepdim=True)
-    x = estimate.double().mean(1, keepdim=True)
-    size = (h, w)
-    spectrum = torch.fft.rfft2(x, s=size) * torch.fft.rfft2(inner, s=size).conj()
-    reach = 2 * REACH + 1
-    cross = torch.fft.irfft2(spectrum, s=size)[0, 0, :reach, :reach]
-    table = torch.nn.functional.pad(x.square().cumsum(-1).cumsum(-2), (1, 0, 1, 0))[0, 0]
-    ih, iw = inner.shape[-2:]
-    energy = table[ih:, iw:] - table[:-ih, iw:] - table[ih:, :-iw] + table[:-ih, :-iw]
-    row, col = divmod(int((energy - 2 * cross).argmin()), reach)
-    return row - REACH, col - REACH
 
 
 def report(trials: Sequence[Trial], settings: Settings) -> Report:
