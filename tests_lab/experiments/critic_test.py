@@ -80,6 +80,9 @@ def test_the_critic_is_trained_examined_and_written(made: list[Trial], tmp_path:
     assert bool(torch.isfinite(expected(made[0].errors, made[0].known)).all())
 
 
-def test_a_folder_without_trials_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_trials_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--make"):
+        critic_fit.load(tmp_path)
+    (tmp_path / "1-00010.pt").write_bytes(b"cut o")
+    with pytest.raises(DataError, match="remove it"):
         critic_fit.load(tmp_path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,14 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.critic import CELL, Critic, expected
-from acutance.errors import DataError
 from acutance.frame import resolve_precision
-from acutance.weights import write_weights
 from acutance_lab.experiments import use_cases
 from acutance_lab.experiments.critic import SIDE, Trial, trials
+from acutance_lab.experiments.shards import read_shards, write_shard
 from acutance_lab.train import plain_fit
-from acutance_lab.train.meter import device_name
-from acutance_lab.train.publish import DATA
 
 SHARD = 10
 """Pictures in a file."""
@@ -75,12 +72,12 @@ def make(data: Path, folder: Path, *, seed: int, minutes: float, on_trial: Calla
     """
     folder.mkdir(parents=True, exist_ok=True)
     photographs = use_cases.load(data, SIDE, validation=False)
-    began, kept, count = time.monotonic(), list[dict[str, object]](), 0
+    began, kept, count = time.monotonic(), list[Trial](), 0
     for trial in trials(photographs, seed):
-        kept.append({k: v.half() if k in ("before", "after") else v for k, v in vars(trial).items()})
+        kept.append(replace(trial, before=trial.before.half(), after=trial.after.half()))
         if len(kept) == SHARD:
             count += SHARD
-            torch.save(kept, folder / f"{seed}-{count:05d}.pt")
+            write_shard(folder / f"{seed}-{count:05d}.pt", kept)
             kept = []
             if on_trial is not None:
                 on_trial(count)
@@ -93,12 +90,9 @@ def load(folder: Path) -> list[Trial]:
     """All trials of a folder.
 
     Raises:
-        DataError: there are none.
+        DataError: see `read_shards`.
     """
-    found = [Trial(**kept) for file in sorted(folder.glob("*.pt")) for kept in torch.load(file, weights_only=True)]
-    if not found:
-        raise DataError(f"{folder} holds no trials; make some with --make MINUTES")
-    return found
+    return read_shards(folder, Trial, lambda trial: len(trial.kinds) == len(trial.after), "trials of train-critic")
 
 
 def fit(
@@ -186,13 +180,5 @@ def examine(weights: dict[str, Tensor], held: Sequence[Trial]) -> Examination:
                        offered, taken, harmed)  # fmt: skip
 
 
-def write(
-    path: Path, weights: dict[str, Tensor], found: Examination, *, pictures: int, minutes: float, seed: int
-) -> None:
-    """Write weights and their card."""
-    card = {
-        "name": "critic-1", "method": "critic", "model": {}, "licence": "Apache-2.0", "data": DATA,
-        "pictures": pictures, "minutes": round(minutes, 1), "seed": seed,
-        "device": device_name(torch.device("cpu")), "scores": [asdict(found)],
-    }  # fmt: skip
-    write_weights(path, weights, card, dtype=torch.bfloat16)
+write = partial(plain_fit.write, name="critic-1")
+"""Write weights and their card, see there."""

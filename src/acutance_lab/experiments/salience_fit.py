@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,13 +28,11 @@ from acutance.blind.salience import cleaned as without_faint
 from acutance.errors import DataError, WeightsError
 from acutance.frame import resolve_precision
 from acutance.tensors import crop, fast_length
-from acutance.weights import Weights, write_weights
+from acutance.weights import Weights
 from acutance_lab.experiments.alignment import shifted
 from acutance_lab.experiments.salience import Sample
 from acutance_lab.experiments.use_cases import smaller
 from acutance_lab.train import plain_fit
-from acutance_lab.train.meter import device_name
-from acutance_lab.train.publish import DATA
 
 RATES = (2e-3, 1.2e-3)
 """Highest learning rates of a new network and of one that goes on."""
@@ -296,10 +294,7 @@ def write(
 ) -> None:
     """Write weights and their card. Args: pictures: to train on. minutes: of this run. start: what it went on from."""
     before = 0.0 if start is None else float(start.card.get("minutes", 0.0))
-    card = {
-        "name": "salience-2", "method": "salience", "model": {}, "licence": "Apache-2.0", "data": DATA,
-        "pictures": pictures, "minutes": round(before + minutes, 1), "seed": seed,
-        "start": None if start is None else start.version,
-        "device": device_name(torch.device("cpu")), "scores": [asdict(found)],
-    }  # fmt: skip
-    write_weights(path, weights, card, dtype=torch.bfloat16)
+    version = None if start is None else start.version
+    plain_fit.write(
+        path, weights, found, name="salience-2", pictures=pictures, minutes=before + minutes, seed=seed, start=version
+    )

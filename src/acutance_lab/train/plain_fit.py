@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from acutance_lab.train.meter import core_seconds
+from acutance.weights import write_weights
+from acutance_lab.train.meter import core_seconds, device_name
 from acutance_lab.train.optimiser import optimiser_for
+from acutance_lab.train.publish import DATA
 
 E = TypeVar("E")
 """What an examination finds."""
@@ -68,3 +72,28 @@ def fit(
             examined = done
             on_examination(done * minutes, average, examine(average))
     return average, examine(average)
+
+
+def write(
+    path: Path,
+    weights: dict[str, Tensor],
+    found: Any,
+    *,
+    name: str,
+    pictures: int,
+    minutes: float,
+    seed: int,
+    **more: Any,
+) -> None:
+    """Write weights and their card.
+
+    Args:
+        found: the examination, a dataclass. name: of the version, METHOD-NUMBER. pictures: to train on. minutes: spent.
+        more: of the card.
+    """
+    card = {
+        "name": name, "method": name.partition("-")[0], "model": {}, "licence": "Apache-2.0", "data": DATA,
+        "pictures": pictures, "minutes": round(minutes, 1), "seed": seed, **more,
+        "device": device_name(torch.device("cpu")), "scores": [asdict(found)],
+    }  # fmt: skip
+    write_weights(path, weights, card, dtype=torch.bfloat16)
