@@ -51,7 +51,8 @@ def frame(rows: Iterable[Row]) -> DataFrame:
 def pivot(rows: DataFrame, cell: Callable[[DataFrame], str], across: str = "at") -> list[list[str]]:
     """A line for each method: its name, its weights, and for each value of a category the text of the rows there."""
     cells = rows.groupby([*NAME, across], sort=False, observed=True).apply(cell)
-    wide = cells.unstack(across, sort=False).reindex(columns=rows[across].cat.categories).fillna(NOTHING)
+    wide = cells.unstack(across, sort=False, fill_value=NOTHING)
+    wide = wide.reindex(columns=rows[across].cat.categories, fill_value=NOTHING)
     return [[*name, *texts] for name, *texts in wide.itertuples()]
 
 

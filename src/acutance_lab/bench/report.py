@@ -74,7 +74,10 @@ def table(rows: Iterable[Row]) -> str:
         parts += [f"## {name}", lead(found), *(f"- {text}" for text in warnings(found))]
         for each in suite_tables(name, found):
             parts += [] if each.folded else [f"**{each.title}.** {each.note}".strip(), each.markdown()]
-        parts += [protocol(name), f"Revision {revisions(found)}; {distinct(r.hardware for r in found)}."]
+        parts += [
+            protocol(name),
+            f"Revision {distinct(r.revision for r in found)}; {distinct(r.hardware for r in found)}.",
+        ]
     head, lines = table_of_kernels(row for found in suites.values() for row in found)
     parts += ["## Estimated kernels", markdown(head, lines), HOW_KERNELS] if lines else []
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -90,11 +93,6 @@ def protocol(name: str) -> str:
         "anywhere: where others are not aligned, 25 pixels of theirs are cropped, and they are moved by the best "
         "shift up to 20 pixels. Values are clipped to the range and not rounded."
     )
-
-
-def revisions(rows: Sequence[Row]) -> str:
-    """Of the source, each once."""
-    return distinct(row.revision for row in rows)
 
 
 def lead(rows: Sequence[Row]) -> str:

@@ -21,7 +21,7 @@ from acutance_lab.bench.cuts import Cut
 from acutance_lab.bench.frames import distinct, of_set
 from acutance_lab.bench.published import in_the_published_cut
 from acutance_lab.bench.ranking import Name, Ranking, display_names, overall, rankings, rankings_in
-from acutance_lab.bench.report import TIMES, lead, protocol, read_suites, revisions, warnings
+from acutance_lab.bench.report import TIMES, lead, protocol, read_suites, warnings
 from acutance_lab.bench.report_crops import CROP, data_uri, strips
 from acutance_lab.bench.report_tables import mean_curve, suite_tables
 from acutance_lab.bench.rows import Row
@@ -80,7 +80,7 @@ def page(folder: Path) -> str:
     source = (resources.files("acutance_lab.bench") / TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         suites=suites, everything=everything, crop=CROP, known=SUITES, lead=lead, warnings=warnings,
-        tables=suite_tables, protocol=protocol, revisions=revisions, distinct=distinct,
+        tables=suite_tables, protocol=protocol, distinct=distinct,
         svg=partial(data_uri, form="svg+xml"), plots=lambda rows: _plots(rows, looks, list(runs.values())),
         strips=lambda rows: strips(folder, rows, overall(rankings(rows))),
         runs=[(times_words(run[0]), *times_cells(run, run[0])) for run in reversed(runs.values())],

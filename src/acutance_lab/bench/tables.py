@@ -119,7 +119,7 @@ def times_cells(rows: Sequence[Row], reference: Row) -> Cells:
         {
             "method": lambda r: r.title,
             "seconds (median)": lambda r: f"{r.seconds:.3g}",
-            "fastest to slowest": lambda r: "{:.3g} to {:.3g}".format(*_ends(r.rounds or (r.seconds,))),
+            "fastest to slowest": lambda r: " to ".join(f"{end(r.rounds or (r.seconds,)):.3g}" for end in (min, max)),
             f"time / that of {reference.method}": lambda r: f"{r.ratio(reference):.3g}",
             "PSNR, dB": lambda r: f"{r.psnr:.2f}",
             "gain, dB": lambda r: f"{r.psnr - r.psnr_blurred:+.2f}",
@@ -147,9 +147,9 @@ def size_table(rows: Sequence[Row]) -> str:
             "picture": lambda r: f"{r.width}x{r.height}, {r.picture}",
             "kernel": lambda r: f"{r.kernel}x{r.kernel}",
             "steps": lambda r: str(r.steps),
-            "forecast": lambda r: f"{_forecast(r):.1f} s",
+            "forecast": lambda r: f"{r.forecast or math.nan:.1f} s",
             "actual": lambda r: f"{r.seconds:.1f} s",
-            "forecast off by": lambda r: f"{100 * (_forecast(r) / r.seconds - 1):+.0f} %",
+            "forecast off by": lambda r: f"{100 * ((r.forecast or math.nan) / r.seconds - 1):+.0f} %",
             "processor got": lambda r: f"{100 * (r.processor_share or 0):.0f} %",
             "peak memory": lambda r: "?" if r.peak_mb is None else f"{r.peak_mb / 1e3:.2f} GB",
         },
@@ -182,11 +182,3 @@ def arithmetic_table(rows: Sequence[Row]) -> str:
 
 def _gmac(row: Row) -> float:
     return (row.gmac_networks or 0) + (row.gmac_transforms or 0)
-
-
-def _forecast(row: Row) -> float:
-    return math.nan if row.forecast is None else row.forecast
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)
