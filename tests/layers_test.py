@@ -56,9 +56,11 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "rich": CLI,
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
-    **dict.fromkeys(("jinja2", "matplotlib", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM),
+    **dict.fromkeys(
+        ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
+    ),
 }
-LAZY = {"scipy", "skimage", "matplotlib", "jinja2", "torchmetrics"}  # imported inside functions only
+LAZY = {"scipy", "skimage", "matplotlib", "jinja2", "pandas", "torchmetrics"}  # imported inside functions only
 HEAVY = ("PIL", "lightning", "typer", "rich", "scipy")  # what the mathematical core never loads
 
 FRONT_DOOR = "__init__"

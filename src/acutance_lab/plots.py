@@ -6,11 +6,9 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from acutance.errors import MissingExtra
-from acutance.images import write_atomically
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 """Of lines, told apart by the colour-blind as well (Okabe and Ito)."""
@@ -73,15 +71,3 @@ def figure_of(width: float, height: float) -> Iterator[tuple[Any, Callable[..., 
             return stream.getvalue()
 
         yield figure, finish
-
-
-def write_plot(file: Path, width: float, height: float, draw: Callable[[Any], None]) -> Path:
-    """Draw on a figure of that size in inches and write it as PNG, in the place of an older one.
-
-    Raises:
-        MissingExtra: matplotlib is not installed. OutputError: the file cannot be written.
-    """
-    with figure_of(width, height) as (figure, finish):
-        draw(figure)
-        write_atomically(file, finish(), overwrite=True)
-    return file

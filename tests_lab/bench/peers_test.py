@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,6 @@ from acutance_lab.bench.suites import find_suite
 from acutance_lab.bench.tune import SIDE, SPANS, Tuned, cases, tune, tuned_table
 from acutance_lab.cli.app import app
 from acutance_lab.synth import kernels
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

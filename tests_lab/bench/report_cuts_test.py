@@ -10,8 +10,9 @@ import pytest
 
 from acutance.errors import DataError
 from acutance_lab.bench.cuts import HOW_CUTS, Cut
+from acutance_lab.bench.frames import of_set, set_size
 from acutance_lab.bench.published import PUBLISHED, compared
-from acutance_lab.bench.ranking import in_cut, of_set, ranking, set_size
+from acutance_lab.bench.ranking import in_cut, ranking
 from acutance_lab.bench.report import put_into, report, table
 from acutance_lab.bench.report_page import page
 from acutance_lab.bench.report_tables import cuts_table, published_cut_table
@@ -145,6 +146,8 @@ def test_a_page_of_text_gets_the_table_of_the_cut_alone() -> None:
     assert put_into(once, rows("acute"), cuts_only=True) == once
     with pytest.raises(DataError, match="set12"):
         put_into(text, rows("acute"))
+    with pytest.raises(DataError, match="lines"):
+        put_into("nothing here", rows("acute"))
 
 
 def test_the_page(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -296,14 +295,6 @@ def test_many_methods_are_told_apart() -> None:
     assert "method-2" in times_plot(points, axis="seconds", what="dB").decode()
     assert short("x" * 50 + "\u202e") == "x" * 39 + "…"
     assert short("a\u202eb") == "a�b"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_border_and_sharpness_where_there_are_any(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,14 +35,6 @@ from acutance_lab.cli.app import app
 from acutance_lab.records import append_records
 
 REFERENCES = Path(__file__).resolve().parents[2] / "docs" / "references.bib"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +31,6 @@ def made(*, height: int = 48, width: int = 48, kernel: int = 7, **options: objec
     suite = scene_suite(height, width, kernel=kernel, **options)  # type: ignore[arg-type]
     (case,) = suite.cases(Path(), suite.noises)
     return case.load()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_contenders_take_turns() -> None:

@@ -14,7 +14,6 @@ from acutance.errors import ConfigError, DataError, KernelError, OutputError
 from acutance.images import Image as AcutanceImage
 from acutance.images.source import is_lossy
 from acutance.operators import Blur
-from acutance_lab.bench.operators import LARGEST, AdjointError, adjoint_errors, operators_table, worst
 from acutance_lab.bench.real import content, lai_real
 from acutance_lab.bench.run import run
 from acutance_lab.bench.scenes import leaves
@@ -134,18 +133,6 @@ def test_long_text_is_set_smaller_and_stays_in_its_line() -> None:
     assert text_line("word " * 100, 300).shape[-1] == 300
     assert float(text_line("word", 300).min()) < 0.5
     assert draw([], Path()).shape[-1] == 2 * CELL + 3 * GAP
-
-
-def test_every_adjoint_is_exact() -> None:
-    found = adjoint_errors()
-    assert worst(found) < LARGEST
-    assert {(e.boundary, e.evaluation) for e in found} == {
-        (b, e) for b in ("valid", "zero", "circular", "replicate") for e in ("spatial", "fft")
-    }
-    table = operators_table(found)
-    assert table.count("\n| ") == 1 + 8
-    assert "as it should be" in table
-    assert "WRONG" in operators_table([*found, AdjointError("zero", "fft", "1x1", 1e-3)])
 
 
 def test_a_method_is_told_the_level_of_its_column(photographs: Path) -> None:

@@ -26,7 +26,6 @@ from acutance_lab.experiments.brightness import (
     LIGHT,
     LOCALLY,
     SHARP,
-    Case,
     Measured,
     forms,
     from_folder,
@@ -37,6 +36,7 @@ from acutance_lab.experiments.brightness import (
     run,
     safe_gain,
 )
+from acutance_lab.experiments.cases import Case
 from acutance_lab.synth import Camera, DynamicBlur
 
 BLUR = DynamicBlur(

@@ -19,10 +19,10 @@ from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness
 from acutance.weights import write_weights
 from acutance_lab.cli.app import app
+from acutance_lab.experiments.cases import Case, from_pairs
 from acutance_lab.experiments.convergence import (
-    Case,
+    PICTURES,
     Trajectory,
-    from_pairs,
     from_photographs,
     in_words,
     load_golf,
@@ -65,7 +65,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_iterate_is_that_of_the_networks(golf: Golf, weights: Path, pairs: Path) -> None:
     restorer, trained = load_golf(weights, putts=4)
-    found = run(from_pairs(pairs), restorer, source="pairs", trained_putts=trained)
+    found = run(from_pairs(pairs, PICTURES), restorer, source="pairs", trained_putts=trained)
     assert [t.name for t in found.trajectories] == ["a", "b", "c"]
     blurred, sharp = (read_image(pairs / kind / "b.png").pixels for kind in ("blurred", "sharp"))
     scale = brightness(blurred)
@@ -110,11 +110,11 @@ def test_without_weights_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) 
 def test_pictures_of_photographs(photographs: Path, pairs: Path, tmp_path: Path) -> None:
     one, two = (list(from_photographs(photographs, 2, side=40)) for _ in range(2))
     assert [case.name for case in one] == ["crop 1", "crop 2"]
-    assert one[0].blurred.shape == one[0].sharp.shape == (1, 3, 40, 40)
-    assert all(torch.equal(a.blurred, b.blurred) for a, b in zip(one, two, strict=True))
+    assert one[0].observed.shape == one[0].sharp.shape == (1, 3, 40, 40)
+    assert all(torch.equal(a.observed, b.observed) for a, b in zip(one, two, strict=True))
     assert len(list(from_pairs(pairs, 2))) == 2
     with pytest.raises(DataError, match="has no pairs"):
-        list(from_pairs(tmp_path))
+        list(from_pairs(tmp_path, 1))
 
 
 def test_where_a_picture_settles() -> None:
@@ -139,7 +139,7 @@ def test_the_table_and_what_is_refused(weights: Path, pairs: Path) -> None:
     assert in_words({"0": 0, "1": 3, "later": 2}) == "3 at N = 1, 2 later"
     with pytest.raises(ConfigError, match="at least one"):
         run(iter(()), restorer, source="nothing")
-    case = Case("", torch.rand(1, 3, 20, 20), torch.rand(1, 3, 20, 20))
+    case = Case("", "", torch.rand(1, 3, 20, 20), torch.rand(1, 3, 20, 20))
     with pytest.raises(ConfigError, match="about golf"):
         run([case], Restorer.load("wiener"), source="one")
 

@@ -13,6 +13,7 @@ from acutance.blind.critic import CELL, expected
 from acutance.errors import DataError
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import critic, critic_fit, use_cases
+from acutance_lab.experiments.alignment import best_shift, shifted
 from acutance_lab.experiments.critic import Trial
 
 
@@ -49,8 +50,8 @@ def test_disturbed_kernels_are_seeded() -> None:
 @pytest.mark.parametrize(("row", "col"), [(0.0, 0.0), (3.0, -2.0), (-0.25, 1.5)])
 def test_a_moved_picture_is_found_again(made: list[Trial], row: float, col: float) -> None:
     truth = made[0].before[:1]
-    moved = critic.shifted(truth, -row, -col)
-    assert critic.best_shift(moved, truth) == pytest.approx((row, col), abs=0.26)
+    moved = shifted(truth, row, col)
+    assert best_shift(moved, truth, critic.FINE) == pytest.approx((row, col), abs=0.26)
     error, known = critic.squared_error(moved, truth)
     assert float((error * known).sum() / known.sum()) < 1e-4
     assert bool((known == 0).any()) == bool(row or col)
@@ -79,6 +80,9 @@ def test_the_critic_is_trained_examined_and_written(made: list[Trial], tmp_path:
     assert bool(torch.isfinite(expected(made[0].errors, made[0].known)).all())
 
 
-def test_a_folder_without_trials_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_trials_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--make"):
+        critic_fit.load(tmp_path)
+    (tmp_path / "1-00010.pt").write_bytes(b"cut o")
+    with pytest.raises(DataError, match="remove it"):
         critic_fit.load(tmp_path)

@@ -14,8 +14,10 @@ from acutance.errors import DataError
 from acutance.metrics import kernel_similarity
 from acutance.restoration.restorer import Restorer
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments import use, use_report
-from acutance_lab.experiments.use import Settings, Trial, best_shift, score
+from acutance_lab.experiments import use
+from acutance_lab.experiments.alignment import best_shift
+from acutance_lab.experiments.output import write_report
+from acutance_lab.experiments.use import Settings, Trial, score
 from acutance_lab.experiments.use_cases import KINDS, MARGIN, Case, cases, load, room, smaller
 from acutance_lab.synth import kernels
 
@@ -111,10 +113,11 @@ def test_the_table_counts() -> None:
         _trial("disc", 20, 19, confidence=0.1),
         _trial("sharp", 30, 30, 60),
     ]
-    text = use_report.table(trials)
-    assert text.splitlines()[1].split() == ["disc", "1", "1", "0", "0.50", "1.0"]
-    assert "all blurred" in text
-    assert any(line.split()[:5] == ["0.8", "to", "1.0", "1", "1"] for line in text.splitlines())
+    text = use.report(trials, Settings()).text
+    assert "| disc | 1 | 1 | 0 | 0.50 | 1.0 |" in text
+    assert "| sharp | 1 | 0 | 0 | 0.00 | 1.0 |" in text
+    assert "| all blurred | 1 | 1 | 0 | 0.50 | 1.0 |" in text
+    assert "| 0.8 to 1.0 | 1 | 1 | 2.00 |" in text
 
 
 def test_the_experiment_runs(folder: Path, tmp_path: Path) -> None:
@@ -123,10 +126,10 @@ def test_the_experiment_runs(folder: Path, tmp_path: Path) -> None:
     found = use.run(folder, settings, Restorer.load("blind", method="fd", size=9), on_trial=lambda *a: seen.append(a))
     assert [t.kind for t in found] == ["gaussian", "sharp"]
     assert len(seen) == 2
-    use_report.write_pictures(tmp_path, seen[0][1], seen[0][2], seen[0][3])
+    use.write_pictures(tmp_path, seen[0][1], seen[0][2], seen[0][3])
     with PillowImage.open(tmp_path / "gaussian-1.png") as picture:
         assert picture.size == (3 * SIDE, SIDE)
-    file = use_report.write_json(tmp_path, found, settings)
+    (file,) = write_report(tmp_path, use.report(found, settings))
     assert len(json.loads(file.read_text())["trials"]) == 2
 
 

@@ -6,12 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from acutance_lab.bench.case import Noise
 from acutance_lab.bench.cuts import Cut
+from acutance_lab.bench.frames import CASE, NAME, NOTHING, frame, noise_levels, set_size
 from acutance_lab.bench.report_kernels import finds_kernels
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Name = tuple[str, str | None]
 """A method in a report: its label and the version of its weights."""
@@ -70,14 +75,9 @@ class Ranking:
         """The ranked were compared on a part of the set."""
         return self.cases < self.size
 
-
-def grouped(rows: Iterable[Row]) -> tuple[list[Noise], dict[Name, list[Row]]]:
-    """The noise levels, "as captured" first, and the rows by method in the order of their coming."""
-    methods: dict[Name, list[Row]] = {}
-    for row in rows:
-        methods.setdefault((row.method, row.weights), []).append(row)
-    noises = {row.noise for found in methods.values() for row in found}
-    return sorted(noises, key=lambda n: -1.0 if n is None else n), methods
+    def of(self, name: Name) -> Standing | None:
+        """The method of that name, if it has a mean."""
+        return next((s for s in self.standings if s.name == name and s.cases), None)
 
 
 def ranking(rows: Iterable[Row], noise: Noise) -> Ranking:
@@ -85,85 +85,62 @@ def ranking(rows: Iterable[Row], noise: Noise) -> Ranking:
 
     A case that was restored to no finite picture counts as not measured. The rows are of one suite.
     """
-    rows = list(rows)
-    scores: dict[Name, dict[tuple[str, str], Row]] = {}
-    failed: dict[Name, int] = {}
-    blurred: dict[tuple[str, str], float] = {}
-    for row in rows:
-        if row.noise == noise:
-            name = (row.method, row.weights)
-            scores.setdefault(name, {})
-            blurred[row.picture, row.kernel] = row.psnr_blurred
-            if math.isfinite(row.psnr):
-                scores[name][row.picture, row.kernel] = row
-            elif math.isfinite(row.psnr_blurred):  # else nobody knows the truth
-                failed[name] = failed.get(name, 0) + 1
-    wanted = set(blurred)
-    size = max(set_size(rows, noise), len(wanted))
-    whole = any(wanted <= set(found) for found in scores.values())
-    if not whole:
-        wanted = set.intersection(*(set(found) for found in scores.values())) if scores else set()
-
-    def mean(name: Name, cases: Iterable[tuple[str, str]]) -> float:
-        values = [scores[name][case].psnr for case in sorted(cases)]
-        return fmean(values) if values else math.nan
-
-    ranked = sorted((name for name in scores if wanted and wanted <= set(scores[name])), key=lambda n: -mean(n, wanted))
-    others = sorted((name for name in scores if name not in ranked), key=lambda n: (-len(scores[n]), n[0], n[1] or ""))
+    rows = [row for row in rows if row.noise == noise]
+    here = frame(rows)
+    failed = here[here.psnr.isna() & here.psnr_blurred.notna()].groupby(NAME).size()  # else nobody knows the truth
+    blurred = here.drop_duplicates(CASE, keep="last").set_index(CASE).psnr_blurred
+    psnr = scores(here, "psnr")
+    ssim = scores(here, "ssim").where(psnr.notna())
+    whole = bool(psnr.notna().all().any())
+    shared = psnr if whole else psnr.dropna()
+    size = max(set_size(rows, noise), len(blurred))
+    ranked = list(shared.dropna(axis=1).mean().sort_values(ascending=False, kind="stable").index) if len(shared) else []
+    counts = psnr.notna().sum()
+    others = sorted((n for n in psnr if n not in ranked), key=lambda n: (-counts[n], n[0], n[1].strip(NOTHING)))
     standings = []
     for position, name in enumerate([*ranked, *others], 1):
-        found = scores[name]
-        shared = set(found) & set(scores[ranked[0]]) & wanted if ranked else set()
-        used = wanted if name in ranked else set(found)
-        ssims = [found[case].ssim for case in sorted(used) if math.isfinite(found[case].ssim)]
+        used = shared.index if name in ranked else psnr[name].dropna().index
+        gap = float((shared[name] - shared[ranked[0]]).mean()) if ranked else math.nan
         standings.append(
             Standing(
-                name=name,
+                name=(name[0], None if name[1] == NOTHING else name[1]),
                 rank=position if name in ranked else None,
-                psnr=mean(name, used),
-                ssim=fmean(ssims) if ssims else math.nan,
+                psnr=float(psnr[name][used].mean()),
+                ssim=float(ssim[name][used].mean()),
                 cases=len(used),
-                failed=failed.get(name, 0),
-                gap=mean(name, shared) - mean(ranked[0], shared) if shared else None,
+                failed=int(failed.get(name, 0)),
+                gap=gap if math.isfinite(gap) else None,
                 size=size,
             )
         )
-    shown = wanted or set(blurred)
-    finite = [blurred[case] for case in sorted(shown) if math.isfinite(blurred[case])]
-    return Ranking(noise, tuple(standings), len(shown), whole, fmean(finite) if finite else math.nan, size)
+    shown = shared.index if len(shared) else blurred.index
+    return Ranking(noise, tuple(standings), len(shown), whole, float(blurred[shown].mean()), size)
 
 
-def overall(rankings: Sequence[Ranking]) -> list[Name]:
+def scores(rows: DataFrame, column: str) -> DataFrame:
+    """Values of a column at one noise level: cases x methods, both in the order of their coming."""
+    once = rows.drop_duplicates([*CASE, *NAME], keep="last").set_index([*CASE, *NAME])
+    return once[column].unstack(NAME, sort=False)
+
+
+def rankings(rows: Sequence[Row]) -> list[Ranking]:
+    """At each noise level; the rows are of one suite."""
+    return [ranking(rows, noise) for noise in noise_levels(rows)]
+
+
+def overall(places: Sequence[Ranking]) -> list[Name]:
     """All methods, best first: ranked at the most levels, then by the mean of their PSNRs there."""
     found: dict[Name, list[float]] = {}
-    for place in rankings:
-        for standing in place.standings:
-            values = found.setdefault(standing.name, [])
-            if standing.rank is not None:
-                values.append(standing.psnr)
-    return sorted(found, key=lambda n: (-len(found[n]), -fmean(found[n]) if found[n] else 0.0, n[0], n[1] or ""))
+    for standing in (s for place in places for s in place.standings):
+        found.setdefault(standing.name, []).extend([] if standing.rank is None else [standing.psnr])
+    return sorted(found, key=lambda n: (-len(found[n]), -fmean(found[n] or [0.0]), n[0], n[1] or ""))
 
 
 def display_names(methods: Iterable[Name]) -> dict[Name, str]:
     """Labels, with the weights where a label alone is not clear."""
     names = list(methods)
     labels = [label for label, _ in names]
-    return {
-        (label, weights): f"{label} ({weights or 'no weights'})" if labels.count(label) > 1 else label
-        for label, weights in names
-    }
-
-
-def set_size(rows: Iterable[Row], noise: Noise) -> int:
-    """Cases of the whole set at a level: as its suite says; of an unknown suite all that there are rows of."""
-    here = [row for row in rows if row.noise == noise]
-    known = {SUITES[row.suite].size for row in here if row.suite in SUITES}
-    return max((size for size in known if size is not None), default=len({(r.picture, r.kernel) for r in here}))
-
-
-def of_set(cases: int, size: int) -> str:
-    """The mark of a mean over a part of a set; nothing for one over the whole."""
-    return f" ({cases} of {size} cases)" if 0 < cases < size else ""
+    return {n: f"{n[0]} ({n[1] or 'no weights'})" if labels.count(n[0]) > 1 else n[0] for n in names}
 
 
 def in_cut(rows: Iterable[Row], cut: Cut) -> list[Row]:
@@ -183,5 +160,4 @@ def in_cut(rows: Iterable[Row], cut: Cut) -> list[Row]:
 
 def rankings_in(cut: Cut, rows: Iterable[Row]) -> list[Ranking]:
     """The methods of one suite in a cut, at each level where they are known in it."""
-    known = in_cut(rows, cut)
-    return [ranking(known, noise) for noise in grouped(known)[0]]
+    return rankings(in_cut(rows, cut))

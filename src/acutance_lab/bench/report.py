@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from acutance.errors import DataError
-from acutance_lab.bench.case import Noise, describe_noise
-from acutance_lab.bench.ranking import Ranking, display_names, grouped, of_set, ranking
+from acutance_lab.bench.case import describe_noise
+from acutance_lab.bench.frames import distinct, of_set
+from acutance_lab.bench.ranking import display_names, rankings
 from acutance_lab.bench.report_kernels import HOW_KERNELS, finds_kernels, short_table_of_kernels, table_of_kernels
-from acutance_lab.bench.report_tables import distinct, published_cut_table, short_table, suite_tables
+from acutance_lab.bench.report_tables import published_cut_table, short_table, suite_tables
 from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.suites import SUITES
 from acutance_lab.bench.tables import markdown
@@ -27,7 +29,7 @@ CLOSE = 0.05
 WITHOUT = ("unknown", "none")
 """Names of the kernels of cases that have none to be told."""
 
-OPENING, CLOSING = "<!-- bench -->", "<!-- /bench -->"
+CLOSING = "<!-- /bench -->"
 _PLACE = re.compile(r"<!-- bench(?: ([\w-]+))?( cut)? -->.*?<!-- /bench -->", re.DOTALL)
 
 
@@ -49,35 +51,36 @@ def read_suites(folder: Path) -> dict[str, list[Row]]:
         DataError: there is none.
     """
     files = [f for f in sorted(folder.glob("*.jsonl")) if f.name not in APART and not f.name.startswith(".")]
-    suites: dict[str, list[Row]] = {}
-    for file in files:
-        for row in read_rows(file):
-            if not row.varied:
-                suites.setdefault(row.suite, []).append(row)
+    suites = by_suite(row for file in files for row in read_rows(file) if not row.varied)
     if not suites:
         raise DataError(f"no SUITE.jsonl in {folder}; run a suite with --out {folder} first")
     order = list(SUITES)
     return dict(sorted(suites.items(), key=lambda s: (order.index(s[0]) if s[0] in order else len(order), s[0])))
 
 
+def by_suite(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows by suite, in the order of their coming."""
+    suites: dict[str, list[Row]] = {}
+    for row in rows:
+        suites.setdefault(row.suite, []).append(row)
+    return suites
+
+
 def table(rows: Iterable[Row]) -> str:
     """Markdown: for each suite what leads, what to beware of, its tables and its protocol; then estimated kernels."""
-    by_suite: dict[str, list[Row]] = {}
-    for row in rows:
-        by_suite.setdefault(row.suite, []).append(row)
+    suites = by_suite(rows)
     parts = []
-    for name, found in by_suite.items():
-        parts += [f"## {name}", *filter(None, [lead(found)]), *(f"- {text}" for text in warnings(found))]
+    for name, found in suites.items():
+        parts += [f"## {name}", lead(found), *(f"- {text}" for text in warnings(found))]
         for each in suite_tables(name, found):
             parts += [] if each.folded else [f"**{each.title}.** {each.note}".strip(), each.markdown()]
         parts += [
-            *filter(None, [protocol(name)]),
-            f"Revision {revisions(found)}; {distinct(r.hardware for r in found)}.",
+            protocol(name),
+            f"Revision {distinct(r.revision for r in found)}; {distinct(r.hardware for r in found)}.",
         ]
-    head, *lines = table_of_kernels([row for found in by_suite.values() for row in found])
-    if lines:
-        parts += ["## Estimated kernels", markdown(head, lines), HOW_KERNELS]
-    return "\n\n".join(parts) + "\n"
+    head, lines = table_of_kernels(row for found in suites.values() for row in found)
+    parts += ["## Estimated kernels", markdown(head, lines), HOW_KERNELS] if lines else []
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def protocol(name: str) -> str:
@@ -92,35 +95,22 @@ def protocol(name: str) -> str:
     )
 
 
-def revisions(rows: Sequence[Row]) -> str:
-    """Of the source, each once."""
-    return distinct(row.revision for row in rows)
-
-
 def lead(rows: Sequence[Row]) -> str:
     """Who is best where, in a sentence; the same method at levels in a row is named once. "": nobody is compared."""
-    rankings = [ranking(rows, noise) for noise in grouped(rows)[0]]
-    titles = display_names(dict.fromkeys(s.name for place in rankings for s in place.standings))
-    answers: list[tuple[str, list[str]]] = []
-    for place in rankings:
+    places = rankings(rows)
+    titles = display_names(dict.fromkeys(s.name for place in places for s in place.standings))
+    answers: list[tuple[str, str]] = []
+    for place in places:
         ranked = [s for s in place.standings if s.rank is not None]
-        if len(ranked) < 2 or (place.part and not all(each.part for each in rankings)):
+        if len(ranked) < 2 or (place.part and not all(each.part for each in places)):
             continue
         ahead = ranked[0].psnr - ranked[1].psnr
-        level_with = f" level with {titles[ranked[1].name]}" if ahead < CLOSE else ""
-        where = f"{'' if place.noise is None else 'at '}{_part(place)}"
-        where += f" ({ahead:.2f} dB ahead)" if ahead >= CLOSE else ""
-        names = f"{titles[ranked[0].name]}{level_with}"
-        if answers and answers[-1][0] == names:
-            answers[-1][1].append(where)
-        else:
-            answers.append((names, [where]))
-    return f"Best mean PSNR: {'; '.join(f'{who} {_listed(where)}' for who, where in answers)}." if answers else ""
-
-
-def _part(place: Ranking) -> str:
-    """A noise level, with its number of cases where they are a part: "1 % (4 of 32 cases)"."""
-    return f"{describe_noise(place.noise)}{of_set(place.cases, place.size)}"
+        close = ahead < CLOSE
+        where = f"{'' if place.noise is None else 'at '}{describe_noise(place.noise)}{of_set(place.cases, place.size)}"
+        who = titles[ranked[0].name] + (f" level with {titles[ranked[1].name]}" if close else "")
+        answers.append((who, where if close else f"{where} ({ahead:.2f} dB ahead)"))
+    found = [f"{who} {_listed([where for _, where in there])}" for who, there in groupby(answers, lambda a: a[0])]
+    return f"Best mean PSNR: {'; '.join(found)}." if found else ""
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -129,34 +119,35 @@ def _listed(words: Sequence[str]) -> str:
 
 def warnings(rows: Sequence[Row]) -> list[str]:
     """What to know before comparing."""
-    found = []
     sources = list(dict.fromkeys(row.revision for row in rows))
     machines = list(dict.fromkeys(row.hardware for row in rows))
-    if len(sources) > 1:
-        found.append(f"The rows come from {len(sources)} revisions of the source: {', '.join(sources)}.")
-    if any(r.endswith("-dirty") for r in sources):
-        found.append("Some rows were measured with uncommitted changes (-dirty): the revision does not say what ran.")
-    if "unknown" in sources:
-        found.append("Of some rows the revision is unknown.")
-    if len(machines) > 1:
-        found.append(f"The rows come from different machines or settings ({'; '.join(machines)}): seconds differ.")
-    short: dict[tuple[int, int], list[Noise]] = {}
-    for place in (ranking(rows, noise) for noise in grouped(rows)[0]):
+    known = (
+        (len(sources) > 1, f"The rows come from {len(sources)} revisions of the source: {', '.join(sources)}."),
+        (
+            any(source.endswith("-dirty") for source in sources),
+            "Some rows were measured with uncommitted changes (-dirty): the revision does not say what ran.",
+        ),
+        ("unknown" in sources, "Of some rows the revision is unknown."),
+        (
+            len(machines) > 1,
+            f"The rows come from different machines or settings ({'; '.join(machines)}): seconds differ.",
+        ),
+    )
+    found = [text for true, text in known if true]
+    short: dict[tuple[int, int], list[str]] = {}
+    for place in rankings(rows):
         titles = display_names(s.name for s in place.standings)
         level = describe_noise(place.noise)
         if not place.whole and any(s.cases for s in place.standings):
             found.append(f"{level}: no method has every case; ranked on the {place.cases} that all of them have.")
         elif place.part and place.whole:
-            short.setdefault((place.cases, place.size), []).append(place.noise)
+            short.setdefault((place.cases, place.size), []).append(level)
         for s in place.standings:
             if s.failed:
                 found.append(f"{level}: {titles[s.name]} gave no finite picture in {s.failed} of {s.cases + s.failed}.")
-    for (count, size), levels in short.items():
-        found.append(f"{count} of the {size} cases of the set: {_listed([describe_noise(n) for n in levels])}.")
-    diverged = [row for row in rows if row.outcome == "DIVERGED"]
-    if diverged:
-        found.append(f"{len(diverged)} runs diverged: {distinct(row.method for row in diverged)}.")
-    return found
+    found += [f"{count} of the {size} cases of the set: {_listed(at)}." for (count, size), at in short.items()]
+    diverged = [row.method for row in rows if row.outcome == "DIVERGED"]
+    return [*found, *([f"{len(diverged)} runs diverged: {distinct(diverged)}."] if diverged else [])]
 
 
 def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
@@ -170,16 +161,14 @@ def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
     Raises:
         DataError: the page has no such lines, or one of a suite that there are no rows of.
     """
-    suites: dict[str, list[Row]] = {}
-    for row in rows:
-        suites.setdefault(row.suite, []).append(row)
+    suites = by_suite(rows)
 
     def fill(place: re.Match[str]) -> str:
         if cuts_only and not place[2]:
             return place[0]
         suite = place[1] or (next(iter(suites)) if len(suites) == 1 else "levin32")
         opening = place[0].partition("-->")[0] + "-->"
-        head, *lines = short_table_of_kernels(rows)
+        head, lines = short_table_of_kernels(rows)
         if suite == "kernels" and lines:
             return f"{opening}\n{markdown(head, lines)}\n{CLOSING}"
         if suite not in suites:

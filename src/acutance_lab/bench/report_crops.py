@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from acutance.errors import ImageError
 from acutance.images import read_image
-from acutance_lab.bench.case import Noise, describe_noise
+from acutance_lab.bench.case import describe_noise
 from acutance_lab.bench.gallery import KERNEL, place, safe
 from acutance_lab.bench.ranking import Name
 from acutance_lab.bench.rows import Row
@@ -36,39 +37,28 @@ STRIPS = 4
 
 
 @dataclass(frozen=True)
-class Crop:
-    """A cut-out: title, PSNR of the whole picture in words or "", the PNG as a data URI."""
-
-    title: str
-    psnr: str
-    uri: str
-
-
-@dataclass(frozen=True)
 class Strip:
-    """Crops of one picture, blurred first, truth last; and what was left out."""
+    """Crops (title, PSNR in words or "", data URI) of one picture, blurred first, truth last; and what was left out."""
 
     title: str
-    crops: tuple[Crop, ...]
-    notes: tuple[str, ...]
+    crops: Sequence[tuple[str, str, str]]
+    notes: Sequence[str]
 
 
 def strips(out: Path, rows: Sequence[Row], order: Sequence[Name]) -> tuple[list[Strip], int]:
     """The first few pictures of each level that lie in OUT, see `gallery`, and how many more there are."""
+    cases: dict[tuple[float, str, str], list[Row]] = {}
+    for row in rows:
+        cases.setdefault((-1.0 if row.noise is None else row.noise, row.picture, row.kernel), []).append(row)
     found: list[Strip] = []
     left_out = 0
-    by_case: dict[tuple[Noise, str, str], list[Row]] = {}
-    for row in rows:
-        by_case.setdefault((row.noise, row.picture, row.kernel), []).append(row)
-    levels: dict[Noise, int] = {}
-    for (noise, picture, kernel), here in sorted(by_case.items(), key=lambda item: item[0][0] or -1.0):
-        folder = place(out, here[0].suite, noise, picture, kernel)
-        if not folder.is_dir():
-            continue
-        strip = _strip(folder, here, order) if levels.get(noise, 0) < STRIPS else None
-        left_out += levels.get(noise, 0) >= STRIPS
-        if strip is not None:
-            levels[noise] = levels.get(noise, 0) + 1
+    levels: Counter[float] = Counter()
+    for (level, picture, kernel), here in sorted(cases.items(), key=lambda case: case[0][0]):
+        folder = place(out, here[0].suite, here[0].noise, picture, kernel)
+        if folder.is_dir() and levels[level] >= STRIPS:
+            left_out += 1
+        elif folder.is_dir() and (strip := _strip(folder, here, order)):
+            levels[level] += 1
             found.append(strip)
     return found, left_out
 
@@ -78,36 +68,30 @@ def _strip(folder: Path, rows: Sequence[Row], order: Sequence[Name]) -> Strip | 
     notes: list[str] = []
     pictures: dict[str, Tensor] = {}
     for file in sorted(folder.glob("*.png")):
-        if file.stem == KERNEL:
-            continue
         try:
-            pictures[file.stem] = read_image(file, max_pixels=100_000_000).pixels
+            pictures |= {} if file.stem == KERNEL else {file.stem: read_image(file, max_pixels=100_000_000).pixels}
         except ImageError:
             notes.append(f"{file.name} cannot be read")
     blurred, truth = pictures.pop("blurred", None), pictures.pop("truth", None)
-    guide = truth if truth is not None else blurred
+    guide = blurred if truth is None else truth
     if guide is None or not pictures:
         return None
-    top, left = detail(guide) if truth is not None else _centre(guide)
-    region = (..., slice(top, top + CROP), slice(left, left + CROP))
+    top, left = _centre(guide) if truth is None else detail(guide)
     scores = {row.method: row.psnr for row in rows}
-    known = {safe(label): label for label, _ in order if label in scores}
-    position = {label: i for i, (label, _) in enumerate(order)}
-    stems = sorted(pictures, key=lambda stem: (position.get(known.get(stem, ""), len(order)), stem))
-    before = next((row.psnr_blurred for row in rows if math.isfinite(row.psnr_blurred)), math.nan)
-    shown = [
-        ("blurred", before, blurred),
-        *((known.get(s, s), scores.get(known.get(s, "")), pictures[s]) for s in stems),
-    ]
+    labels = {safe(label): label for label, _ in order if label in scores}
+    known = {labels[stem]: pictures[stem] for stem in labels if stem in pictures}
+    known |= {stem: pictures[stem] for stem in pictures if stem not in labels}
+    scores["blurred"] = next((row.psnr_blurred for row in rows if math.isfinite(row.psnr_blurred)), math.nan)
     crops = []
-    for title, psnr, pixels in [*shown, ("truth", None, truth)]:
+    for title, pixels in {"blurred": blurred, **known, "truth": truth}.items():
         if pixels is not None and pixels.shape[-2:] != guide.shape[-2:]:
             notes.append(f"{title} has another size")
         elif pixels is not None:
-            words = f"{psnr:.2f} dB" if psnr is not None and math.isfinite(psnr) else ""
-            crops.append(Crop(title, words, png_uri(pixels[region])))
+            psnr = scores.get(title, math.nan)
+            words = f"{psnr:.2f} dB" if math.isfinite(psnr) else ""
+            crops.append((title, words, png_uri(pixels[..., top : top + CROP, left : left + CROP])))
     title = f"picture {rows[0].picture}, kernel {rows[0].kernel}, {describe_noise(rows[0].noise)}"
-    return Strip(title, tuple(crops), tuple(notes))
+    return Strip(title, crops, notes)
 
 
 def detail(truth: Tensor) -> tuple[int, int]:

@@ -8,17 +8,20 @@ r"""How good estimated kernels are: by what the same method makes of the picture
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from statistics import fmean, median
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from acutance.blind.method import SPEC as BLIND
 from acutance.blind.method import BlindConfig
-from acutance_lab.bench.case import Noise, describe_noise
 from acutance_lab.bench.contender import Contender
+from acutance_lab.bench.frames import decimals, frame
 from acutance_lab.bench.rows import Row
+from acutance_lab.bench.tables import Cells, listed
 
-SUCCESS = (2.0, 3.0)
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SUCCESS = (2, 3)
 """Error ratios below which a kernel counts as found."""
 
 OF_OTHERS = "levin32_kernels"
@@ -26,38 +29,29 @@ OF_OTHERS = "levin32_kernels"
 
 ORIGINAL = "levin32"
 
-
 HOW_KERNELS = (
     "Error ratio: mean square error with the estimated kernel over that with the true one, same finish, both scored by "
     "the suite's protocol. Similarity: largest normalised cross-correlation with the true kernel. Seconds: of estimate "
     "and finish together."
 )
 
+COLUMNS: dict[str, Callable[[Any], str]] = {
+    "suite": lambda f: f.suite,
+    "kernels": lambda f: f.origin,
+    "finish": lambda f: f.finish,
+    "noise": lambda f: f.at,
+    "PSNR": lambda f: f"{f.psnr:.2f}",
+    "true kernels": lambda f: f"{f.psnr_true:.2f}",
+    "ratio < 2": lambda f: f"{100 * f.below_2:.0f} %",
+    "ratio < 3": lambda f: f"{100 * f.below_3:.0f} %",
+    "median ratio": lambda f: f"{f.ratio:.2f}",
+    "similarity": lambda f: decimals(f.similarity),
+    "seconds (median)": lambda f: decimals(f.seconds),
+    "cases": lambda f: str(f.cases),
+}
+"""Of the table, from a line of `kernels_found`."""
 
-@dataclass(frozen=True)
-class Found:
-    """Kernels of one origin at one noise level.
-
-    Args:
-        origin: label of the blind method, or the authors. finish: method that restored with them.
-        psnr, psnr_true: means in dB with them and with the true kernels, over the cases where both were measured.
-        ratios: error ratios. similarity: mean largest normalised cross-correlation with the true kernel.
-        seconds: median, of estimate and finish. None where it was not measured.
-    """
-
-    suite: str
-    origin: str
-    finish: str
-    noise: Noise
-    psnr: float
-    psnr_true: float
-    ratios: tuple[float, ...]
-    similarity: float | None
-    seconds: float | None
-
-    def share(self, below: float) -> float:
-        """Part of the cases with an error ratio below this one."""
-        return fmean(ratio < below for ratio in self.ratios)
+SHORT = ("kernels", "finish", "PSNR", "ratio < 2", "ratio < 3", "similarity", "seconds (median)")
 
 
 def finds_kernels(label: str) -> bool:
@@ -65,68 +59,53 @@ def finds_kernels(label: str) -> bool:
     return label.partition(":")[0] == BLIND.name
 
 
-def kernels_found(rows: Sequence[Row]) -> list[Found]:
-    """Every origin of kernels that can be judged: the same finish was measured with the true ones."""
-    truth = {(r.suite, r.method, r.picture, r.kernel, r.noise): r.psnr for r in rows if math.isfinite(r.psnr)}
-    groups: dict[tuple[str, str, str, Noise], list[tuple[Row, float]]] = {}
+def kernels_found(rows: Iterable[Row]) -> DataFrame:
+    """Every origin of kernels that can be judged, the best first: the same finish was measured with the true ones.
+
+    Returns:
+        A line for each suite, origin (label of the blind method, or the authors), finish and level (`at`), with means
+        over the cases where both were measured: psnr and psnr_true in dB, with these and with the true kernels; ratio,
+        the median; below_2 and below_3, shares of the ratios; similarity; seconds, the median; cases. What was not
+        measured is missing.
+    """
+    rows = [row for row in rows if math.isfinite(row.psnr)]
+    truth = {(r.suite, r.method, r.picture, r.kernel, r.noise): r.psnr for r in rows}
+    judged = []
     for row in rows:
         if row.suite == OF_OTHERS:
             origin, _, number = row.kernel.partition("/")
-            finish, key = row.method, (ORIGINAL, row.method, row.picture, number, row.noise)
+            suite, finish = ORIGINAL, row.method
+        elif finds_kernels(row.method):
+            suite, origin, number = row.suite, row.method, row.kernel
+            finish = str(Contender.parse(row.method).settings.get("method", BlindConfig().method))
         else:
-            if not finds_kernels(row.method):
-                continue
-            contender = Contender.parse(row.method)
-            finish = str(contender.settings.get("method", BlindConfig().method))
-            origin, key = row.method, (row.suite, finish, row.picture, row.kernel, row.noise)
-        if math.isfinite(row.psnr) and key in truth:
-            groups.setdefault((row.suite, origin, finish, row.noise), []).append((row, truth[key]))
-    return [_found(*name, pairs) for name, pairs in groups.items()]
+            continue
+        true = truth.get((suite, finish, row.picture, number, row.noise))
+        if true is not None:
+            judged.append((row, origin, finish, true))
+    found = frame(row for row, *_ in judged)
+    for i, column in enumerate(("origin", "finish", "psnr_true"), 1):
+        found[column] = [each[i] for each in judged]
+    found["ratio"] = 10 ** ((found.psnr_true - found.psnr) / 10)
+    found["seconds"] = found.seconds.where(found.suite != OF_OTHERS)
+    for limit in SUCCESS:
+        found[f"below_{limit}"] = found.ratio < limit
+    means = ("psnr", "psnr_true", "below_2", "below_3")
+    groups = found.groupby(["suite", "origin", "finish", "at"], sort=False, observed=True)
+    table = groups.agg(
+        **{name: (name, "mean") for name in means}, similarity=("kernel_similarity", "mean"), ratio=("ratio", "median"),
+        seconds=("seconds", "median"), cases=("ratio", "size"),
+    )  # fmt: skip
+    return table.reset_index().sort_values("psnr", ascending=False, kind="stable")
 
 
-def table_of_kernels(rows: Iterable[Row]) -> list[list[str]]:
+def table_of_kernels(rows: Iterable[Row]) -> Cells:
     """Head and lines of the table; no lines where no estimated kernel can be judged."""
-    head = ["suite", "kernels", "finish", "noise", "PSNR", "true kernels", *(f"ratio < {s:g}" for s in SUCCESS)]
-    lines = [
-        [f.suite, f.origin, f.finish, describe_noise(f.noise), f"{f.psnr:.2f}", f"{f.psnr_true:.2f}"]
-        + [f"{100 * f.share(s):.0f} %" for s in SUCCESS]
-        + [f"{median(f.ratios):.2f}", _text(f.similarity), _text(f.seconds), str(len(f.ratios))]
-        for f in sorted(kernels_found(list(rows)), key=lambda f: (f.suite != ORIGINAL, f.suite, -f.psnr))
-    ]
-    return [[*head, "median ratio", "similarity", "seconds (median)", "cases"], *lines]
+    lines = sorted(kernels_found(rows).itertuples(), key=lambda f: (f.suite != ORIGINAL, f.suite))
+    return listed(lines, COLUMNS)
 
 
-def short_table_of_kernels(rows: Iterable[Row]) -> list[list[str]]:
+def short_table_of_kernels(rows: Iterable[Row]) -> Cells:
     """Head and lines, best first, each origin with the finish that does best with its kernels."""
-
-    def shares(f: Found) -> list[str]:
-        return [f"{100 * f.share(s):.0f} %" for s in SUCCESS]
-
-    best: dict[tuple[str, Noise], Found] = {}
-    for found in sorted(kernels_found(list(rows)), key=lambda f: -f.psnr):
-        best.setdefault((found.origin, found.noise), found)
-    head = ["kernels", "finish", "PSNR", *(f"ratio < {s:g}" for s in SUCCESS), "similarity", "seconds (median)"]
-    lines = [
-        [f.origin, f.finish, f"{f.psnr:.2f}", *shares(f), _text(f.similarity), _text(f.seconds)] for f in best.values()
-    ]
-    return [head, *lines]
-
-
-def _found(suite: str, origin: str, finish: str, noise: Noise, pairs: Sequence[tuple[Row, float]]) -> Found:
-    likeness = [r.kernel_similarity for r, _ in pairs if r.kernel_similarity is not None]
-    own = suite != OF_OTHERS
-    return Found(
-        suite=suite,
-        origin=origin,
-        finish=finish,
-        noise=noise,
-        psnr=fmean(r.psnr for r, _ in pairs),
-        psnr_true=fmean(true for _, true in pairs),
-        ratios=tuple(10 ** ((true - r.psnr) / 10) for r, true in pairs),
-        similarity=fmean(likeness) if likeness else None,
-        seconds=median(r.seconds for r, _ in pairs) if own else None,
-    )
-
-
-def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    best = kernels_found(rows).drop_duplicates(["origin", "at"])
+    return listed(best.itertuples(), {name: COLUMNS[name] for name in SHORT})

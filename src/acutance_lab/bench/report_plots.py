@@ -17,36 +17,23 @@ LINES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)))
 LONGEST = 40
 """Characters of a label; what is longer is cut."""
 
+Look = Mapping[str, Any]
+"""How a method is drawn, as keyword arguments of matplotlib."""
 
-@dataclass(frozen=True)
-class Look:
-    """How a method is drawn."""
-
-    colour: str
-    marker: str
-    line: Any
-
-    def style(self) -> dict[str, Any]:
-        """As keyword arguments of matplotlib."""
-        return {
-            "color": self.colour, "marker": self.marker, "linewidth": 1.8, "markersize": 6.5,
-            "markeredgecolor": "white", "markeredgewidth": 0.8,
-        }  # fmt: skip
-
-
-BLURRED = Look(SOFT, ".", (0, (1, 2)))
+_EVERY = {"linewidth": 1.8, "markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.8}
+BLURRED: Look = {**_EVERY, "color": SOFT, "marker": ".", "linestyle": (0, (1, 2))}
 """Of the blurred pictures."""
 
 
 def look(index: int) -> Look:
     """Of the n-th method; different for the first 77 but in few details after 7."""
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-    return Look(colour, marker, LINES[index // len(COLOURS) % len(LINES)])
+    line = LINES[index // len(COLOURS) % len(LINES)]
+    return {**published_look(index), "color": COLOURS[index % len(COLOURS)], "linestyle": line}
 
 
 def published_look(index: int) -> Look:
     """Of the n-th published method: grey and dotted."""
-    return Look(SOFT, MARKERS[index % len(MARKERS)], (0, (1, 2)))
+    return {**BLURRED, "marker": MARKERS[index % len(MARKERS)]}
 
 
 def short(label: str) -> str:
@@ -83,15 +70,13 @@ def lines_plot(
             known = {x: v for x, v in sorted(each.values.items()) if math.isfinite(v)}
             if each.look is BLURRED and max(known.values(), default=-math.inf) <= least:
                 continue
-            style = {**each.look.style(), "markevery": max(1, len(known) // 10)}
-            apart = {x: v for x, v in known.items() if x < 0}
-            rest = {x: v for x, v in known.items() if x >= 0}
-            axes.plot(list(rest), list(rest.values()), label=short(each.label), linestyle=each.look.line, **style)
-            axes.plot(list(apart), list(apart.values()), linestyle="none", **style)
+            style = {**each.look, "markevery": max(1, len(known) // 10)}
+            apart = {x: known.pop(x) for x in list(known) if x < 0}
+            axes.plot(list(known), list(known.values()), label=short(each.label), **style)
+            axes.plot(list(apart), list(apart.values()), **{**style, "linestyle": "none"})
         if ticks is not None:
             axes.set_xticks(list(ticks), list(ticks.values()))
-        axes.set_xlabel(axis)
-        axes.set_ylabel(what)
+        axes.set(xlabel=axis, ylabel=what)
         figure.legend(loc="outside right upper", fontsize=9, frameon=False)
         return finish(form)
 
@@ -101,7 +86,7 @@ def curve_plot(rows: Sequence[Row], axis: str) -> bytes:
     means = dict(curve_means(rows))
     blurred = Line(BLURRED_NAME, BLURRED, means.pop(BLURRED_NAME))
     lines = [Line(name, look(i), psnr) for i, (name, psnr) in enumerate(means.items())]
-    ticks = {value: f"{value:g}" for value in sorted(blurred.values)}
+    ticks = {value: f"{value:g}" for value in blurred.values}
     return lines_plot([*lines, blurred], axis=axis, what="mean PSNR, dB", ticks=ticks, form="png")
 
 
@@ -113,11 +98,10 @@ def times_plot(points: Sequence[tuple[str, Look, float, float]], *, axis: str, w
         best = front([(seconds, psnr) for *_, seconds, psnr in points])
         axes.step(*zip(*best, strict=True), where="post", color=SOFT, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1)
         for label, each, seconds, psnr in points:
-            axes.plot([seconds], [psnr], linestyle="none", label=short(label), **each.style())
+            axes.plot([seconds], [psnr], label=short(label), **{**each, "linestyle": "none"})
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.margins(0.12)
-        axes.set_xlabel(axis)
-        axes.set_ylabel(what)
+        axes.set(xlabel=axis, ylabel=what)
         figure.legend(loc="outside right upper", fontsize=9, frameon=False)
         return finish("svg")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from acutance.errors import DataError
 from acutance_lab.bench.cuts import Cut
@@ -128,9 +127,3 @@ def read_rows(file: Path) -> list[Row]:
         rows.pop(row.key, None)
         rows[row.key] = row
     return list(rows.values())
-
-
-def mean(values: Iterable[float | None]) -> float:
-    """Mean of those that are known and finite; not a number if there are none."""
-    known = [v for v in values if v is not None and math.isfinite(v)]
-    return fmean(known) if known else math.nan

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-
-import torch
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from acutance.errors import ConfigError
 from acutance_lab.bench.case import describe_noise
 from acutance_lab.bench.curves import STEPS
+from acutance_lab.bench.frames import frame
 from acutance_lab.bench.machine import instructions
-from acutance_lab.bench.rows import Row, mean
+from acutance_lab.bench.rows import Row
 from acutance_lab.bench.score import OUTER
 from acutance_lab.bench.window import MARGIN
 
 BLURRED = "(blurred picture)"
 """What stands in the place of a method where nothing was restored."""
+
+T = TypeVar("T")
+
+Cells = tuple[list[str], list[list[str]]]
+"""Head and lines of a table."""
 
 
 def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -28,17 +33,21 @@ def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(head), line(["---"] * len(head)), *map(line, lines)])
 
 
+def listed(items: Iterable[T], columns: Mapping[str, Callable[[T], str]]) -> Cells:
+    """A line for each item; columns: head -> text of a cell."""
+    return list(columns), [[text(each) for text in columns.values()] for each in items]
+
+
 def border_table(rows: Sequence[Row]) -> str:
     """Rows of `acutance_lab.bench.window`: for each method and level what the unknown border costs."""
+    groups = frame(rows).groupby(["title", "at", "value"], sort=False, observed=True)
+    means = groups[["psnr_border", "psnr_interior"]].mean().unstack("value", sort=False)
+    counts = groups.size().unstack("value", sort=False)[0.0]
     lines = []
-    for method, noise in dict.fromkeys((r.title, r.noise) for r in rows):
-        alone, within = (
-            [r for r in rows if (r.title, r.noise, r.value) == (method, noise, around)] for around in (0.0, MARGIN)
-        )
-        border, inside = mean(r.psnr_border for r in alone), mean(r.psnr_interior for r in alone)
-        around = mean(r.psnr_border for r in within)
-        values = (border, around, around - border, inside)
-        lines.append([method, describe_noise(noise), *(f"{v:.2f}" for v in values), str(len(alone))])
+    for name, m in means.iterrows():
+        alone, within = m["psnr_border", 0.0], m["psnr_border", MARGIN]
+        values = (alone, within, within - alone, m["psnr_interior", 0.0])
+        lines.append([*name, *(f"{v:.2f}" for v in values), f"{counts[name]:.0f}"])
     head = ["method", "noise", "border, alone", "border, within", "cost", "inside, alone", "cases"]
     return (
         f"{markdown(head, lines)}\n\nPSNR in dB of the outer {OUTER} pixels of a window, {MARGIN} pixels from the edge "
@@ -52,17 +61,15 @@ def curve_means(rows: Sequence[Row]) -> Mapping[str, Mapping[float, float]]:
 
     A row without a value has one for each step; where a run ended early it keeps its last.
     """
-    found: dict[str, dict[float, list[float]]] = {}
-    blurred: dict[float, dict[str, float]] = {}
-    for row in rows:
-        steps = row.curve or ()
-        scores = (*steps, *[row.psnr] * (STEPS - len(steps)))
-        points = enumerate(scores, 1) if row.value is None else [(row.value, row.psnr)]
-        for value, psnr in points:
-            found.setdefault(row.title, {}).setdefault(float(value), []).append(psnr)
-            blurred.setdefault(float(value), {})[row.picture] = row.psnr_blurred
-    found[BLURRED] = {value: list(each.values()) for value, each in blurred.items()}
-    return {name: {v: mean(each) for v, each in by_value.items()} for name, by_value in found.items()}
+    found = frame(rows)
+    steps = [
+        (*(r.curve or ()), *[r.psnr] * (STEPS - len(r.curve or ()))) if r.value is None else (r.psnr,) for r in rows
+    ]
+    found["value"] = [range(1, len(s) + 1) if r.value is None else [r.value] for r, s in zip(rows, steps, strict=True)]
+    found = found.assign(psnr=steps).explode(["psnr", "value"]).astype({"psnr": float, "value": float})
+    blurred = found.drop_duplicates(["value", "picture"], keep="last").groupby("value", sort=False).psnr_blurred.mean()
+    by_name = found.groupby(["title", "value"], sort=False).psnr.mean()
+    return {name: dict(by_name[name]) for name in found.title.unique()} | {BLURRED: dict(blurred.sort_index())}
 
 
 def curve_table(rows: Sequence[Row]) -> str:
@@ -81,17 +88,14 @@ def curve_table(rows: Sequence[Row]) -> str:
 
 def level_table(rows: Sequence[Row]) -> str:
     """A row for each suite, kind of noise, level and estimator; ratios are estimated / true noise level."""
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for r in rows:
-        what = f"{r.kernel}: {r.varied}" if r.varied else r.suite
-        groups.setdefault((what, describe_noise(r.noise), r.method), []).append(r)
+    found = frame(rows)
+    found["what"] = [f"{r.kernel}: {r.varied}" if r.varied else r.suite for r in rows]
+    found["ratio"] = found.level / found.level_true
     lines = []
-    for words, here in groups.items():
-        pairs = [(r.level, r.level_true) for r in here if r.level is not None and r.level_true]
-        true = sorted(100 * t for _, t in pairs)
-        ratios = torch.tensor([found / t for found, t in pairs])
-        low, middle, high = ratios.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
-        cells = [f"{true[0]:.2f}-{true[-1]:.2f} %", f"{middle:.2f}", f"{low:.2f}-{high:.2f}", str(len(pairs))]
+    for words, here in found[found.level_true > 0].groupby(["what", "at", "method"], sort=False, observed=True):
+        true, ratios = 100 * here.level_true[here.ratio.notna()], here.ratio.dropna()
+        low, middle, high = ratios.quantile([0.05, 0.5, 0.95])
+        cells = [f"{true.min():.2f}-{true.max():.2f} %", f"{middle:.2f}", f"{low:.2f}-{high:.2f}", str(len(ratios))]
         lines.append([*words, *cells])
     return markdown(["picture and noise", "level", "estimator", "true", "ratio", "5-95 %", "cases"], lines)
 
@@ -108,16 +112,20 @@ def times_table(rows: Sequence[Row], against: str | None = None) -> str:
     return f"{markdown(*times_cells(rows, reference))}\n\n{times_words(rows[0])}"
 
 
-def times_cells(rows: Sequence[Row], reference: Row) -> tuple[list[str], list[list[str]]]:
+def times_cells(rows: Sequence[Row], reference: Row) -> Cells:
     """Head and lines of methods that took turns."""
-    head = ["method", "seconds (median)", "fastest to slowest", f"time / that of {reference.method}", "PSNR, dB",
-            "gain, dB", "steps"]  # fmt: skip
-    lines = []
-    for r in rows:
-        rounds = r.rounds or (r.seconds,)
-        costs = [f"{r.seconds:.3g}", f"{min(rounds):.3g} to {max(rounds):.3g}", f"{r.ratio(reference):.3g}"]
-        lines.append([r.title, *costs, f"{r.psnr:.2f}", f"{r.psnr - r.psnr_blurred:+.2f}", str(r.steps)])
-    return head, lines
+    return listed(
+        rows,
+        {
+            "method": lambda r: r.title,
+            "seconds (median)": lambda r: f"{r.seconds:.3g}",
+            "fastest to slowest": lambda r: " to ".join(f"{end(r.rounds or (r.seconds,)):.3g}" for end in (min, max)),
+            f"time / that of {reference.method}": lambda r: f"{r.ratio(reference):.3g}",
+            "PSNR, dB": lambda r: f"{r.psnr:.2f}",
+            "gain, dB": lambda r: f"{r.psnr - r.psnr_blurred:+.2f}",
+            "steps": lambda r: str(r.steps),
+        },
+    )
 
 
 def times_words(row: Row) -> str:
@@ -132,36 +140,45 @@ def times_words(row: Row) -> str:
 
 def size_table(rows: Sequence[Row]) -> str:
     """Rows that were measured apart: the forecast beside the seconds, and the memory of the whole process."""
-    head = ["method", "picture", "kernel", "steps", "forecast", "actual", "forecast off by", "processor got",
-            "peak memory"]  # fmt: skip
-    lines = []
-    for r in rows:
-        forecast = math.nan if r.forecast is None else r.forecast
-        lines.append(
-            [
-                r.title, f"{r.width}x{r.height}, {r.picture}", f"{r.kernel}x{r.kernel}", str(r.steps),
-                f"{forecast:.1f} s", f"{r.seconds:.1f} s", f"{100 * (forecast / r.seconds - 1):+.0f} %",
-                f"{100 * (r.processor_share or 0):.0f} %", "?" if r.peak_mb is None else f"{r.peak_mb / 1e3:.2f} GB",
-            ]
-        )  # fmt: skip
-    return f"{markdown(head, lines)}\n\nMemory is the whole process's. {rows[0].hardware}, {instructions()}."
+    cells = listed(
+        rows,
+        {
+            "method": lambda r: r.title,
+            "picture": lambda r: f"{r.width}x{r.height}, {r.picture}",
+            "kernel": lambda r: f"{r.kernel}x{r.kernel}",
+            "steps": lambda r: str(r.steps),
+            "forecast": lambda r: f"{r.forecast or math.nan:.1f} s",
+            "actual": lambda r: f"{r.seconds:.1f} s",
+            "forecast off by": lambda r: f"{100 * ((r.forecast or math.nan) / r.seconds - 1):+.0f} %",
+            "processor got": lambda r: f"{100 * (r.processor_share or 0):.0f} %",
+            "peak memory": lambda r: "?" if r.peak_mb is None else f"{r.peak_mb / 1e3:.2f} GB",
+        },
+    )
+    return f"{markdown(*cells)}\n\nMemory is the whole process's. {rows[0].hardware}, {instructions()}."
 
 
 def arithmetic_table(rows: Sequence[Row]) -> str:
     """A row for each count; the last column says how many times less than the most expensive one of that size."""
-    totals = {id(r): (r.gmac_networks or 0) + (r.gmac_transforms or 0) for r in rows}
-    lines = []
-    for r in rows:
-        size = (r.width, r.height, r.channels)
-        largest = max(totals[id(o)] for o in rows if (o.width, o.height, o.channels) == size)
-        total = totals[id(r)]
-        share = "1" if total == largest else f"1/{largest / max(total, 1e-9):.0f}"
-        lines.append(
-            [
-                r.title, f"{r.width}x{r.height}", str(r.channels), f"{r.parameters:,}", str(r.steps),
-                f"{r.gmac_networks:.2f}", f"{r.gmac_transforms:.3f}", share,
-            ]
-        )  # fmt: skip
-    head = ["method", "picture", "channels", "weights", "steps", "networks, GMAC", "transforms, GMAC",
-            "share of the largest"]  # fmt: skip
-    return markdown(head, lines)
+
+    def share(row: Row) -> str:
+        most = max(_gmac(r) for r in rows if (r.width, r.height, r.channels) == (row.width, row.height, row.channels))
+        return "1" if _gmac(row) == most else f"1/{most / max(_gmac(row), 1e-9):.0f}"
+
+    cells = listed(
+        rows,
+        {
+            "method": lambda r: r.title,
+            "picture": lambda r: f"{r.width}x{r.height}",
+            "channels": lambda r: str(r.channels),
+            "weights": lambda r: f"{r.parameters:,}",
+            "steps": lambda r: str(r.steps),
+            "networks, GMAC": lambda r: f"{r.gmac_networks:.2f}",
+            "transforms, GMAC": lambda r: f"{r.gmac_transforms:.3f}",
+            "share of the largest": share,
+        },
+    )
+    return markdown(*cells)
+
+
+def _gmac(row: Row) -> float:
+    return (row.gmac_networks or 0) + (row.gmac_transforms or 0)

@@ -10,27 +10,17 @@ from acutance.cli.running import run
 
 def _load(name: str) -> Any:
     """The function or the group of a command, imported."""
-    match name:
-        case "bench":
-            from acutance_lab.cli.benching import app
+    if name == "bench":
+        from acutance_lab.cli.benching import app
 
-            return app
-        case "experiment":
-            from acutance_lab.cli.experimenting import app
+        return app
+    if name == "experiment":
+        from acutance_lab.cli.experimenting import app
 
-            return app
-        case "train-critic":
-            from acutance_lab.cli.training_critic import train_critic
+        return app
+    from acutance_lab.cli.training import COMMANDS
 
-            return train_critic
-        case "train-estimator":
-            from acutance_lab.cli.training_estimator import train_estimator
-
-            return train_estimator
-        case _:
-            from acutance_lab.cli.training import COMMANDS
-
-            return COMMANDS[name]
+    return COMMANDS[name]
 
 
 COMMANDS = commands_of(

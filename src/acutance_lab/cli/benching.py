@@ -119,7 +119,6 @@ for _measure in (
     measuring.speed,
     measuring.size,
     measuring.sheet,
-    measuring.operators,
     measuring.border,
     measuring.noise,
     measuring.times,

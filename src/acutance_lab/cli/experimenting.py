@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from torch import Tensor
 
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.errors import ConfigError
+from acutance.images import Image
 from acutance.methods.golf import Golf
-from acutance_lab.cli import experimenting_use
 from acutance_lab.experiments import (
     balance,
     brightness,
@@ -26,14 +27,16 @@ from acutance_lab.experiments import (
     two_pixel,
     two_pixel_report,
 )
+from acutance_lab.experiments import use as usage
+from acutance_lab.experiments.cases import from_pairs
 from acutance_lab.experiments.output import Report, prepare_folder, write_report
 from acutance_lab.experiments.robustness_conditions import CONDITIONS
+from acutance_lab.experiments.use_cases import KINDS, Case
 from acutance_lab.plots import require_matplotlib
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.train.perceptual import TORCHVISION
 
 app = typer.Typer(help="Run experiments of the papers again.", no_args_is_help=True, add_completion=False)
-app.command("use")(experimenting_use.use)
 
 OUT = Path("out/experiments")
 Output = Annotated[Path, typer.Option("--out", help="Folder for the plots and the JSON.")]
@@ -189,7 +192,7 @@ def converge(
     if folder is None or (pairs is not None and data is not None):
         raise ConfigError("give either --pairs FOLDER or --data PHOTOGRAPHS")
     restorer, trained = convergence.load_golf(weights, putts)
-    cases = (convergence.from_photographs if pairs is None else convergence.from_pairs)(folder, pictures)
+    cases = (convergence.from_photographs if pairs is None else from_pairs)(folder, pictures)
     with going_on(output, "convergence", pictures) as step:
         found = convergence.run(cases, restorer, source=folder.name, trained_putts=trained, on_picture=step)
     finish(output, convergence.report(found))
@@ -220,8 +223,39 @@ def brighten(
     assert isinstance(restorer.method, Golf)
     blur = DynamicBlur(extent=(1.5, 40.0), memory=(0.4, 16.0), still=0.0)
     cases = [] if data is None else [brightness.from_photographs(data, blur, count=pictures, side=side)]
-    cases += [brightness.from_pairs(folder, pictures) for folder in pairs or []]
+    cases += [from_pairs(folder, pictures) for folder in pairs or []]
     cases += [] if sharp is None else [brightness.from_folder(sharp, pictures, side)]
     with going_on(output, "brightness") as step:
         found = brightness.run(chain.from_iterable(cases), restorer.method, rounding=rounding, on_picture=step)
     finish(output, brightness.report(found, restorer.weights))
+
+
+@app.command("use")
+def use(
+    data: Data,
+    portion: Annotated[float, typer.Option(min=0.01, help="Of 30 pictures; 4 makes 120.")] = usage.Settings.portion,
+    side: Annotated[int, typer.Option(min=192, help="Of a picture, pixels.")] = usage.Settings.side,
+    seed: Seed = usage.Settings.seed,
+    kinds: Annotated[str, typer.Option(help=f"Only these, with commas: {', '.join(KINDS)}.")] = "",
+    output: Output = OUT / "use",
+) -> None:
+    """Tell what the default command makes of users' pictures: better, worse, or left as they were."""
+    chosen = tuple(kind.strip() for kind in kinds.split(",") if kind.strip())
+    unknown = [kind for kind in chosen if kind not in KINDS]
+    if unknown:
+        raise ConfigError(f"--kinds {unknown[0]}: there are {', '.join(KINDS)}")
+    settings = usage.Settings(side=side, seed=seed, portion=portion, kinds=chosen)
+    with going_on(output, "use") as step:
+
+        def note(trial: usage.Trial, case: Case, image: Image, result: Tensor) -> None:
+            step(trial.name)
+            out.print(
+                f"{trial.name:14} {trial.before:6.2f} -> {trial.after:6.2f} dB {trial.verdict:7} {trial.seconds:.0f} s "
+                f"{'' if trial.confidence is None else f'{trial.confidence:.2f} '}{'; '.join(trial.remarks)}",
+                markup=False,
+                soft_wrap=True,
+            )
+            usage.write_pictures(output, case, image, result)
+
+        found = usage.run(data, settings, usage.default(), on_trial=note)
+    finish(output, usage.report(found, settings))

@@ -22,7 +22,6 @@ from acutance_lab.bench import levels, tables
 from acutance_lab.bench.case import Suite, bench_folder
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.curves import LEAST, SIDE, curve_suite, find_curves, find_pictures
-from acutance_lab.bench.operators import LARGEST, adjoint_errors, operators_table, worst
 from acutance_lab.bench.plain import Plain
 from acutance_lab.bench.real import REAL
 from acutance_lab.bench.report_plots import curve_plot
@@ -176,14 +175,6 @@ def border(
         )  # fmt: skip
     out.print(tables.border_table(rows), markup=False)
     written(output, suite.name)
-
-
-def operators() -> None:
-    """Check the adjoint of every kind of blur in float64; fails if one is not exact."""
-    found = adjoint_errors()
-    out.print(operators_table(found), markup=False)
-    if not worst(found) < LARGEST:
-        raise typer.Exit(1)
 
 
 def noise(

@@ -17,6 +17,8 @@ from acutance.cli.console import escape, out, progress_bar, say
 from acutance.errors import ConfigError, DataError
 from acutance.images.atomic import write_atomically
 from acutance.weights import write_weights
+from acutance_lab.cli.training_critic import train_critic
+from acutance_lab.cli.training_estimator import train_estimator
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.train import ledger
 from acutance_lab.train.config import read_config
@@ -157,7 +159,10 @@ def publish(
     say(escape(outcome))
 
 
-COMMANDS = {"train": train, "fit": fit, "publish": publish, "training-page": page}
+COMMANDS = {
+    "train": train, "fit": fit, "publish": publish, "training-page": page, "train-critic": train_critic,
+    "train-estimator": train_estimator,
+}  # fmt: skip
 """By name."""
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import torch
 import typer
+from torch import Tensor
 
 from acutance.cli.console import escape, out, say
 from acutance_lab.experiments import critic_fit as critic
@@ -30,7 +31,7 @@ def train_critic(
         return
     kept = critic.load(trials)
 
-    def note(done: float, found: Examination) -> None:
+    def note(done: float, _: dict[str, Tensor], found: Examination) -> None:
         out.print(f"{done:5.1f} min  {told(found)}", markup=False)
 
     weights, found = critic.fit(kept, seed=seed, minutes=minutes, on_examination=note)

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +33,9 @@ from acutance.networks.blocks import drift
 from acutance.problem import Problem
 from acutance_lab.bench import dynamic
 from acutance_lab.bench.real import centre_cut
+from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.cases import Case
 from acutance_lab.experiments.output import Report, mean_row
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.synth.degradation import luma
@@ -49,16 +53,6 @@ LOCAL = 65
 
 AS_IS, KEPT, LOCALLY, IN_LIGHT = "as it is", "mean kept", "local mean kept", "mean of the light kept"
 GAINS = (0.75, 0.5, 0.25)
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One picture. Args: source: where it is from. name. observed, sharp: y and s, (1, 3, H, W) in [0, 1]."""
-
-    source: str
-    name: str
-    observed: Tensor
-    sharp: Tensor
 
 
 @dataclass(frozen=True)
@@ -105,18 +99,6 @@ def from_photographs(data: Path, blur: DynamicBlur, *, count: int, side: int) ->
             camera = replace(blur.camera, encoded=share)
             example = replace(blur, camera=camera).expose(sharp, movement, generator)
             yield Case(source, name, example.problem.observed, example.sharp)
-
-
-def from_pairs(folder: Path, count: int) -> Iterator[Case]:
-    """Real pairs, see `acutance_lab.bench.dynamic.pairs`.
-
-    Raises:
-        DataError, ImageError: see there.
-    """
-    for pair in dynamic.pairs(folder)[:count]:
-        content = dynamic.content(pair)
-        assert content.truth is not None
-        yield Case(folder.name, pair.name, content.observed.float(), content.truth.float())
 
 
 def from_folder(folder: Path, count: int, side: int) -> Iterator[Case]:
@@ -221,7 +203,7 @@ def safe_gain(found: Sequence[Measured]) -> float | None:
         return None
 
     def worse(name: str) -> float:
-        return min(sum(m.after[name] - m.before for m in kind) / len(kind) for kind in kinds)
+        return min(fmean(m.after[name] - m.before for m in kind) for kind in kinds)
 
     gains = {1.0: KEPT, **{gain: gain_name(gain) for gain in GAINS}}
     best = max(gains, key=lambda gain: worse(gains[gain]))
@@ -252,43 +234,41 @@ NOTE = (
 )
 
 
+Columns = dict[str, Callable[[Sequence[Measured]], str]]
+"""Head -> text of a cell, from the pictures of one source."""
+
+
 def report(found: Sequence[Measured], weights: str | None = None) -> Report:
     """Brightness by source, by tone, PSNR by form of the output, the safe gain."""
-    groups: dict[str, list[Measured]] = {}
-    for m in found:
-        groups.setdefault(m.source, []).append(m)
+    groups = [[m for m in found if m.source == source] for source in dict.fromkeys(m.source for m in found)]
     gain = safe_gain(found)
     last = f"Gain with which the worse kind of synthetic pairs gains most: {'none' if gain is None else f'{gain:g}'}."
-    numbers = {"weights": weights, "safe_gain": gain, "pictures": list(found)}
-    names = list(found[0].after)
-    scores = [
-        [source, f"{_mean(m.before for m in group):.2f}", *(_gained(group, name) for name in names)]
-        for source, group in groups.items()
-    ]
-    parts = [f"luma {i / TONES:.2f} to {(i + 1) / TONES:.2f}" for i in range(TONES)]
-    tones = [[source, *(_tone(group, i) for i in range(TONES))] for source, group in groups.items()]
-    head = ["source", "pictures", "gap R G B", "shift R G B", "largest", "largest, mean kept", "correlation"]
+    brightness: Columns = {
+        "source": _source,
+        "pictures": lambda group: str(len(group)),
+        "gap R G B": lambda group: " ".join(f"{v:+.2f}" for v in mean_row(m.gap for m in group)),
+        "shift R G B": lambda group: " ".join(f"{v:+.2f}" for v in mean_row(m.shift for m in group)),
+        "largest": lambda group: f"{max(abs(v) for m in group for v in m.shift):.3f}",
+        "largest, mean kept": lambda group: f"{max(abs(sum(m.kept) / 3) for m in group):.3f}",
+        "correlation": _correlation,
+        "clipping": lambda group: f"{fmean(m.clipping for m in group):+.3f}",
+        "bfloat16": lambda group: f"{fmean(m.rounding for m in group):+.3f}",
+    }
+    tones: Columns = {f"luma {i / TONES:.2f} to {(i + 1) / TONES:.2f}": partial(_tone, i=i) for i in range(TONES)}
+    scores: Columns = {
+        "before": lambda group: f"{fmean(m.before for m in group):.2f}",
+        **{name: partial(_gained, name=name) for name in found[0].after},
+    }
     tables = [
-        ([*head, "clipping", "bfloat16"], [_brightness(*each) for each in groups.items()]),
-        (["gap / shift", *parts], tones),
-        (["PSNR gained, dB (harmed)", "before", *names], scores),
+        listed(groups, brightness),
+        listed(groups, {"gap / shift": _source, **tones}),
+        listed(groups, {"PSNR gained, dB (harmed)": _source, **scores}),
     ]
-    return Report("brightness", tables, [last, NOTE], numbers)
+    return Report("brightness", tables, [last, NOTE], {"weights": weights, "safe_gain": gain, "pictures": list(found)})
 
 
-def _brightness(source: str, group: Sequence[Measured]) -> list[str]:
-    gap, shift = (
-        " ".join(f"{v:+.2f}" for v in mean_row(each)) for each in zip(*((m.gap, m.shift) for m in group), strict=True)
-    )
-    largest = max(abs(v) for m in group for v in m.shift)
-    kept = max(abs(sum(m.kept) / 3) for m in group)
-    ends = [f"{_mean(m.clipping for m in group):+.3f}", f"{_mean(m.rounding for m in group):+.3f}"]
-    return [source, str(len(group)), gap, shift, f"{largest:.3f}", f"{kept:.3f}", _correlation(group), *ends]
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return sum(known) / len(known)
+def _source(group: Sequence[Measured]) -> str:
+    return group[0].source
 
 
 def _correlation(group: Sequence[Measured]) -> str:
@@ -308,6 +288,6 @@ def _tone(group: Sequence[Measured], i: int) -> str:
 def _gained(group: Sequence[Measured], name: str) -> str:
     """Of sharp pictures what is left, since all that is done to them is harm."""
     if group[0].source == SHARP:
-        return f"{_mean(m.after[name] for m in group):.2f} left"
+        return f"{fmean(m.after[name] for m in group):.2f} left"
     harmed = sum(m.after[name] < m.before for m in group)
-    return f"{_mean(m.after[name] - m.before for m in group):+.2f} ({harmed})"
+    return f"{fmean(m.after[name] - m.before for m in group):+.2f} ({harmed})"

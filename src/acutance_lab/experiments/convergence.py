@@ -19,15 +19,15 @@ from pathlib import Path
 from statistics import fmean, pstdev
 
 import torch
-from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.methods.golf import Golf
 from acutance.methods.spec import find
 from acutance.metrics import psnr
 from acutance.restoration.restorer import Restorer, resolve_device
-from acutance_lab.bench import dynamic
+from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.cases import Case
 from acutance_lab.experiments.output import Panel, Report, Series, mean_row
 from acutance_lab.plots import COLOURS, SOFT
 from acutance_lab.train import checkpoint
@@ -41,15 +41,6 @@ PICTURES, SIDE = 24, 192
 
 TOLERANCE = 0.05
 """dB."""
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One picture, blurred and sharp, (1, 3, H, W) in [0, 1]."""
-
-    name: str
-    blurred: Tensor
-    sharp: Tensor
 
 
 @dataclass(frozen=True)
@@ -121,18 +112,6 @@ def load_golf(weights: Path | None, putts: int = PUTTS) -> tuple[Restorer, int |
         ) from None
 
 
-def from_pairs(folder: Path, count: int = PICTURES) -> Iterator[Case]:
-    """The first `count` pairs [SCENE/]blurred/NAME with [SCENE/]sharp/NAME below a folder.
-
-    Raises:
-        DataError: there are none, or they do not fit. ImageError: a picture that cannot be read, or is grey.
-    """
-    for pair in dynamic.pairs(folder)[:count]:
-        content = dynamic.content(pair)
-        assert content.truth is not None
-        yield Case(pair.name, content.observed, content.truth)
-
-
 def from_photographs(data: Path, count: int = PICTURES, side: int = SIDE) -> Iterator[Case]:
     """`count` crops of the held-out photographs below a folder, blurred; the seed is the photographs' digest.
 
@@ -144,7 +123,7 @@ def from_photographs(data: Path, count: int = PICTURES, side: int = SIDE) -> Ite
     generator = torch.Generator().manual_seed(int(photographs.digest, 16))
     for number in range(count):
         example = MOVING(photographs.crops(1, size, generator), generator)
-        yield Case(f"crop {number + 1}", example.problem.observed, example.sharp)
+        yield Case("photographs", f"crop {number + 1}", example.problem.observed, example.sharp)
 
 
 def run(
@@ -158,7 +137,7 @@ def run(
     """Follow G on every picture.
 
     Args:
-        cases: see `from_pairs`, `from_photographs`. restorer, trained_putts: see `load_golf`.
+        cases: see `from_photographs` and `cases.from_pairs`. restorer, trained_putts: see `load_golf`.
         source: what to call the pictures. on_picture: called after each.
 
     Raises:
@@ -180,7 +159,7 @@ def _follow(case: Case, restorer: Restorer) -> Trajectory:
     golf = restorer.method
     if not isinstance(golf, Golf):
         raise ConfigError(f"{restorer.spec.name} has no drive and putts; this experiment is about golf")
-    prepared = restorer.prepare(case.blurred)
+    prepared = restorer.prepare(case.observed)
     values, moves, before = [], [], None
     for t, state in enumerate(golf.solver().iterate(prepared.problem), 1):
         if t < len(golf.drives):
@@ -190,7 +169,7 @@ def _follow(case: Case, restorer: Restorer) -> Trajectory:
         if before is not None:
             moves.append(float((x - before).square().mean().sqrt()))
         before = x
-    return Trajectory(case.name, float(psnr(case.blurred, case.sharp)), tuple(values), tuple(moves))
+    return Trajectory(case.name, float(psnr(case.observed, case.sharp)), tuple(values), tuple(moves))
 
 
 PUBLISHED = "usually converges after 2 to 4 iterations of G; 3 are taken in the tests"
@@ -201,13 +180,15 @@ def report(found: Convergence) -> Report:
     """PSNR over all pictures by N, how far the last putt moved them, and where pictures settle."""
     paths = found.trajectories
     means = mean_row(p.psnr for p in paths)
-    lines = []
-    for n, mean in enumerate(means):
-        values, gains = [p.psnr[n] for p in paths], [p.psnr[n] - p.blurred for p in paths]
-        moved = "" if n == 0 else f"{100 * fmean(p.moves[n - 1] for p in paths):.3f}"
-        ends = f"{min(gains):+.2f}, {max(gains):+.2f}"
-        cells = [f"{mean:.3f}", f"{pstdev(values):.2f}", f"{fmean(gains):+.3f}", ends, moved]
-        lines.append([f"{n}{' (F alone)' if n == 0 else ''}", *cells])
+    gains = [[p.psnr[n] - p.blurred for p in paths] for n in range(len(means))]
+    columns = {
+        "N": lambda n: f"{n}{' (F alone)' if n == 0 else ''}",
+        "PSNR, dB": lambda n: f"{means[n]:.3f}",
+        "± over pictures": lambda n: f"{pstdev(p.psnr[n] for p in paths):.2f}",
+        "gain over blurred, dB": lambda n: f"{fmean(gains[n]):+.3f}",
+        "lowest, highest gain": lambda n: f"{min(gains[n]):+.2f}, {max(gains[n]):+.2f}",
+        "moved by G, % of range": lambda n: f"{100 * fmean(p.moves[n - 1] for p in paths):.3f}" if n else "",
+    }
     notes = [
         f"{len(paths)} pictures of {found.source}, blurred at {fmean(p.blurred for p in paths):.3f} dB in the mean; "
         f"weights: {found.weights}.",
@@ -219,14 +200,6 @@ def report(found: Convergence) -> Report:
         notes.append("These weights were trained without putts: G is at its random start.")
     elif found.trained_putts is not None:
         notes.append(f"These weights were trained with {found.trained_putts} putts (the paper: 5).")
-    head = [
-        "N",
-        "PSNR, dB",
-        "± over pictures",
-        "gain over blurred, dB",
-        "lowest, highest gain",
-        "moved by G, % of range",
-    ]
     curves = (
         ("gain over the blurred picture, dB", [[v - p.blurred for v in p.psnr] for p in paths], 0),
         ("gain of the putts over F alone, dB", [[v - p.psnr[0] for v in p.psnr] for p in paths], 0),
@@ -239,7 +212,8 @@ def report(found: Convergence) -> Report:
         mean_line = Series(places, mean_row(each), "mean", {"color": COLOURS[0], "marker": "o"})
         panels.append(Panel([*thin, mean_line], {"xlabel": "N, applications of G", "ylabel": label}))
     numbers = {"published": PUBLISHED, "tolerance": TOLERANCE, "settled": settled(found), "outcome": found}
-    return Report("convergence", [(head, lines)], notes, numbers, {"convergence.png": panels})
+    tables = [listed(range(len(means)), columns)]
+    return Report("convergence", tables, notes, numbers, {"convergence.png": panels})
 
 
 def settled(found: Convergence) -> dict[str, int]:

@@ -28,6 +28,7 @@ from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.problem import Problem
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import use_cases
+from acutance_lab.experiments.alignment import best_shift, shifted
 from acutance_lab.experiments.use import read
 from acutance_lab.synth import kernels
 from acutance_lab.synth.camera import Draw
@@ -35,8 +36,8 @@ from acutance_lab.synth.camera import Draw
 SIDE = 320
 """Of the pictures, pixels; small ones, since the work is in the hypotheses."""
 
-REACH, FINE = 24, 4
-"""Largest shift that is tried to align a picture with the truth, pixels; parts of a pixel that are tried."""
+FINE = 4
+"""Parts of a pixel by which a picture is moved onto the truth."""
 
 SHARES = {
     "shake 5-15": 0.18, "shake 16-35": 0.18, "large 41-91": 0.1, "turn": 0.06, "disc": 0.08, "gaussian": 0.05,
@@ -226,8 +227,8 @@ def _greys(pixels: Tensor) -> Tensor:
 
 def squared_error(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Mean squared error in every cell after the best shift, (1, 1, h, w), and where it is known, 0 or 1."""
-    row, col = best_shift(x, truth)
-    moved = shifted(x, row, col)
+    row, col = best_shift(x, truth, FINE)
+    moved = shifted(x, -row, -col).clamp(0, 1)
     error = F.avg_pool2d((moved - truth).square(), CELL).clamp(LEAST_ERROR, MOST_ERROR)
     known = torch.ones_like(error)
     down, along = (math.ceil((abs(s) + 1) / CELL) if s else 0 for s in (row, col))
@@ -236,30 +237,3 @@ def squared_error(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
             known.narrow(dim, 0, count).zero_()
             known.narrow(dim, known.shape[dim] - count, count).zero_()
     return error, known
-
-
-def best_shift(x: Tensor, truth: Tensor) -> tuple[float, float]:
-    """The shift (rows, columns) at which x shows what the truth has at (0, 0), to a quarter of a pixel."""
-    h, w = truth.shape[-2:]
-    a, b = (v - v.mean() for v in (x, truth))
-    taper = torch.hann_window(h)[:, None] * torch.hann_window(w)
-    spectrum = torch.fft.fft2(a * taper) * torch.fft.fft2(b * taper).conj()
-    wide = torch.zeros(1, 1, FINE * h, FINE * w, dtype=spectrum.dtype)
-    ph, pw = h // 2, w // 2
-    centred = torch.fft.fftshift(spectrum, (-2, -1))
-    top, left = (FINE * h) // 2 - ph, (FINE * w) // 2 - pw
-    wide[..., top : top + h, left : left + w] = centred
-    cross = torch.fft.ifft2(torch.fft.ifftshift(wide, (-2, -1))).real[0, 0]
-    reach = FINE * REACH
-    near = torch.roll(cross, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
-    row, col = divmod(int(near.argmax()), 2 * reach + 1)
-    return (row - reach) / FINE, (col - reach) / FINE
-
-
-def shifted(x: Tensor, row: float, col: float) -> Tensor:
-    """x(i + row, j + col), by the phase."""
-    h, w = x.shape[-2:]
-    down, along = torch.fft.fftfreq(h)[:, None], torch.fft.rfftfreq(w)
-    phase = torch.exp(2j * torch.pi * (row * down + col * along))
-    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * phase, s=(h, w))
-    return moved.clamp(0, 1)

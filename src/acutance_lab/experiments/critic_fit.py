@@ -8,11 +8,11 @@ picture in `HELD_OUT` is kept for the examination.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,14 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.critic import CELL, Critic, expected
-from acutance.errors import DataError
 from acutance.frame import resolve_precision
-from acutance.weights import write_weights
 from acutance_lab.experiments import use_cases
 from acutance_lab.experiments.critic import SIDE, Trial, trials
-from acutance_lab.train.meter import core_seconds, device_name
-from acutance_lab.train.optimiser import optimiser_for
-from acutance_lab.train.publish import DATA
+from acutance_lab.experiments.shards import read_shards, write_shard
+from acutance_lab.train import plain_fit
 
 SHARD = 10
 """Pictures in a file."""
@@ -38,14 +35,11 @@ HELD_OUT = 10
 WINDOW, BATCH = 224, 12
 """Side of the pieces that are trained on, pixels, and how many at once."""
 
-RATE, RISE = 2e-3, 50
-"""Learning rate, falling along a cosine, and the updates in which it rises."""
+RATE = 2e-3
+"""Highest learning rate."""
 
 LIMIT = 8.0
 """Gains beyond so many dB are taken as that."""
-
-AVERAGE = 0.99
-"""Of the moving average of the weights."""
 
 HELPS, HARMS, ACTS = 1.0, -0.3, 0.4
 """Gains in dB from which a kernel helps, down to which it harms, and from which the examination acts."""
@@ -78,12 +72,12 @@ def make(data: Path, folder: Path, *, seed: int, minutes: float, on_trial: Calla
     """
     folder.mkdir(parents=True, exist_ok=True)
     photographs = use_cases.load(data, SIDE, validation=False)
-    began, kept, count = time.monotonic(), list[dict[str, object]](), 0
+    began, kept, count = time.monotonic(), list[Trial](), 0
     for trial in trials(photographs, seed):
-        kept.append({k: v.half() if k in ("before", "after") else v for k, v in vars(trial).items()})
+        kept.append(replace(trial, before=trial.before.half(), after=trial.after.half()))
         if len(kept) == SHARD:
             count += SHARD
-            torch.save(kept, folder / f"{seed}-{count:05d}.pt")
+            write_shard(folder / f"{seed}-{count:05d}.pt", kept)
             kept = []
             if on_trial is not None:
                 on_trial(count)
@@ -96,12 +90,9 @@ def load(folder: Path) -> list[Trial]:
     """All trials of a folder.
 
     Raises:
-        DataError: there are none.
+        DataError: see `read_shards`.
     """
-    found = [Trial(**kept) for file in sorted(folder.glob("*.pt")) for kept in torch.load(file, weights_only=True)]
-    if not found:
-        raise DataError(f"{folder} holds no trials; make some with --make MINUTES")
-    return found
+    return read_shards(folder, Trial, lambda trial: len(trial.kinds) == len(trial.after), "trials of train-critic")
 
 
 def fit(
@@ -109,7 +100,7 @@ def fit(
     *,
     seed: int,
     minutes: float,
-    on_examination: Callable[[float, Examination], None] | None = None,
+    on_examination: Callable[[float, dict[str, Tensor], Examination], None] | None = None,
 ) -> tuple[dict[str, Tensor], Examination]:  # fmt: skip
     """The weights after some minutes of a core, and their examination."""
     torch.manual_seed(seed)
@@ -117,29 +108,23 @@ def fit(
     held, taught = kept[::HELD_OUT], [t for i, t in enumerate(kept) if i % HELD_OUT]
     pairs = [(trial, i) for trial in taught for i in range(len(trial.kinds))]
     net = Critic().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = optimiser_for(list(net.parameters()), "muon", RATE)
-    precision = resolve_precision("auto", torch.device("cpu"))
-    average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    began, update, told_at = core_seconds(torch.device("cpu")), 0, 0.0
-    while (done := (core_seconds(torch.device("cpu")) - began) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (update + 1) / RISE) * max(0.01, 0.5 * (1 + math.cos(math.pi * done)))
+    fast = resolve_precision("auto", torch.device("cpu")) == torch.bfloat16
+
+    def backward(_: float) -> None:
         before, after, errors, known = _batch(host, pairs)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             told = net(before, after)
-        loss = loss_of(told.float(), errors, known)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        update += 1
-        weight = min(AVERAGE, update / (update + 10))
-        for key, value in net.state_dict().items():
-            average[key].lerp_(value, 1 - weight)
-        if on_examination is not None and done > told_at + 0.2:
-            told_at = done
-            on_examination(done * minutes, examine(average, held))
-    return average, examine(average, held)
+        loss_of(told.float(), errors, known).backward()  # type: ignore[no-untyped-call]
+
+    return plain_fit.fit(
+        net,
+        backward,
+        partial(examine, held=held),
+        minutes=minutes,
+        rate=RATE,
+        floor=0.01,
+        on_examination=on_examination,
+    )
 
 
 def loss_of(told: Tensor, errors: Tensor, known: Tensor) -> Tensor:
@@ -195,13 +180,5 @@ def examine(weights: dict[str, Tensor], held: Sequence[Trial]) -> Examination:
                        offered, taken, harmed)  # fmt: skip
 
 
-def write(
-    path: Path, weights: dict[str, Tensor], found: Examination, *, pictures: int, minutes: float, seed: int
-) -> None:
-    """Write weights and their card."""
-    card = {
-        "name": "critic-1", "method": "critic", "model": {}, "licence": "Apache-2.0", "data": DATA,
-        "pictures": pictures, "minutes": round(minutes, 1), "seed": seed,
-        "device": device_name(torch.device("cpu")), "scores": [asdict(found)],
-    }  # fmt: skip
-    write_weights(path, weights, card, dtype=torch.bfloat16)
+write = partial(plain_fit.write, name="critic-1")
+"""Write weights and their card, see there."""

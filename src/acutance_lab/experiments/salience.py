@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from acutance.errors import DataError
 from acutance.images import srgb_to_linear
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments import use_cases
+from acutance_lab.experiments.shards import read_shards, write_shard
 from acutance_lab.experiments.use import read
 from acutance_lab.synth.camera import Draw
 
@@ -130,7 +130,7 @@ def make(data: Path, folder: Path, *, seed: int, minutes: float, on_sample: Call
         stop = number - first >= 2 and time.monotonic() - began > 60 * minutes
         for place, some in zip(folders, kept, strict=True):
             if some and (stop or len(some) == SHARD):
-                _write(place / f"{seed}-{number - 1:06d}.pt", some)
+                write_shard(place / f"{seed}-{number - 1:06d}.pt", some)
                 some.clear()
                 if on_sample is not None:
                     on_sample(number - first)
@@ -139,45 +139,18 @@ def make(data: Path, folder: Path, *, seed: int, minutes: float, on_sample: Call
 
 
 def load(folder: Path) -> list[Sample]:
-    """All samples of a folder, those of folders in it left out.
+    """All samples of a folder.
 
     Raises:
-        DataError: there are none, or a file holds something else.
+        DataError: see `read_shards`.
     """
-    found = [sample for file in sorted(folder.glob("*.pt")) for sample in _read(file)]
-    if not found:
-        raise DataError(f"{folder} holds no samples; make some with --make MINUTES")
-    return found
+    return read_shards(folder, Sample, _fits, "samples of train-estimator")
 
 
 def _last(file: Path) -> int:
     """Number of the last sample in a file, -1 where its name tells none."""
     number = file.stem.rpartition("-")[2]
     return int(number) if number.isdecimal() else -1
-
-
-def _write(file: Path, some: list[Sample]) -> None:
-    """Write a file of samples, whole or not at all."""
-    partial_ = file.with_name(f".{file.name}.partial")
-    torch.save([vars(sample) for sample in some], partial_)
-    partial_.replace(file)
-
-
-def _read(file: Path) -> list[Sample]:
-    """The samples in a file that `make` wrote.
-
-    Raises:
-        DataError: it holds something else.
-    """
-    try:
-        content = torch.load(file, weights_only=True)
-        found = [Sample(**kept) for kept in content]
-        fit = all(_fits(sample) for sample in found)
-    except Exception:  # whatever a damaged archive raises, the answer is the same
-        fit, found = False, []
-    if not fit:
-        raise DataError(f"{file} holds no samples of train-estimator; remove it, and make others with --make MINUTES")
-    return found
 
 
 def _fits(sample: Sample) -> bool:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,15 +28,14 @@ from acutance.blind.salience import cleaned as without_faint
 from acutance.errors import DataError, WeightsError
 from acutance.frame import resolve_precision
 from acutance.tensors import crop, fast_length
-from acutance.weights import Weights, write_weights
+from acutance.weights import Weights
+from acutance_lab.experiments.alignment import shifted
 from acutance_lab.experiments.salience import Sample
 from acutance_lab.experiments.use_cases import smaller
-from acutance_lab.train.meter import core_seconds, device_name
-from acutance_lab.train.optimiser import optimiser_for
-from acutance_lab.train.publish import DATA
+from acutance_lab.train import plain_fit
 
-RATES, RISE = (2e-3, 1.2e-3), 50
-"""Learning rates of a new network and of one that goes on, falling along a cosine, and the updates of their rise."""
+RATES = (2e-3, 1.2e-3)
+"""Highest learning rates of a new network and of one that goes on."""
 
 FORCED = (0.3, 0.1)
 """Shares of true kernels at the start, of a new network and of one that goes on, falling to 0 at half of the time."""
@@ -54,9 +54,6 @@ WHOLE = 45
 
 NEAR = 12
 """Samples among which those with kernels of like size are chosen, for each in the batch."""
-
-AVERAGE = 0.99
-"""Of the moving average of the weights."""
 
 LADDER, ROOM = (9, 15, 21, 31, 45, 65, 91, LARGEST), 1.15
 """Sides that kernels are looked for with in the examination: the first that is so much larger than the true one."""
@@ -161,17 +158,8 @@ def aligned(kernel: Tensor, truth: Tensor, sharp: Tensor) -> tuple[Tensor, Tenso
 
     down = rows - reach + part(value(-1, 0), value(1, 0))
     along = cols - reach + part(value(0, -1), value(0, 1))
-    moved = crop(_shifted(F.pad(truth, (reach,) * 4), down, along), reach, reach).clamp_min(0)
-    return moved / moved.sum((-2, -1), keepdim=True).clamp_min(1e-6), _shifted(sharp, -down, -along)
-
-
-def _shifted(x: Tensor, down: Tensor, along: Tensor) -> Tensor:
-    """Pictures (n, 1, h, w) moved by (n,) pixels, around the frame."""
-    h, w = x.shape[-2:]
-    rows, cols = torch.fft.fftfreq(h)[:, None], torch.fft.rfftfreq(w)
-    phase = torch.exp(-2j * torch.pi * (down[:, None, None, None] * rows + along[:, None, None, None] * cols))
-    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * phase, s=(h, w))
-    return moved
+    moved = crop(shifted(F.pad(truth, (reach,) * 4), down, along), reach, reach).clamp_min(0)
+    return moved / moved.sum((-2, -1), keepdim=True).clamp_min(1e-6), shifted(sharp, -down, -along)
 
 
 def similarity(kernel: Tensor, truth: Tensor) -> Tensor:
@@ -265,28 +253,16 @@ def fit(
     if not kept or not held:
         raise DataError("training needs samples, and held-out ones; make some with --make MINUTES")
     torch.manual_seed(seed)
-    host, net, cpu = random.Random(seed), network(start), torch.device("cpu")
-    rate, forced = RATES[start is not None], FORCED[start is not None]
-    optimiser = optimiser_for(list(net.parameters()), "muon", rate)
-    average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    began, update, told_at = core_seconds(cpu), 0, 0.0
-    while (done := (core_seconds(cpu) - began) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (update + 1) / RISE) * max(0.005, 0.5 * (1 + math.cos(math.pi * done)))
-        optimiser.zero_grad()
-        passes(net, batch(host, kept), turns=host.choice(TURNS), forced=max(0.0, forced * (1 - 2 * done)), host=host)
-        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        if not bool(torch.isfinite(norm)):
-            continue
-        optimiser.step()
-        update += 1
-        weight = min(AVERAGE, update / (update + 10))
-        for key, value in net.state_dict().items():
-            average[key].lerp_(value, 1 - weight)
-        if on_examination is not None and done > told_at + 0.2:
-            told_at = done
-            on_examination(done * minutes, average, examine(average, held))
-    return average, examine(average, held)
+    host, net, truths = random.Random(seed), network(start), FORCED[start is not None]
+
+    def backward(done: float) -> None:
+        given = batch(host, kept)
+        passes(net, given, turns=host.choice(TURNS), forced=max(0.0, truths * (1 - 2 * done)), host=host)
+
+    return plain_fit.fit(
+        net, backward, partial(examine, held=held), minutes=minutes, rate=RATES[start is not None], floor=0.005,
+        on_examination=on_examination,
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -318,10 +294,7 @@ def write(
 ) -> None:
     """Write weights and their card. Args: pictures: to train on. minutes: of this run. start: what it went on from."""
     before = 0.0 if start is None else float(start.card.get("minutes", 0.0))
-    card = {
-        "name": "salience-2", "method": "salience", "model": {}, "licence": "Apache-2.0", "data": DATA,
-        "pictures": pictures, "minutes": round(before + minutes, 1), "seed": seed,
-        "start": None if start is None else start.version,
-        "device": device_name(torch.device("cpu")), "scores": [asdict(found)],
-    }  # fmt: skip
-    write_weights(path, weights, card, dtype=torch.bfloat16)
+    version = None if start is None else start.version
+    plain_fit.write(
+        path, weights, found, name="salience-2", pictures=pictures, minutes=before + minutes, seed=seed, start=version
+    )

@@ -11,24 +11,31 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from acutance.images import Image, read_image
+from acutance.images import Image, read_image, write_atomically, write_image
 from acutance.metrics import psnr
 from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
+from acutance_lab.experiments.alignment import REACH, best_shift
+from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.use_cases import Case, cases, load
 
 BETTER, WORSE, KEPT = 1.0, -0.3, 40.0
 
-BORDER, REACH = 28, 24
-"""Pixels left out on every side, and the largest whole-pixel shift that is tried."""
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.01)
+"""Classes of confidence."""
+
+BORDER = 28
+"""Pixels left out on every side."""
 
 
 @dataclass(frozen=True)
@@ -133,33 +140,46 @@ def read(case: Case) -> Image:
 def score(estimate: Tensor, truth: Tensor) -> float:
     """PSNR in dB of (1, 3, H, W), aligned to a quarter of a pixel, at most `PERFECT`."""
     row, col = best_shift(estimate, truth)
-    moved = torch.roll(estimate, (-row, -col), (-2, -1))
+    moved = torch.roll(estimate, (-int(row), -int(col)), (-2, -1))
     edge = BORDER + REACH
     inner, target = (crop(x, edge - 4, edge - 4) for x in (moved, truth))
     found, true, _ = aligned(inner, target, Scoring(border=4, shift=1, fraction=4))
     return min(PERFECT, float(psnr(found, true)))
 
 
-def best_shift(estimate: Tensor, truth: Tensor) -> tuple[int, int]:
-    """The whole-pixel (row, column) at which the estimate shows what the truth has at (0, 0), up to `REACH` each."""
-    h, w = truth.shape[-2:]
-    inner = crop(truth, REACH, REACH).double().mean(1, keepdim=True)
-    x = estimate.double().mean(1, keepdim=True)
-    size = (h, w)
-    spectrum = torch.fft.rfft2(x, s=size) * torch.fft.rfft2(inner, s=size).conj()
-    reach = 2 * REACH + 1
-    cross = torch.fft.irfft2(spectrum, s=size)[0, 0, :reach, :reach]
-    table = torch.nn.functional.pad(x.square().cumsum(-1).cumsum(-2), (1, 0, 1, 0))[0, 0]
-    ih, iw = inner.shape[-2:]
-    energy = table[ih:, iw:] - table[:-ih, iw:] - table[ih:, :-iw] + table[:-ih, :-iw]
-    row, col = divmod(int((energy - 2 * cross).argmin()), reach)
-    return row - REACH, col - REACH
+def report(trials: Sequence[Trial], settings: Settings) -> Report:
+    """By kind, over all blurred ones, and by confidence."""
+    groups = {kind: [t for t in trials if t.kind == kind] for kind in dict.fromkeys(t.kind for t in trials)}
+    groups["all blurred"] = [t for t in trials if t.blurred]
+    known = [(t, t.confidence) for t in trials if t.confidence is not None]
+    classes = {
+        f"{low:.1f} to {min(high, 1):.1f}": [t for t, confidence in known if low <= confidence < high]
+        for low, high in pairwise(BINS)
+    }
+    head = ["kind", "better, or left alone", "worse, or changed", "same", "gain, dB", "seconds"]
+    lines = [
+        [
+            kind, _count(own, "better", "left"), _count(own, "worse", "changed"), _count(own, "same"),
+            f"{fmean(t.gain for t in own):.2f}", f"{fmean(t.seconds for t in own):.1f}",
+        ]
+        for kind, own in groups.items() if own
+    ]  # fmt: skip
+    sure = [
+        [name, str(len(own)), _count(own, "better", "left"), f"{fmean(t.gain for t in own):.2f}"]
+        for name, own in classes.items()
+        if own
+    ]
+    tables = [(head, lines), (["confidence", "pictures", "better, or left alone", "gain, dB"], sure)]
+    note = "A sharp picture is left alone or changed; the others become better, become worse, or stay the same."
+    return Report("use", tables, [note], {"settings": settings, "trials": list(trials)})
 
 
-def counts(trials: Sequence[Trial]) -> Iterator[tuple[str, dict[str, int], float, float]]:
-    """For every kind its name, how often each verdict came, the mean gain in dB and the mean seconds."""
-    for kind in dict.fromkeys(t.kind for t in trials):
-        own = [t for t in trials if t.kind == kind]
-        verdicts = [t.verdict for t in own]
-        tally = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
-        yield kind, tally, sum(t.gain for t in own) / len(own), sum(t.seconds for t in own) / len(own)
+def _count(trials: Sequence[Trial], *verdicts: str) -> str:
+    return str(sum(t.verdict in verdicts for t in trials))
+
+
+def write_pictures(folder: Path, case: Case, image: Image, result: Tensor) -> None:
+    """The file of a case, and input, result and truth beside each other."""
+    stem = case.name.replace(" ", "-")
+    write_atomically(folder / f"{stem}.jpg", case.file, overwrite=True)
+    write_image(folder / f"{stem}.png", Image(torch.cat((image.pixels, result, case.truth), -1)), overwrite=True)

@@ -1,14 +1,24 @@
-"""Photographs made on the fly, for the experiments that train on some."""
+"""Fixtures of the tests of the laboratory: one thread, and photographs made on the fly."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 NAMES = ("000.png", "001.png", "002.png", "010.png")  # the hash of its name holds the last one out
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Commands set their number of threads; tiny steps take a hundred times as long on more than there are cores."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
