@@ -152,10 +152,11 @@ def publish(
     share: Annotated[
         float, typer.Option(help="Of the run in the weights, above 0 to 1; the rest is what is shipped so far.")
     ] = 1.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="That the method takes by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Even if the shipped weights score higher.")] = False,
 ) -> None:
     """Put the weights of a run into the package with a model card, if they score higher than the shipped ones."""
-    outcome = run_publish(run, name=name, version=version, data=data, share=share, force=force)
+    outcome = run_publish(run, name=name, version=version, data=data, share=share, steps=steps, force=force)
     say(escape(outcome))
 
 
