@@ -55,8 +55,14 @@ class Copier(Obedient):
         shutil.copy(order.folder / order.picture, order.folder / "restored.png")
         return {
             "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8, "method": "copier",
-            "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1, "notes": ["it was copied"],
+            "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1,
+            "notes": ["it was copied", *heard(order)],
         }  # fmt: skip
+
+
+def heard(order: Order) -> list[str]:
+    """What an order asked for, a line for each option."""
+    return [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
 
 
 def copier(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Copier:

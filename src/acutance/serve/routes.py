@@ -29,10 +29,13 @@ STATUS: dict[Kind, int] = {
     "request": 400, "input": 422, "memory": 500, "crash": 500, "bug": 500, "deadline": 503, "cancelled": 503,
     "closing": 503,
 }  # fmt: skip
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE = {
-    "index.html": "text/html", "style.css": "text/css", "app.js": "text/javascript", "api.js": "text/javascript",
-    "viewer.js": "text/javascript", "texts.js": "text/javascript", "icon.svg": "image/svg+xml",
-}  # fmt: skip
+    file.name: KINDS[Path(file.name).suffix]
+    for file in (files("acutance.serve") / "page").iterdir()
+    if Path(file.name).suffix in KINDS
+}
+"""The files of the page and their kinds."""
 PICTURES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "jpeg", "tiff")}
 TOLD: dict[int | str, dict[str, Any]] = {
     400: {"description": "A field is wrong; `error` says which and what to give instead."},

@@ -1,9 +1,10 @@
 // What the page asks of the service. Every request carries the token, if there is one.
 
 export class ServiceError extends Error {
-  constructor(status, message) {
+  constructor(status, message, retryAfter) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter; // seconds
   }
 }
 
@@ -28,12 +29,16 @@ async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers });
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
-    throw new ServiceError(answer.status, told.error || answer.statusText);
+    const retryAfter = Number(answer.headers.get('retry-after')) || 5;
+    throw new ServiceError(answer.status, told.error || answer.statusText, retryAfter);
   }
   return answer;
 }
 
 export const methods = async () => (await ask('/v1/methods')).json();
+
+/** How many pictures are restored at once. */
+export const workers = async () => (await (await ask('/ready')).json()).workers;
 
 export const picture = async (link, signal) => (await ask(link, { signal })).blob();
 
@@ -42,7 +47,7 @@ export const start = async (form, signal) => (await ask('/v1/jobs', { method: 'P
 // keepalive: it is sent even while the page is being closed
 export const stop = (id) => ask(`/v1/jobs/${id}`, { method: 'DELETE', keepalive: true }).catch(() => {});
 
-/** The states of a job, one after the other, until it has ended. EventSource cannot send the token, so it is fetched. */
+/** The states of a job until it has ended. EventSource cannot send the token, so it is fetched. */
 export async function* events(job, signal) {
   const answer = await ask(job.events, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,13 +1,19 @@
-// Every text of the page. Another language is another table of the same keys; choose() takes the browser's.
+// Every text of the page. Another language is another table of the same keys.
 const en = {
   tagline: 'Makes blurred pictures sharp again',
   viewLabel: 'Picture',
   panelLabel: 'Settings',
-  dropTitle: 'Drop a picture here',
-  choose: 'Choose a picture',
-  dropHint: 'or paste one with Ctrl+V. PNG, JPEG, WebP, TIFF, BMP',
-  privacy: 'Your picture stays on this server and is deleted afterwards.',
-  other: 'Another picture',
+  dropTitle: 'Drop pictures here',
+  choose: 'Choose pictures',
+  dropHint: 'or paste them with Ctrl+V. PNG, JPEG, WebP, TIFF, BMP',
+  privacy: 'Your pictures stay on this server and are deleted afterwards.',
+  other: 'Add pictures',
+  queueLabel: 'Pictures',
+  states: { open: 'not restored', waiting: 'waiting', running: 'restoring', done: 'restored', failed: 'failed' },
+  entry: (name, state) => `${name}, ${state}`,
+  saveOne: (name) => `Save ${name}`,
+  removeOne: (name) => `Remove ${name}`,
+  all: (n) => `Restore all (${n})`,
   unshown: 'The browser cannot show this kind of file. You see it when it is restored.',
   before: 'Before',
   after: 'After',
@@ -73,6 +79,4 @@ const en = {
 const languages = { en };
 
 /** The table of the browser's language, else English. */
-export function choose(language = navigator.language) {
-  return languages[language.slice(0, 2)] || en;
-}
+export const text = languages[navigator.language.slice(0, 2)] || en;

@@ -13,6 +13,7 @@ export class Viewer {
     this.tags = [...this.frame.querySelectorAll('.tag')];
     this.position = 50;
     this.zoomed = false;
+    this.afterUrl = null;
     this.listen();
   }
 
@@ -55,29 +56,24 @@ export class Viewer {
     for (const end of ['pointerup', 'pointercancel']) this.stage.addEventListener(end, () => (from = null));
   }
 
-  /** Show a picture alone; resolves to whether the browser can. */
-  async show(url) {
-    this.clear();
-    const shown = await load(this.before, url);
+  /** Show a picture, and the restored one beside it where there is one; resolves to whether the browser can. */
+  async show(beforeUrl, afterUrl) {
+    this.afterUrl = afterUrl;
+    const [shown, restored] = await Promise.all([
+      load(this.before, beforeUrl),
+      afterUrl ? load(this.after, afterUrl) : false,
+    ]);
+    if (this.afterUrl !== afterUrl || this.before.src !== beforeUrl) return shown; // meanwhile there is another one
     this.canvas.hidden = !shown;
+    this.pair(restored);
     this.layout();
     return shown;
   }
 
-  /** Show the restored picture beside it. */
-  async compare(url, beforeUrl) {
-    if (beforeUrl) {
-      await load(this.before, beforeUrl);
-      this.canvas.hidden = false;
-    }
-    if (!(await load(this.after, url))) return;
-    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = false;
-    this.layout();
-  }
-
-  clear() {
-    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = true;
-    this.moveTo(50);
+  /** Whether there is something to compare with. */
+  pair(is) {
+    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = !is;
+    if (!is) this.moveTo(50);
   }
 
   zoom(full) {

@@ -1,0 +1,130 @@
+"""The page in a browser, with workers that copy: what it sends, shows and saves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from acutance.images import write_image
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import sync_playwright
+from serve_live import Live, running, until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with running(queue=3, deadline=30) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(live: Live, browser: Any) -> Iterator[Any]:
+    """The page, opened; at the end there is no error on its console, and nothing came from elsewhere."""
+    made = browser.new_page(viewport={"width": 1000, "height": 700}, locale="en-GB")
+    made.set_default_timeout(20_000)
+    wrong: list[str] = []
+    made.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("request", lambda r: None if r.url.startswith((live.url, "blob:")) else wrong.append(r.url))
+    made.goto(live.url)
+    yield made
+    unnamed = "button:not(:has-text('')), input:not([id]):not([name])"
+    assert made.locator(unnamed).count() == 0
+    made.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def photos(tmp_path: Path, generator: torch.Generator) -> list[Path]:
+    """Three pictures, the first of 64 x 48 pixels."""
+    paths = [tmp_path / f"{name}.png" for name in ("photo", "second", "third")]
+    for i, path in enumerate(paths):
+        write_image(path, torch.rand(1, 3, 48 + 8 * i, 64, generator=generator))
+    return paths
+
+
+def saved(page: Any, selector: str) -> tuple[str, bytes]:
+    """Name and content of the file that a click saves."""
+    with page.expect_download() as download:
+        page.click(selector)
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_restore_compare_zoom_and_save(page: Any, photos: list[Path]) -> None:
+    page.set_input_files("#file", photos[0])
+    page.click("#go")
+    page.wait_for_selector("#save:visible")
+    divider = page.locator("#divider")
+    assert divider.get_attribute("aria-valuenow") == "50"
+    divider.focus()
+    page.keyboard.press("ArrowRight")
+    assert divider.get_attribute("aria-valuenow") == "52"
+    page.click("#full")
+    assert page.locator("#before").bounding_box()["width"] == 64
+    assert "it was copied" in page.inner_text("#notes")
+    assert saved(page, "#save") == ("photo-restored.png", photos[0].read_bytes())
+
+
+def test_cancel_frees_the_worker(page: Any, live: Live, photos: list[Path]) -> None:
+    page.set_input_files("#file", photos[0])
+    page.select_option("#blur", "disc")
+    page.locator("#radius").fill("20")
+    page.click("#go")
+    until(lambda: live.pool.running == 1)
+    page.click("#cancel")
+    until(lambda: live.pool.running == 0)
+    assert page.locator("#go").is_visible()
+
+
+def test_several_pictures_are_restored_and_saved_one_by_one(page: Any, photos: list[Path]) -> None:
+    page.set_input_files("#file", photos)
+    picks = page.locator("#queue .pick")
+    assert picks.count() == 3
+    picks.nth(1).click()
+    assert picks.nth(1).get_attribute("aria-current") == "true"
+    assert page.inner_text("#name") == "second.png"
+    page.click("#all")
+    page.locator("#queue li.done").nth(2).wait_for()
+    assert picks.nth(2).get_attribute("aria-label") == "third.png, restored"
+    for i, path in enumerate(photos):
+        name, content = saved(page, f"#queue li:nth-child({i + 1}) button[aria-label^=Save]")
+        assert (name, content) == (f"{path.stem}-restored.png", path.read_bytes())
+    page.click("#queue li:nth-child(2) button[aria-label^=Remove]")
+    assert picks.count() == 2
+    assert page.inner_text("#name") == "third.png"
+
+
+def test_what_goes_wrong_is_said_beside_its_picture(page: Any, photos: list[Path]) -> None:
+    page.set_input_files("#file", photos[:2])
+    page.select_option("#blur", "file")
+    page.click("#go")
+    assert "Choose the file of the kernel" in page.inner_text("#error")
+    page.select_option("#blur", "gaussian")
+    page.click("#go")
+    page.locator("#queue li.failed").wait_for()
+    assert "died" in page.inner_text("#error")
+    page.locator("#queue .pick").nth(1).click()
+    assert page.locator("#error").is_hidden()
+    page.select_option("#blur", "find")
+    page.click("#all")
+    page.locator("#queue li.done").nth(1).wait_for()
