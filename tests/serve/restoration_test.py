@@ -77,6 +77,37 @@ def test_a_kernel_file_is_that_of_the_library(tmp_path: Path, picture: torch.Ten
     assert difference.abs().max() < 0.6 / 255
 
 
+@pytest.mark.parametrize("window", [(0, 0, 24, 20), (150, 70, 40, 30), (90, 40, 64, 48)])
+def test_a_piece_is_that_of_the_whole(
+    tmp_path: Path, generator: torch.Generator, carry_out: Restorations, window: tuple[int, int, int, int]
+) -> None:
+    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 13, 25, generator=generator), (100, 190), mode="bicubic")
+    write_image(tmp_path / "picture.png", Image(picture.clamp(0, 1), info=ImageInfo(bits=16)))
+    options = {"disc": 2.0, "sigma": 0.02, "method": "wiener", "strength": 0.5}
+    whole = read_image(tmp_path / carry_out(order(tmp_path, **options), quiet)["picture"]).pixels
+    (tmp_path / "restored.png").unlink()
+    report = carry_out(order(tmp_path, window=window, **options), quiet)
+    piece = read_image(tmp_path / report["picture"])
+    x, y, w, h = window
+    assert (report["width"], report["height"], piece.info.bits) == (w, h, 16)
+    assert (piece.pixels - whole[..., y : y + h, x : x + w]).abs().max() < 0.01
+
+
+@pytest.mark.parametrize(("options", "method"), [({"disc": 2.0, "method": "fd"}, "fd"), ({"task": "denoise"}, "nlm")])
+def test_strength_goes_from_the_picture_to_the_result(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations, options: dict[str, Any], method: str
+) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    made = {}
+    for strength in (0.0, 0.5, 1.0):
+        report = carry_out(order(tmp_path, strength=strength, **options | {"method": method}), quiet)
+        made[strength] = read_image(tmp_path / report["picture"]).pixels
+        (tmp_path / "restored.png").unlink()
+    assert (made[0.0] - read_image(tmp_path / "picture.png").pixels).abs().max() < 1.1 / 255
+    full, half = ((made[s] - made[0.0]).square().mean().sqrt() for s in (1.0, 0.5))
+    assert 0.2 * full < half < 0.8 * full
+
+
 def test_the_kernel_that_is_found_is_written(
     tmp_path: Path, generator: torch.Generator, carry_out: Restorations
 ) -> None:
@@ -105,7 +136,7 @@ def test_the_kernel_that_is_found_is_written(
         ({"method": "fd"}, "input", "needs the blur kernel; give one"),
         ({"disc": 2.0, "quality": "divine"}, "request", "divine"),
         ({"disc": 300.0, "method": "fd"}, "input", "kernel of another picture"),
-        ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "must not be negative"),
+        ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "from 0 .nothing. to 1"),
         ({"task": "denoise", "disc": 2.0}, "request", "takes no kernel"),
         ({"picture": "absent.png"}, "input", "cannot read the picture"),
     ],

@@ -20,8 +20,9 @@ class Options:
     Args:
         motion: length in pixels and angle in degrees of straight motion. disc: radius of a disc, pixels.
         gaussian: standard deviation of a Gaussian, pixels.
-        sigma: noise level, fraction of the range. strength: 0 to 1, of a method that has it.
+        sigma: noise level, fraction of the range. strength: how far to go, 0 to 1.
         method: of the catalogue. quality: fast, balanced or best.
+        window: only this piece of the picture, (x, y, width, height) in pixels.
     """
 
     motion: tuple[float, float] | None = None
@@ -31,6 +32,7 @@ class Options:
     strength: float | None = None
     method: str | None = None
     quality: str | None = None
+    window: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

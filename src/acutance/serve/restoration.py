@@ -19,6 +19,7 @@ from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
 from acutance.methods.spec import catalogue, find
 from acutance.problem import Progress
 from acutance.psf import shapes
+from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
@@ -33,6 +34,9 @@ FOUND = {"method": "fd", "otherwise": "nothing"}
 """Settings of `blind` where only the kernel is wanted."""
 
 SHOWN_BY_BROWSERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+
+MIN_MARGIN = 16
+"""Pixels around a piece of a picture beyond the reach of its blur."""
 
 Tell = Callable[[Event], None]
 
@@ -80,6 +84,8 @@ class Restorations:
         if psf is not None and order.task != "restore":
             raise errors.ConfigError(f"{order.task} takes no kernel; leave it out")
         image = read_image(order.folder / order.picture, max_pixels=order.max_pixels)
+        piece = piece_of(order, psf, image)
+        image = image if piece is None else piece.cut(image)
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
         tell({"phase": "kernel" if blind else "restoring"})
 
@@ -89,16 +95,18 @@ class Restorations:
         chosen = self._for(order, psf)
         done = chosen(image, None if psf is None else psf.kernel, sigma=order.options.sigma, on_step=on_step)
         tell({"phase": "writing"})
-        found = done.result.kernel
+        found, final = done.result.kernel, done.image
+        if piece is not None:
+            image, final = piece.trim(image), piece.trim(final)
         report = described(done, image, () if psf is None else psf.notes)
         if found is not None:
             report |= write_found(order.folder, found.cpu(), wanted=order.task == "kernel")
         if order.task != "kernel":
             name = f"restored{image.info.suffix}"
-            notes = write_image(order.folder / name, done.image)
+            notes = write_image(order.folder / name, final)
             report |= {"picture": name, "notes": [*report["notes"], *map(plain, notes)]}
             if order.show:
-                report |= write_shown(order.folder, image, done.image)
+                report |= write_shown(order.folder, image, final)
         return report
 
     def _for(self, order: Order, psf: KernelFile | None) -> Restorer:
@@ -124,9 +132,8 @@ class Restorations:
     ) -> Restorer:
         key = (name, quality, strength, *sorted(settings.items()))
         if key not in self._loaded:
-            if strength is not None:
-                settings["strength"] = strength
-            self._loaded[key] = Restorer.load(name, device=self.device, quality=quality, **settings)
+            blend = 1.0 if strength is None else strength
+            self._loaded[key] = Restorer.load(name, device=self.device, quality=quality, blend=blend, **settings)
             if len(self._loaded) > LOADED:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(key)
@@ -172,6 +179,22 @@ def kernel_of(order: Order) -> KernelFile | None:
                 raise errors.ConfigError(f"{name}: {value:g}; give a number above 0 and up to {largest:g} pixels")
             return KernelFile(make_kernel(value))
     return None
+
+
+def piece_of(order: Order, psf: KernelFile | None, image: Image) -> Piece | None:
+    """The piece that an order asks for, with a margin as wide as its blur reaches.
+
+    Raises:
+        ConfigError: it is not within the picture.
+    """
+    if order.options.window is None:
+        return None
+    margin = MARGIN if psf is None else min(MARGIN, MIN_MARGIN + max(psf.kernel.shape[-2:]))
+    piece, (height, width) = Piece(*order.options.window, margin), image.size
+    if not piece.fits(height, width):
+        said = ",".join(map(str, order.options.window))
+        raise errors.ConfigError(f"window={said} reaches beyond the picture of {width} x {height} pixels")
+    return piece
 
 
 def described(done: Restoration, image: Image, notes: tuple[str, ...]) -> Report:
