@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from PIL import Image
+
 from acutance.errors import ImageError
 from acutance.serve.orders import Event, Failed, Order, Report
 
@@ -42,7 +44,7 @@ class Obedient:
 
 
 class Copier(Obedient):
-    """Answers with the picture itself, after `disc` seconds; dies where a Gaussian is asked for."""
+    """Answers with the picture or the piece of it, after `disc` seconds; dies where a Gaussian is asked for."""
 
     def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
         tell({"phase": "restoring", "step": 1, "steps": 4})
@@ -52,9 +54,15 @@ class Copier(Obedient):
             time.sleep(0.02)
         if order.options.gaussian is not None:
             os._exit(9)
-        shutil.copy(order.folder / order.picture, order.folder / "restored.png")
+        if order.options.window is None:
+            shutil.copy(order.folder / order.picture, order.folder / "restored.png")
+        else:
+            x, y, width, height = order.options.window
+            with Image.open(order.folder / order.picture) as picture:
+                picture.crop((x, y, x + width, y + height)).save(order.folder / "restored.png")
         return {
-            "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8, "method": "copier",
+            "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
+            "method": order.options.method or "copier",
             "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1,
             "notes": ["it was copied", *heard(order)],
         }  # fmt: skip

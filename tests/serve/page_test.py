@@ -40,6 +40,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(live: Live, browser: Any) -> Iterator[Any]:
     """The page, opened; at the end there is no error on its console, and nothing came from elsewhere."""
+    until(lambda: live.pool.ready == 1)
     made = browser.new_page(viewport={"width": 1000, "height": 700}, locale="en-GB")
     made.set_default_timeout(20_000)
     wrong: list[str] = []
@@ -112,6 +113,43 @@ def test_several_pictures_are_restored_and_saved_one_by_one(page: Any, photos: l
     page.click("#queue li:nth-child(2) button[aria-label^=Remove]")
     assert picks.count() == 2
     assert page.inner_text("#name") == "third.png"
+
+
+def test_a_preview_follows_the_settings(page: Any, photos: list[Path]) -> None:
+    """The piece that is seen: by the quick method, then by the one for the whole; "restore" takes it away."""
+    page.set_input_files("#file", photos[0])
+    page.select_option("#blur", "disc")
+    page.locator("#radius").fill("0.5")
+    for method in ("fd", "acute"):
+        page.wait_for_selector(f"#preview-note:has-text('by {method}')")
+    assert page.locator("#divider").is_visible()
+    box, whole = page.locator("#piece").bounding_box(), page.locator("#before").bounding_box()
+    assert box == pytest.approx(whole, abs=1)
+    page.click("#go")
+    page.wait_for_selector("#save:visible")
+    assert page.locator("#piece").is_hidden()
+    page.select_option("#blur", "gaussian")  # at which the worker dies
+    page.wait_for_selector("#preview-note:has-text('died')")
+
+
+def test_a_preview_is_of_the_piece_that_is_seen(page: Any, tmp_path: Path, generator: torch.Generator) -> None:
+    write_image(tmp_path / "large.png", torch.rand(1, 3, 1200, 1500, generator=generator))
+    page.set_input_files("#file", tmp_path / "large.png")
+    page.click("#full")
+    page.select_option("#blur", "disc")
+    page.locator("#radius").fill("0.5")
+    page.wait_for_selector("#preview-note:has-text('by acute')")
+    side = page.locator("#piece").evaluate("piece => piece.naturalWidth")
+    assert 100 < side <= 512
+    box, stage = page.locator("#piece").bounding_box(), page.locator("#stage").bounding_box()
+    assert box["width"] == pytest.approx(side, abs=1), "it is shown at 100 %"
+    assert box["x"] + box["width"] / 2 == pytest.approx(stage["x"] + stage["width"] / 2, abs=12)
+
+
+def test_no_preview_before_the_blur_is_found(page: Any, photos: list[Path]) -> None:
+    page.set_input_files("#file", photos[0])
+    page.select_option("#noise", "1%")
+    page.wait_for_selector("#preview-note:has-text('find the blur')")
 
 
 def test_what_goes_wrong_is_said_beside_its_picture(page: Any, photos: list[Path]) -> None:

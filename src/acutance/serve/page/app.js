@@ -5,6 +5,7 @@ import { intake } from '/page/intake.js';
 import { order } from '/page/order.js';
 import { panel, say } from '/page/panel.js';
 import { Picture } from '/page/picture.js';
+import { Preview } from '/page/preview.js';
 import { Queue } from '/page/queue.js';
 import { Runner } from '/page/runner.js';
 import * as settings from '/page/settings.js';
@@ -17,6 +18,7 @@ byId('after').alt = text.afterAlt;
 const viewer = new Viewer(byId);
 const runner = new Runner(changed, askToken);
 const queue = new Queue(byId('queue'), { pick: show, save, remove });
+const preview = new Preview(viewer, () => current, settings.read);
 let current = null;
 
 // -- the pictures -----------------------------------------------------------------------------------------------------
@@ -29,6 +31,7 @@ function take(files) {
 
 async function show(picture) {
   current = picture;
+  preview.clear();
   for (const id of ['frame', 'tools', 'panel']) byId(id).hidden = false;
   byId('main').classList.remove('empty');
   byId('drop').hidden = true;
@@ -74,13 +77,18 @@ function restore(pictures) {
   try {
     const values = settings.read();
     for (const picture of pictures) runner.add(picture, order(picture, values));
+    preview.stop();
   } catch (error) {
     current.error = error.message;
     render();
   }
 }
 
-byId('panel').addEventListener('input', settings.refresh);
+byId('panel').addEventListener('input', () => {
+  settings.refresh();
+  preview.begin();
+});
+byId('stage').addEventListener('scroll', () => preview.shown && preview.begin());
 byId('panel').addEventListener('submit', (event) => {
   event.preventDefault();
   restore([current]);
@@ -97,6 +105,7 @@ window.addEventListener('pagehide', () => queue.pictures.forEach((picture) => ru
 for (const [id, full] of [['fit', false], ['full', true]]) {
   byId(id).addEventListener('click', () => {
     viewer.zoom(full);
+    if (preview.shown) preview.begin();
     byId('fit').setAttribute('aria-pressed', String(!full));
     byId('full').setAttribute('aria-pressed', String(full));
   });
