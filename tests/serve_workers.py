@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from acutance.errors import ImageError
@@ -60,7 +61,14 @@ class Copier(Obedient):
             x, y, width, height = order.options.window
             with Image.open(order.folder / order.picture) as picture:
                 picture.crop((x, y, x + width, y + height)).save(order.folder / "restored.png")
-        return {
+        found = {}
+        if order.kernel is None and order.options.disc is None:  # as if it had been found: one point left of the centre
+            kernel = np.zeros((5, 5), np.float32)
+            kernel[2, 1] = 1
+            np.save(order.folder / "kernel.npy", kernel)
+            Image.fromarray((255 * kernel).astype(np.uint8)).save(order.folder / "kernel.png")
+            found = {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": 5}
+        return found | {
             "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
             "method": order.options.method or "copier",
             "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1,
@@ -69,8 +77,12 @@ class Copier(Obedient):
 
 
 def heard(order: Order) -> list[str]:
-    """What an order asked for, a line for each option."""
-    return [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
+    """What an order asked for, a line for each option and file."""
+    told = [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
+    if order.kernel is not None:
+        kernel = np.load(order.folder / order.kernel)
+        told.append(f"kernel={kernel.shape[0]}x{kernel.shape[1]} {kernel.dtype} {np.argwhere(kernel > 0.5).tolist()}")
+    return told
 
 
 def copier(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Copier:

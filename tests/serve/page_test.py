@@ -152,6 +152,43 @@ def test_no_preview_before_the_blur_is_found(page: Any, photos: list[Path]) -> N
     page.wait_for_selector("#preview-note:has-text('find the blur')")
 
 
+def test_a_kernel_is_drawn(page: Any, photos: list[Path]) -> None:
+    """By mouse a line of five cells, of which the eraser takes one; by keyboard one cell more."""
+    page.set_input_files("#file", photos[0])
+    page.select_option("#blur", "draw")
+    page.click("#go")
+    assert "Draw the blur" in page.inner_text("#error")
+    page.select_option("#kernel-side", "9")
+    box = page.locator("#kernel-grid").bounding_box()
+    cell = box["width"] / 9
+
+    def at(column: int, row: int) -> tuple[float, float]:
+        return box["x"] + (column + 0.5) * cell, box["y"] + (row + 0.5) * cell
+
+    page.mouse.move(*at(2, 4))
+    page.mouse.down()
+    page.mouse.move(*at(6, 4))
+    page.mouse.up()
+    page.check("#kernel-erase")
+    page.mouse.click(*at(6, 4))
+    page.focus("#kernel-grid")
+    for key in ("ArrowUp", "ArrowUp", "Space"):
+        page.keyboard.press(key)
+    page.click("#go")
+    page.wait_for_selector("#save:visible")
+    assert "kernel=9x9 float32 [[2, 4], [4, 2], [4, 3], [4, 4], [4, 5]]" in page.inner_text("#notes")
+
+
+def test_a_found_kernel_is_the_start_of_a_drawn_one(page: Any, photos: list[Path]) -> None:
+    page.set_input_files("#file", photos[0])
+    page.click("#go")
+    page.wait_for_selector("#found .use-found:visible")
+    page.click("#found .use-found")
+    assert page.input_value("#kernel-side") == "5"
+    page.click("#go")
+    page.wait_for_selector("#notes:has-text('kernel=5x5 float32 [[2, 1]]')")
+
+
 def test_what_goes_wrong_is_said_beside_its_picture(page: Any, photos: list[Path]) -> None:
     page.set_input_files("#file", photos[:2])
     page.select_option("#blur", "file")

@@ -88,6 +88,12 @@ byId('panel').addEventListener('input', () => {
   settings.refresh();
   preview.begin();
 });
+for (const button of document.querySelectorAll('.use-found')) {
+  button.addEventListener('click', () => {
+    settings.write({ task: 'restore', blur: 'draw' });
+    settings.kernel.start(current.found.npy);
+  });
+}
 byId('stage').addEventListener('scroll', () => preview.shown && preview.begin());
 byId('panel').addEventListener('submit', (event) => {
   event.preventDefault();

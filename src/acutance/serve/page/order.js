@@ -1,5 +1,6 @@
 // The form that is sent for a picture: its file and the settings as fields of the service.
 import { byId } from '/page/dom.js';
+import { encode } from '/page/npy.js';
 import { qualities } from '/page/settings.js';
 import { text } from '/page/texts.js';
 
@@ -40,6 +41,10 @@ function blur(sent, settings) {
   if (settings.blur === 'motion') sent.set('motion', `${settings.length},${settings.angle}`);
   if (settings.blur === 'disc') sent.set('disc', settings.radius);
   if (settings.blur === 'gaussian') sent.set('gaussian', settings.deviation);
+  if (settings.blur === 'draw') {
+    if (!settings.kernel) throw new Error(text.kernelEmpty);
+    sent.set('kernel', encode(settings.kernel), 'kernel.npy');
+  }
   if (settings.blur === 'file') {
     if (!byId('kernel').files.length) throw new Error(text.kernelMissing);
     sent.set('kernel', byId('kernel').files[0]);

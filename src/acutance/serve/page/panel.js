@@ -49,6 +49,7 @@ setInterval(tick, 1000);
 function describe({ report, found }) {
   byId('result').hidden = !report;
   byId('found').hidden = !found;
+  for (const button of document.querySelectorAll('.use-found')) button.hidden = !found;
   if (report) {
     const lines = [text.summary(report), text.form(report), ...report.notes];
     byId('notes').replaceChildren(...lines.map((line) => make('li', { textContent: line })));

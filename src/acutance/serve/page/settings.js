@@ -1,11 +1,13 @@
 // The fields of the panel as one plain value, and back.
 import { byId } from '/page/dom.js';
+import { KernelEditor } from '/page/kernel.js';
 import { text } from '/page/texts.js';
 
 const FIELDS = ['blur', 'length', 'angle', 'radius', 'deviation', 'strength', 'noise', 'quality'];
 const { pixels, degrees, percent } = text;
 const UNITS = { length: pixels, radius: pixels, deviation: pixels, angle: degrees, strength: percent };
 
+export const kernel = new KernelEditor();
 let methods = [];
 
 /** What the service offers, see /v1/methods. */
@@ -14,14 +16,15 @@ export function setMethods(offered) {
   refresh();
 }
 
-/** { task, blur, length, ... }, every value a string. */
+/** { task, blur, length, ..., kernel }: strings, and the kernel that is drawn, see `KernelEditor.read`. */
 export function read() {
   const values = Object.fromEntries(FIELDS.map((id) => [id, byId(id).value]));
-  return { task: document.querySelector('input[name=task]:checked').value, ...values };
+  return { task: document.querySelector('input[name=task]:checked').value, ...values, kernel: kernel.read() };
 }
 
 /** Set the fields; those that are left out stay as they are. */
 export function write({ task, ...values }) {
+  if ('kernel' in values) kernel.write(values.kernel);
   if (task) document.querySelector(`input[name=task][value=${task}]`).checked = true;
   for (const id of FIELDS) if (id in values) byId(id).value = values[id];
   refresh();
