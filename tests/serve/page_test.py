@@ -128,7 +128,8 @@ def test_a_preview_follows_the_settings(page: Any, photos: list[Path]) -> None:
     page.click("#go")
     page.wait_for_selector("#save:visible")
     assert page.locator("#piece").is_hidden()
-    page.select_option("#blur", "gaussian")  # at which the worker dies
+    page.select_option("#blur", "gaussian")
+    page.locator("#deviation").fill("1")  # of which the worker dies
     page.wait_for_selector("#preview-note:has-text('died')")
 
 
@@ -189,12 +190,45 @@ def test_a_found_kernel_is_the_start_of_a_drawn_one(page: Any, photos: list[Path
     page.wait_for_selector("#notes:has-text('kernel=5x5 float32 [[2, 1]]')")
 
 
+def fields(page: Any) -> dict[str, str]:
+    """The values of the settings that are seen."""
+    ids = ("blur", "length", "radius", "deviation", "strength", "noise", "quality")
+    return {id: page.input_value(f"#{id}") for id in ids if page.locator(f"#{id}").is_visible()}
+
+
+@pytest.mark.parametrize(
+    ("preset", "task", "sets"),
+    [
+        ("portrait", "restore", {"blur": "disc", "radius": "3", "strength": "80", "noise": ""}),
+        ("document", "restore", {"blur": "gaussian", "deviation": "1.5", "strength": "100", "noise": "0.5%"}),
+        ("night", "restore", {"blur": "find", "strength": "90", "noise": ""}),
+        ("old", "denoise", {"strength": "70", "noise": ""}),
+        ("microscope", "restore", {"blur": "gaussian", "deviation": "2", "strength": "100", "noise": "1%"}),
+    ],
+)
+def test_a_preset_sets_the_fields_and_says_so(
+    page: Any, photos: list[Path], preset: str, task: str, sets: dict[str, str]
+) -> None:
+    page.set_input_files("#file", photos[0])
+    before = fields(page)
+    page.select_option("#preset", preset)
+    assert fields(page) == sets
+    assert page.locator(f"input[name=task][value={task}]").is_checked()
+    assert page.inner_text("#preset-note").startswith("Set: ")
+    page.click("#undo")
+    assert fields(page) == before
+    page.click("#redo")
+    assert fields(page) == sets
+    assert page.locator("#redo").is_disabled()
+
+
 def test_what_goes_wrong_is_said_beside_its_picture(page: Any, photos: list[Path]) -> None:
     page.set_input_files("#file", photos[:2])
     page.select_option("#blur", "file")
     page.click("#go")
     assert "Choose the file of the kernel" in page.inner_text("#error")
     page.select_option("#blur", "gaussian")
+    page.locator("#deviation").fill("1")
     page.click("#go")
     page.locator("#queue li.failed").wait_for()
     assert "died" in page.inner_text("#error")

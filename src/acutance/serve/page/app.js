@@ -1,10 +1,12 @@
 // The page: pictures in, settings, jobs of the service, results. Nothing is loaded from elsewhere.
 import * as api from '/page/api.js';
-import { byId, download, fill } from '/page/dom.js';
+import { byId, download, fill, make } from '/page/dom.js';
+import { History } from '/page/history.js';
 import { intake } from '/page/intake.js';
 import { order } from '/page/order.js';
 import { panel, say } from '/page/panel.js';
 import { Picture } from '/page/picture.js';
+import * as presets from '/page/presets.js';
 import { Preview } from '/page/preview.js';
 import { Queue } from '/page/queue.js';
 import { Runner } from '/page/runner.js';
@@ -71,6 +73,44 @@ function remove(picture) {
   else render();
 }
 
+// -- the settings -----------------------------------------------------------------------------------------------------
+
+const history = new History(settings.read, apply, () => {
+  byId('undo').disabled = !history.past.length;
+  byId('redo').disabled = !history.future.length;
+});
+
+function apply(values) {
+  settings.write(values);
+  if (current) preview.begin();
+}
+
+byId('panel').addEventListener('input', (event) => {
+  if (event.target.id === 'preset') return;
+  settings.refresh();
+  preview.begin();
+});
+byId('panel').addEventListener('change', () => history.note());
+byId('undo').addEventListener('click', () => history.undo());
+byId('redo').addEventListener('click', () => history.redo());
+
+for (const name of presets.names) {
+  byId('preset').append(make('option', { value: name, textContent: text.presets[name][0] }));
+}
+byId('preset').addEventListener('change', ({ target }) => {
+  byId('preset-note').hidden = !target.value;
+  if (!target.value) return;
+  byId('preset-note').textContent = text.presets[target.value][1];
+  apply(presets.preset(target.value));
+});
+
+for (const button of document.querySelectorAll('.use-found')) {
+  button.addEventListener('click', () => {
+    settings.write({ task: 'restore', blur: 'draw' });
+    settings.kernel.start(current.found.npy);
+  });
+}
+
 // -- the jobs ---------------------------------------------------------------------------------------------------------
 
 function restore(pictures) {
@@ -84,16 +124,6 @@ function restore(pictures) {
   }
 }
 
-byId('panel').addEventListener('input', () => {
-  settings.refresh();
-  preview.begin();
-});
-for (const button of document.querySelectorAll('.use-found')) {
-  button.addEventListener('click', () => {
-    settings.write({ task: 'restore', blur: 'draw' });
-    settings.kernel.start(current.found.npy);
-  });
-}
 byId('stage').addEventListener('scroll', () => preview.shown && preview.begin());
 byId('panel').addEventListener('submit', (event) => {
   event.preventDefault();
