@@ -190,6 +190,46 @@ def test_a_found_kernel_is_the_start_of_a_drawn_one(page: Any, photos: list[Path
     page.wait_for_selector("#notes:has-text('kernel=5x5 float32 [[2, 1]]')")
 
 
+def test_keys_and_the_loupe(page: Any, photos: list[Path], tmp_path: Path, generator: torch.Generator) -> None:
+    write_image(tmp_path / "large.png", torch.rand(1, 3, 900, 1500, generator=generator))
+    page.set_input_files("#file", [tmp_path / "large.png", photos[1]])
+    page.focus("#stage")
+    page.keyboard.press("l")
+    loupe, shown = page.locator("#loupe"), page.locator("#loupe-before")
+    assert loupe.is_visible()
+    assert shown.bounding_box()["width"] == 1500, "it shows 100 %"
+    box = page.locator("#before").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    middle = loupe.bounding_box()["x"] + loupe.bounding_box()["width"] / 2
+    assert middle == pytest.approx(box["x"] + box["width"] / 4, abs=2)
+    assert shown.bounding_box()["x"] == pytest.approx(middle - 1500 / 4, abs=3)
+    page.keyboard.press("ArrowRight")
+    assert loupe.bounding_box()["x"] > middle - loupe.bounding_box()["width"] / 2
+    page.keyboard.press("1")
+    assert loupe.is_hidden()
+    assert page.locator("#before").bounding_box()["width"] == 1500
+    at = page.locator("#stage").evaluate("stage => stage.scrollLeft")
+    page.keyboard.press("ArrowRight")
+    until(lambda: page.locator("#stage").evaluate("stage => stage.scrollLeft") > at)
+    page.keyboard.press("f")
+    assert page.locator("#before").bounding_box()["width"] == pytest.approx(box["width"])
+    page.keyboard.press("n")
+    assert page.inner_text("#name") == "second.png"
+    page.click("#go")
+    page.wait_for_selector("#save:visible")
+    page.focus("#stage")
+    page.keyboard.press(".")
+    assert page.locator("#divider").get_attribute("aria-valuenow") == "55"
+    page.select_option("#blur", "motion")
+    page.focus("#blur")
+    page.keyboard.press("n")
+    assert page.inner_text("#name") == "second.png", "letters are not taken from fields"
+    page.keyboard.press("Control+z")
+    assert page.input_value("#blur") == "find"
+    page.keyboard.press("Control+Shift+z")
+    assert page.input_value("#blur") == "motion"
+
+
 def fields(page: Any) -> dict[str, str]:
     """The values of the settings that are seen."""
     ids = ("blur", "length", "radius", "deviation", "strength", "noise", "quality")

@@ -3,6 +3,8 @@ import * as api from '/page/api.js';
 import { byId, download, fill, make } from '/page/dom.js';
 import { History } from '/page/history.js';
 import { intake } from '/page/intake.js';
+import { keys } from '/page/keys.js';
+import { Loupe } from '/page/loupe.js';
 import { order } from '/page/order.js';
 import { panel, say } from '/page/panel.js';
 import { Picture } from '/page/picture.js';
@@ -20,6 +22,7 @@ byId('after').alt = text.afterAlt;
 const viewer = new Viewer(byId);
 const runner = new Runner(changed, askToken);
 const queue = new Queue(byId('queue'), { pick: show, save, remove });
+const loupe = new Loupe(viewer);
 const preview = new Preview(viewer, () => current, settings.read);
 let current = null;
 
@@ -40,7 +43,9 @@ async function show(picture) {
   queue.select(picture);
   render();
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
-  if (picture === current) byId('unshown').hidden = readable;
+  if (picture !== current) return;
+  byId('unshown').hidden = readable;
+  loupe.show();
 }
 
 function render() {
@@ -138,14 +143,30 @@ byId('cancel').addEventListener('click', () => {
 });
 window.addEventListener('pagehide', () => queue.pictures.forEach((picture) => runner.cancel(picture)));
 
-for (const [id, full] of [['fit', false], ['full', true]]) {
-  byId(id).addEventListener('click', () => {
-    viewer.zoom(full);
-    if (preview.shown) preview.begin();
-    byId('fit').setAttribute('aria-pressed', String(!full));
-    byId('full').setAttribute('aria-pressed', String(full));
-  });
+// -- the view ---------------------------------------------------------------------------------------------------------
+
+function zoom(full) {
+  viewer.zoom(full);
+  loupe.show();
+  byId('fit').setAttribute('aria-pressed', String(!full));
+  byId('full').setAttribute('aria-pressed', String(full));
+  if (preview.shown) preview.begin();
 }
+
+byId('fit').addEventListener('click', () => zoom(false));
+byId('full').addEventListener('click', () => zoom(true));
+keys(
+  {
+    f: () => zoom(false),
+    1: () => zoom(true),
+    l: () => viewer.zoomed || loupe.toggle(),
+    ',': () => viewer.moveTo(viewer.position - 5),
+    '.': () => viewer.moveTo(viewer.position + 5),
+    p: () => show(queue.beside(current, -1)),
+    n: () => show(queue.beside(current, 1)),
+  },
+  history,
+);
 
 // -- the start --------------------------------------------------------------------------------------------------------
 
