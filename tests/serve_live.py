@@ -45,7 +45,7 @@ class Live:
 
 @contextmanager
 def running(**limits: Any) -> Iterator[Live]:
-    live = Live(Settings(workers=1, limits=Limits(**limits)))
+    live = Live(Settings(workers=1, version="1.2", limits=Limits(**limits)))
     try:
         yield live
     finally:

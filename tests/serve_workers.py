@@ -71,7 +71,7 @@ class Copier(Obedient):
         return found | {
             "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
             "method": order.options.method or "copier",
-            "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1,
+            "weights": "w-1", "steps": 4, "outcome": "completed", "seconds": 0.1,
             "notes": ["it was copied", *heard(order)],
         }  # fmt: skip
 

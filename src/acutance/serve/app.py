@@ -53,6 +53,7 @@ def create_app(settings: Settings, make: Maker = restorations) -> Guard:
 
     app = FastAPI(
         title="Acutance",
+        version=settings.version,
         summary="Makes blurred pictures sharp again.",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,

@@ -260,12 +260,13 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/ready", tags=["service"], responses={503: {"description": "No worker is up, or it is ending."}})
-async def ready(request: Request) -> dict[str, int]:
+async def ready(request: Request) -> dict[str, int | str]:
     """At least one worker is up."""
     pool = _pool(request)
     if pool.closing or not pool.ready:
         raise Refused(503, "ending" if pool.closing else "starting", {"retry-after": "5"})
-    return {"workers": pool.ready, "running": pool.running, "queued": pool.queued}
+    counts = {"workers": pool.ready, "running": pool.running, "queued": pool.queued}
+    return counts | {"version": pool.settings.version}
 
 
 @router.get("/metrics", tags=["service"])

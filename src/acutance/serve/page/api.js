@@ -37,8 +37,8 @@ async function ask(path, options = {}) {
 
 export const methods = async () => (await ask('/v1/methods')).json();
 
-/** How many pictures are restored at once. */
-export const workers = async () => (await (await ask('/ready')).json()).workers;
+/** { workers, version, ... }: how many pictures are restored at once, and by which version of the program. */
+export const ready = async () => (await ask('/ready')).json();
 
 export const picture = async (link, signal) => (await ask(link, { signal })).blob();
 

@@ -13,6 +13,7 @@ import { Preview } from '/page/preview.js';
 import { Queue } from '/page/queue.js';
 import { Runner } from '/page/runner.js';
 import * as settings from '/page/settings.js';
+import * as sidecar from '/page/sidecar.js';
 import { text } from '/page/texts.js';
 import { Viewer } from '/page/viewer.js';
 
@@ -25,11 +26,15 @@ const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
 const preview = new Preview(viewer, () => current, settings.read);
 let current = null;
+let service = {}; // what it says of itself
 
 // -- the pictures -----------------------------------------------------------------------------------------------------
 
 function take(files) {
-  const taken = files.map((file) => new Picture(file));
+  const isSettings = (file) => file.name.endsWith('.json');
+  files.filter(isSettings).forEach(openSettings);
+  const taken = files.filter((file) => !isSettings(file)).map((file) => new Picture(file));
+  if (!taken.length) return;
   taken.forEach((picture) => queue.add(picture));
   show(taken[0]);
 }
@@ -109,6 +114,27 @@ byId('preset').addEventListener('change', ({ target }) => {
   apply(presets.preset(target.value));
 });
 
+async function openSettings(file) {
+  const note = byId('preset-note');
+  note.hidden = false;
+  try {
+    apply(await sidecar.read(file));
+    history.note();
+    note.textContent = text.settingsOpened(file.name);
+  } catch (error) {
+    note.textContent = error.message;
+  }
+}
+
+byId('save-settings').addEventListener('click', () => {
+  download(sidecar.write(settings.read(), current.report, service.version), current.stem + sidecar.suffix);
+});
+byId('open-settings').addEventListener('click', () => byId('settings-file').click());
+byId('settings-file').addEventListener('change', ({ target }) => {
+  if (target.files.length) openSettings(target.files[0]);
+  target.value = '';
+});
+
 for (const button of document.querySelectorAll('.use-found')) {
   button.addEventListener('click', () => {
     settings.write({ task: 'restore', blur: 'draw' });
@@ -182,7 +208,8 @@ byId('ask').addEventListener('close', () => {
 async function load() {
   try {
     settings.setMethods(await api.methods());
-    runner.workers = await api.workers();
+    service = await api.ready();
+    runner.workers = service.workers;
   } catch (error) {
     if (error.status === 401) askToken();
     else setTimeout(load, 2000); // the workers are starting

@@ -38,6 +38,12 @@ const en = {
   },
   undo: 'Undo',
   redo: 'Redo',
+  saveSettings: 'Save settings',
+  openSettings: 'Open settings',
+  settingsOpened: (name) => `Set as in ${name}.`,
+  notSettings: 'This is no file of settings from this page.',
+  otherVersion: 'These settings are of another version of the page.',
+  wrongSetting: (name) => `The file of settings is damaged: ${name} is not as it should be.`,
   loupe: 'Loupe',
   keys: 'Keys',
   keysAre: [
