@@ -19,6 +19,16 @@ Kernel = Annotated[
 ]
 
 
+Mask = Annotated[
+    UploadFile | None,
+    File(description="Picture of the same size: white where pixels count, black where they are missing."),
+]
+Only = Annotated[
+    UploadFile | None,
+    File(description="Picture of the same size: white where it is restored, black where it stays as it is."),
+]
+
+
 # No `from __future__ import annotations` here: FastAPI reads these types from the class.
 @dataclass(frozen=True)
 class Fields:

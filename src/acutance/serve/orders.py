@@ -42,7 +42,8 @@ class Order:
     Args:
         task: see `Task`.
         folder: private to this order; results are written into it.
-        picture, kernel: names of files in it.
+        picture, kernel, mask, only: names of files in it. mask: white where pixels count, black where they are missing;
+            only: white where the picture is restored, black where it stays as it is. Both are as large as the picture.
         options: see there.
         show: also write PNGs that every browser shows of the picture before and after.
         max_pixels: larger pictures are refused before they are decoded.
@@ -52,6 +53,8 @@ class Order:
     folder: Path
     picture: str
     kernel: str | None = None
+    mask: str | None = None
+    only: str | None = None
     options: Options = Options()
     show: bool = False
     max_pixels: int = 50_000_000
