@@ -79,9 +79,14 @@ class Copier(Obedient):
 def heard(order: Order) -> list[str]:
     """What an order asked for, a line for each option and file."""
     told = [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
-    if order.kernel is not None:
+    if order.kernel is not None and order.kernel.endswith(".npy"):
         kernel = np.load(order.folder / order.kernel)
         told.append(f"kernel={kernel.shape[0]}x{kernel.shape[1]} {kernel.dtype} {np.argwhere(kernel > 0.5).tolist()}")
+    for name, file in (("mask", order.mask), ("only", order.only)):
+        if file is not None:
+            with Image.open(order.folder / file) as picture:
+                values = np.asarray(picture.convert("L"))
+            told.append(f"{name}={values.shape} white={float((values > 127).mean()):.2f} corner={values[0, 0]}")
     return told
 
 

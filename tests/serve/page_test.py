@@ -316,6 +316,36 @@ def test_settings_from_elsewhere_are_checked(
     assert fields(page) == before
 
 
+def test_masks_are_painted(page: Any, photos: list[Path]) -> None:
+    """A bar across the picture for each mask; the first is taken back, and painted again."""
+    page.set_input_files("#file", photos[0])
+    page.click("#brushes summary")
+    page.check("input[name=brush][value=only]", force=True)
+    page.locator("#brush").fill("25")
+    box = page.locator("#before").bounding_box()
+
+    def bar(kind: str, height: float) -> None:
+        page.check(f"input[name=brush][value={kind}]", force=True)
+        page.mouse.move(box["x"] + 1, box["y"] + height * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 1, box["y"] + height * box["height"], steps=4)
+        page.mouse.up()
+
+    bar("only", 0.5)
+    page.click("#stroke-undo")
+    assert page.locator("#stroke-undo").is_disabled()
+    bar("only", 0.5)
+    bar("ignore", 0.0)
+    page.click("#go")
+    page.wait_for_selector("#save:visible")
+    notes = page.inner_text("#notes")
+    assert "only=(48, 64) white=0.33 corner=0" in notes
+    assert "mask=(48, 64) white=0.8" in notes
+    page.click("#stroke-clear")
+    page.click("#go")
+    page.wait_for_selector("#notes:not(:has-text('only='))")
+
+
 def test_what_goes_wrong_is_said_beside_its_picture(page: Any, photos: list[Path]) -> None:
     page.set_input_files("#file", photos[:2])
     page.select_option("#blur", "file")

@@ -5,6 +5,7 @@ import { History } from '/page/history.js';
 import { intake } from '/page/intake.js';
 import { keys } from '/page/keys.js';
 import { Loupe } from '/page/loupe.js';
+import { Brush } from '/page/mask.js';
 import { order } from '/page/order.js';
 import { panel, say } from '/page/panel.js';
 import { Picture } from '/page/picture.js';
@@ -24,6 +25,7 @@ const viewer = new Viewer(byId);
 const runner = new Runner(changed, askToken);
 const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
+const brush = new Brush(viewer, () => current, () => preview.begin());
 const preview = new Preview(viewer, () => current, settings.read);
 let current = null;
 let service = {}; // what it says of itself
@@ -51,6 +53,7 @@ async function show(picture) {
   if (picture !== current) return;
   byId('unshown').hidden = readable;
   loupe.show();
+  brush.draw();
 }
 
 function render() {
@@ -144,10 +147,10 @@ for (const button of document.querySelectorAll('.use-found')) {
 
 // -- the jobs ---------------------------------------------------------------------------------------------------------
 
-function restore(pictures) {
+async function restore(pictures) {
   try {
     const values = settings.read();
-    for (const picture of pictures) runner.add(picture, order(picture, values));
+    for (const picture of pictures) runner.add(picture, await order(picture, values));
     preview.stop();
   } catch (error) {
     current.error = error.message;

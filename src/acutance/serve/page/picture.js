@@ -15,6 +15,8 @@ export class Picture {
     this.shown = file; // what a browser can show of the latest state
     this.found = null; // the kernel that was found: { npy, url, side }
     this.abort = null;
+    this.strokes = []; // of the mask brush
+    this.size = null; // [width, height], known once there are strokes
     this.urls = [];
     this.beforeUrl = this.url(file);
     this.afterUrl = null;

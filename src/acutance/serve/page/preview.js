@@ -56,14 +56,15 @@ export class Preview {
     const quick = this.viewer.visible(this.side);
     const large = this.viewer.visible(Math.min(MOST, 2 * this.side));
     if (!quick) return;
-    const forms = trials(picture, this.settings(), quick);
+    const forms = await trials(picture, this.settings(), quick);
     if (!forms.length) return this.note(text.previewLater);
     this.note(text.previewing);
     const took = await this.show(forms[0], quick, signal);
     this.side = Math.round(Math.min(MOST, Math.max(LEAST, this.side * Math.sqrt(GOAL / took))));
     if (forms.length < 2) return;
     await pause(SECOND, signal);
-    await this.show(trials(picture, this.settings(), large)[1], large, signal);
+    const slower = await trials(picture, this.settings(), large);
+    await this.show(slower[1], large, signal);
   }
 
   /** Restore a piece and show it; the milliseconds that this took. */

@@ -5,7 +5,7 @@ import { text } from '/page/texts.js';
 
 const FIELDS = ['blur', 'length', 'angle', 'radius', 'deviation', 'strength', 'noise', 'quality'];
 const { pixels, degrees, percent } = text;
-const UNITS = { length: pixels, radius: pixels, deviation: pixels, angle: degrees, strength: percent };
+const UNITS = { length: pixels, radius: pixels, deviation: pixels, angle: degrees, strength: percent, brush: percent };
 
 export const kernel = new KernelEditor();
 let methods = [];
