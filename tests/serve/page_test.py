@@ -98,6 +98,18 @@ def test_cancel_frees_the_worker(page: Any, live: Live, photos: list[Path]) -> N
     assert page.locator("#go").is_visible()
 
 
+@pytest.mark.parametrize("what", ["preview", "whole"])
+def test_leaving_the_page_frees_the_worker(page: Any, live: Live, photos: list[Path], what: str) -> None:
+    page.set_input_files("#file", photos[0])
+    page.select_option("#blur", "disc")
+    page.locator("#radius").fill("20")
+    if what == "whole":
+        page.click("#go")
+    until(lambda: live.pool.running == 1)
+    page.reload()
+    until(lambda: live.pool.running == 0, seconds=10)
+
+
 def test_several_pictures_are_restored_and_saved_one_by_one(page: Any, photos: list[Path]) -> None:
     page.set_input_files("#file", photos)
     picks = page.locator("#queue .pick")

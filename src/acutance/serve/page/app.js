@@ -170,7 +170,10 @@ byId('cancel').addEventListener('click', () => {
   say(text.cancelled);
   byId('go').focus();
 });
-window.addEventListener('pagehide', () => queue.pictures.forEach((picture) => runner.cancel(picture)));
+window.addEventListener('pagehide', () => {
+  preview.stop();
+  queue.pictures.forEach((picture) => runner.cancel(picture));
+});
 
 // -- the view ---------------------------------------------------------------------------------------------------------
 

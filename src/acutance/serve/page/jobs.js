@@ -3,25 +3,27 @@ import * as api from '/page/api.js';
 import { text } from '/page/texts.js';
 
 /**
- * Send a form, tell every state, and return the last one. A full queue is waited for.
- * Throws where the job failed; where the signal is given, the job is stopped.
+ * Send a form, tell every state, and return { report, files }: the files behind the named links, undefined where there
+ * is none. A full queue is waited for. The job is removed in the end, and at once where the signal is given.
+ * Throws where it failed.
  */
-export async function run(form, signal, tell = () => {}) {
+export async function run(form, signal, names, tell = () => {}) {
   const job = await accepted(form, signal, tell);
+  const stop = () => api.stop(job.id);
+  signal.addEventListener('abort', stop); // at once: the page may be closing
   try {
     let last = job;
     for await (last of api.events(job, signal)) tell(last);
     if (last.state !== 'done') throw new Error(last.error || text.offline);
-    return last;
-  } catch (error) {
-    api.stop(job.id);
-    throw error;
+    tell({ phase: 'loading' });
+    const { links, report } = last;
+    const files = await Promise.all(names.map((name) => (links[name] ? api.picture(links[name], signal) : undefined)));
+    return { report, files };
+  } finally {
+    signal.removeEventListener('abort', stop);
+    if (!signal.aborted) stop();
   }
 }
-
-/** The files behind the named links of a job, in their order; undefined for those that there are not. */
-export const fetched = (job, names, signal) =>
-  Promise.all(names.map((name) => (job.links[name] ? api.picture(job.links[name], signal) : undefined)));
 
 async function accepted(form, signal, tell) {
   for (;;) {

@@ -1,7 +1,6 @@
 // The piece that is seen, restored while settings move: at once by a quick method, then by that for the whole.
-import * as api from '/page/api.js';
 import { byId } from '/page/dom.js';
-import { fetched, pause, run } from '/page/jobs.js';
+import { pause, run } from '/page/jobs.js';
 import { trials } from '/page/order.js';
 import { text } from '/page/texts.js';
 
@@ -70,16 +69,14 @@ export class Preview {
   /** Restore a piece and show it; the milliseconds that this took. */
   async show(form, piece, signal) {
     const begun = performance.now();
-    const done = await run(form, signal);
-    const [picture, shown] = await fetched(done, ['picture', 'shown'], signal);
-    api.stop(done.id);
+    const { report, files } = await run(form, signal, ['picture', 'shown']);
     signal.throwIfAborted();
-    const url = URL.createObjectURL(shown || picture);
+    const url = URL.createObjectURL(files[1] || files[0]);
     await this.viewer.showPiece(piece, url);
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = url;
     const took = performance.now() - begun;
-    this.note(text.previewed(done.report.method, took / 1000));
+    this.note(text.previewed(report.method, took / 1000));
     return took;
   }
 

@@ -1,6 +1,5 @@
 // Restores pictures one after the other; as many at once as the service has workers.
-import * as api from '/page/api.js';
-import { fetched, run } from '/page/jobs.js';
+import { run } from '/page/jobs.js';
 import { text } from '/page/texts.js';
 
 const FILES = ['picture', 'shown', 'shown_before', 'kernel', 'kernel_picture'];
@@ -59,11 +58,9 @@ export class Runner {
     Object.assign(picture, { state: 'running', begun: Date.now() });
     try {
       tell({ phase: 'sending' });
-      const done = await run(form, signal, tell);
-      tell({ phase: 'loading' });
-      const [saved, shown, before, kernel, kernelPicture] = await fetched(done, FILES, signal);
-      api.stop(done.id);
-      picture.finish(done.report, { saved, shown, before, kernel, kernelPicture });
+      const { report, files } = await run(form, signal, FILES, tell);
+      const [saved, shown, before, kernel, kernelPicture] = files;
+      picture.finish(report, { saved, shown, before, kernel, kernelPicture });
     } catch (error) {
       if (signal.aborted) return;
       this.settle(picture);
