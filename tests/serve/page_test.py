@@ -105,6 +105,7 @@ def test_leaving_the_page_frees_the_worker(page: Any, live: Live, photos: list[P
     page.locator("#radius").fill("20")
     if what == "whole":
         page.click("#go")
+        page.wait_for_selector("#phase:text-is('Restoring')")  # the page knows its job
     until(lambda: live.pool.running == 1)
     page.reload()
     until(lambda: live.pool.running == 0, seconds=10)

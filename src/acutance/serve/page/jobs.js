@@ -10,6 +10,10 @@ import { text } from '/page/texts.js';
 export async function run(form, signal, names, tell = () => {}) {
   const job = await accepted(form, signal, tell);
   const stop = () => api.stop(job.id);
+  if (signal.aborted) {
+    stop();
+    throw signal.reason;
+  }
   signal.addEventListener('abort', stop); // at once: the page may be closing
   try {
     let last = job;
@@ -28,7 +32,7 @@ export async function run(form, signal, names, tell = () => {}) {
 async function accepted(form, signal, tell) {
   for (;;) {
     try {
-      return await api.start(form, signal);
+      return await api.start(form); // not ended by the signal: a job whose name never came could not be stopped
     } catch (error) {
       if (error.status !== 429) throw error;
       tell({ state: 'queued' });
