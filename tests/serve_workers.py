@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from acutance.errors import ImageError
 from acutance.serve.orders import Event, Failed, Order, Report
 
@@ -42,7 +45,7 @@ class Obedient:
 
 
 class Copier(Obedient):
-    """Answers with the picture itself, after `disc` seconds; dies where a Gaussian is asked for."""
+    """Answers with the picture or the piece of it, after `disc` seconds; dies of a Gaussian of 1 pixel."""
 
     def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
         tell({"phase": "restoring", "step": 1, "steps": 4})
@@ -50,13 +53,41 @@ class Copier(Obedient):
         while time.monotonic() < end:
             tell({"phase": "restoring", "step": 2, "steps": 4})
             time.sleep(0.02)
-        if order.options.gaussian is not None:
+        if order.options.gaussian == 1:
             os._exit(9)
-        shutil.copy(order.folder / order.picture, order.folder / "restored.png")
-        return {
-            "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8, "method": "copier",
-            "weights": None, "steps": 4, "outcome": "completed", "seconds": 0.1, "notes": ["it was copied"],
+        if order.options.window is None:
+            shutil.copy(order.folder / order.picture, order.folder / "restored.png")
+        else:
+            x, y, width, height = order.options.window
+            with Image.open(order.folder / order.picture) as picture:
+                picture.crop((x, y, x + width, y + height)).save(order.folder / "restored.png")
+        found = {}
+        if order.kernel is None and order.options.disc is None:  # as if it had been found: one point left of the centre
+            kernel = np.zeros((5, 5), np.float32)
+            kernel[2, 1] = 1
+            np.save(order.folder / "kernel.npy", kernel)
+            Image.fromarray((255 * kernel).astype(np.uint8)).save(order.folder / "kernel.png")
+            found = {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": 5}
+        return found | {
+            "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
+            "method": order.options.method or "copier",
+            "weights": "w-1", "steps": 4, "outcome": "completed", "seconds": 0.1,
+            "notes": ["it was copied", *heard(order)],
         }  # fmt: skip
+
+
+def heard(order: Order) -> list[str]:
+    """What an order asked for, a line for each option and file."""
+    told = [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
+    if order.kernel is not None and order.kernel.endswith(".npy"):
+        kernel = np.load(order.folder / order.kernel)
+        told.append(f"kernel={kernel.shape[0]}x{kernel.shape[1]} {kernel.dtype} {np.argwhere(kernel > 0.5).tolist()}")
+    for name, file in (("mask", order.mask), ("only", order.only)):
+        if file is not None:
+            with Image.open(order.folder / file) as picture:
+                values = np.asarray(picture.convert("L"))
+            told.append(f"{name}={values.shape} white={float((values > 127).mean()):.2f} corner={values[0, 0]}")
+    return told
 
 
 def copier(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Copier:

@@ -80,6 +80,28 @@ def test_report_and_links(client: TestClient, photo: bytes, tmp_path: Path) -> N
     assert client.get(answer["links"]["picture"]).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("name", "side", "status", "says"),
+    [
+        ("mask", (40, 56), 200, ""),
+        ("only", (40, 56), 200, ""),
+        ("mask", (40, 57), 400, "a mask of 40 x 57"),
+        ("only", (41, 56), 400, "a mask of 41 x 56"),
+        ("mask", None, 422, "cannot read the mask"),
+        ("only", (1001, 1001), 413, "more than the limit"),
+    ],
+)
+def test_masks(
+    client: TestClient, photo: bytes, tmp_path: Path, name: str, side: tuple[int, int] | None, status: int, says: str
+) -> None:
+    content = b"no picture"
+    if side is not None:
+        write_image(tmp_path / "m.png", (torch.arange(side[1]) < 20).float().expand(1, 1, *side))
+        content = (tmp_path / "m.png").read_bytes()
+    answer = send(client, "/v1/restore", photo, files={name: ("m.png", content)}, data={"disc": "2", "method": "fd"})
+    assert (answer.status_code, says in answer.text) == (status, True), answer.text
+
+
 def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
     job = send(client, "/v1/jobs", photo, data={"task": "denoise", "method": "nlm", "show": "true"})
     assert job.status_code == 202
@@ -98,6 +120,9 @@ def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
         ("/v1/restore", {"motion": "15"}, 400, "LENGTH,ANGLE"),
         ("/v1/restore", {"sigma": "80%"}, 400, "up to 50%"),
         ("/v1/restore", {"strength": "2"}, 400, "from 0 to 1"),
+        ("/v1/restore", {"window": "0,0,8"}, 400, "X,Y,WIDTH,HEIGHT"),
+        ("/v1/restore", {"window": "0,0,8,0"}, 400, "X,Y,WIDTH,HEIGHT"),
+        ("/v1/restore", {"window": "50,0,8,8", "disc": "2", "method": "fd"}, 400, "beyond the picture of 56 x 40"),
         ("/v1/restore", {"method": "../weights"}, 400, "/v1/methods"),
         ("/v1/restore", {"method": "telescope"}, 400, "no method 'telescope'"),
         ("/v1/restore", {"disc": "2", "gaussian": "1"}, 400, "together"),
@@ -156,8 +181,10 @@ def test_the_service_describes_itself(client: TestClient) -> None:
     assert {"acute", "blind", "fd", "nlm"} <= names
     schema = client.get("/openapi.json").json()
     form = schema["components"]["schemas"]["Body_restore_v1_restore_post"]["properties"]
-    assert {"image", "kernel", "motion", "disc", "gaussian", "sigma", "strength", "method", "quality"} == set(form)
-    assert all("examples" in form[f] for f in form if f not in ("image", "kernel"))
+    options = {"motion", "disc", "gaussian", "sigma", "strength", "method", "quality", "window"}
+    uploads = {"image", "kernel", "mask", "only"}
+    assert uploads | options == set(form)
+    assert all("examples" in form[f] for f in options)
     text = client.get("/metrics").text
     assert 'acutance_answers_total{route="/health",status="200"}' in text
     assert "acutance_workers_ready 1" in text

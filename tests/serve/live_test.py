@@ -1,73 +1,30 @@
-"""The service behind a true socket: slow senders, more clients than it can serve, a graceful end, and a browser."""
+"""The service behind a true socket: slow senders, more clients than it can serve, and a graceful end."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import serve_workers
 import torch
 
 from acutance.images import write_image
 from acutance.images.kernel_file import write_kernel
-from acutance.serve.settings import Limits, Settings
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 import httpx
+from serve_live import Live, running, until
 
 from acutance.serve import guard, server
-
-
-class Live:
-    """A running server: where it is, its pool, and the way to end it."""
-
-    def __init__(self, settings: Settings) -> None:
-        listening = threading.Event()
-        self.port = 0
-
-        def started(port: int) -> None:
-            self.port = port
-            listening.set()
-
-        self.server = server.build(settings, "127.0.0.1", 0, make=serve_workers.copier, on_start=started)
-        self.pool = self.server.guard.pool
-        self.thread = threading.Thread(target=self.server.run)
-        self.thread.start()
-        assert listening.wait(20)
-        self.url = f"http://127.0.0.1:{self.port}"
-        until(lambda: self.pool.ready == settings.workers)
-
-    def end(self) -> None:
-        self.server.handle_exit(signal.SIGTERM, None)
-
-    def post(self, picture: bytes, path: str = "/v1/restore", **data: str) -> Any:
-        return httpx.post(self.url + path, files={"image": ("p.png", picture)}, data=data, timeout=60)
-
-
-@contextmanager
-def running(**limits: Any) -> Iterator[Live]:
-    live = Live(Settings(workers=1, limits=Limits(**limits)))
-    try:
-        yield live
-    finally:
-        live.end()
-        live.thread.join(30)
-        assert not live.thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +37,6 @@ def live() -> Iterator[Live]:
 def photo(tmp_path: Path, generator: torch.Generator) -> Path:
     write_image(tmp_path / "photo.png", torch.rand(1, 3, 48, 64, generator=generator))
     return tmp_path / "photo.png"
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/server.md").read_text(encoding="utf-8")
@@ -211,46 +161,3 @@ def test_the_examples_of_the_documentation_run_as_printed(
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "restored.jpg").read_bytes() == photo.read_bytes()
     assert ("done" in run.stdout) if language == "python" else ('"state":"done"' in run.stdout)
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; apt-get install chromium")
-def test_the_page_in_a_browser(live: Live, photo: Path, tmp_path: Path) -> None:
-    """Open a picture, restore it, move the divider, zoom, save; then cancel a long one. No error on the console."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        page = browser.new_page(viewport={"width": 1000, "height": 700})
-        wrong: list[str] = []
-        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: None if r.url.startswith((live.url, "blob:")) else wrong.append(r.url))
-        page.goto(live.url)
-        page.set_input_files("#file", photo)
-        page.click("#go")
-        page.wait_for_selector("#save:visible", timeout=20_000)
-        divider = page.locator("#divider")
-        assert divider.get_attribute("aria-valuenow") == "50"
-        divider.focus()
-        page.keyboard.press("ArrowRight")
-        assert divider.get_attribute("aria-valuenow") == "52"
-        page.click("#full")
-        assert page.locator("#before").bounding_box()["width"] == 64
-        assert "it was copied" in page.inner_text("#notes")
-        with page.expect_download() as download:
-            page.click("#save")
-        assert download.value.suggested_filename == "photo-restored.png"
-        assert Path(download.value.path()).read_bytes() == photo.read_bytes()
-        page.select_option("#blur", "disc")
-        page.locator("#radius").fill("20")
-        page.click("#go")
-        until(lambda: live.pool.running == 1)
-        page.click("#cancel")
-        until(lambda: live.pool.running == 0)
-        assert page.locator("#go").is_visible()
-        unnamed = "button:not(:has-text('')), input:not([id]):not([name])"
-        assert page.locator(unnamed).count() == 0
-        browser.close()
-    assert wrong == []

@@ -38,7 +38,7 @@ def quiet(event: Event) -> None:
 def order(folder: Path, picture: str = "picture.png", **kwargs: Any) -> Order:
     task, kernel = kwargs.pop("task", "restore"), kwargs.pop("kernel", None)
     show = kwargs.pop("show", False)
-    return Order(task, folder, picture, kernel, Options(**kwargs), show=show)
+    return Order(task, folder, picture, kernel, options=Options(**kwargs), show=show)
 
 
 def test_a_picture_leaves_as_it_came_and_as_by_the_library(
@@ -77,6 +77,65 @@ def test_a_kernel_file_is_that_of_the_library(tmp_path: Path, picture: torch.Ten
     assert difference.abs().max() < 0.6 / 255
 
 
+@pytest.mark.parametrize("window", [(0, 0, 24, 20), (150, 70, 40, 30), (90, 40, 64, 48)])
+def test_a_piece_is_that_of_the_whole(
+    tmp_path: Path, generator: torch.Generator, carry_out: Restorations, window: tuple[int, int, int, int]
+) -> None:
+    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 13, 25, generator=generator), (100, 190), mode="bicubic")
+    write_image(tmp_path / "picture.png", Image(picture.clamp(0, 1), info=ImageInfo(bits=16)))
+    options = {"disc": 2.0, "sigma": 0.02, "method": "wiener", "strength": 0.5}
+    whole = read_image(tmp_path / carry_out(order(tmp_path, **options), quiet)["picture"]).pixels
+    (tmp_path / "restored.png").unlink()
+    report = carry_out(order(tmp_path, window=window, **options), quiet)
+    piece = read_image(tmp_path / report["picture"])
+    x, y, w, h = window
+    assert (report["width"], report["height"], piece.info.bits) == (w, h, 16)
+    assert (piece.pixels - whole[..., y : y + h, x : x + w]).abs().max() < 0.01
+
+
+def test_only_a_part_is_restored(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
+    """Left of column 20 as without a mask, right of it as it came; in a piece of it too."""
+    write_image(tmp_path / "picture.png", Image(picture, info=ImageInfo(bits=16)))
+    write_image(tmp_path / "only.png", (torch.arange(56) < 20).float().expand(1, 1, 40, 56))
+    made = {}
+    for only, window in ((None, None), ("only.png", None), ("only.png", (10, 5, 30, 30))):
+        options = Options(disc=2.0, method="wiener", sigma=0.02, window=window)
+        report = carry_out(Order("restore", tmp_path, "picture.png", only=only, options=options), quiet)
+        made[only, window] = read_image(tmp_path / report["picture"]).pixels
+        (tmp_path / "restored.png").unlink()
+    whole, part, piece = made.values()
+    assert torch.equal(part[..., :16], whole[..., :16])
+    assert torch.equal(part[..., 24:], read_image(tmp_path / "picture.png").pixels[..., 24:])
+    assert (piece - part[..., 5:35, 10:40]).abs().max() < 1e-4
+
+
+def test_a_mask_is_that_of_the_library(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    mask = (torch.arange(56) < 40).float().expand(1, 1, 40, 56)
+    write_image(tmp_path / "mask.png", mask)
+    options = Options(disc=2.0, method="wiener", sigma=0.02)
+    report = carry_out(Order("restore", tmp_path, "picture.png", mask="mask.png", options=options), quiet)
+    image, kernel = read_image(tmp_path / "picture.png"), shapes.disc(2.0)
+    wanted = Restorer.load("wiener", device="cpu")(image, kernel, sigma=0.02, mask=mask)
+    difference = read_image(tmp_path / report["picture"]).pixels - wanted.image.pixels.clamp(0, 1)
+    assert difference.abs().max() < 0.6 / 255
+
+
+@pytest.mark.parametrize(("options", "method"), [({"disc": 2.0, "method": "fd"}, "fd"), ({"task": "denoise"}, "nlm")])
+def test_strength_goes_from_the_picture_to_the_result(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations, options: dict[str, Any], method: str
+) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    made = {}
+    for strength in (0.0, 0.5, 1.0):
+        report = carry_out(order(tmp_path, strength=strength, **options | {"method": method}), quiet)
+        made[strength] = read_image(tmp_path / report["picture"]).pixels
+        (tmp_path / "restored.png").unlink()
+    assert (made[0.0] - read_image(tmp_path / "picture.png").pixels).abs().max() < 1.1 / 255
+    full, half = ((made[s] - made[0.0]).square().mean().sqrt() for s in (1.0, 0.5))
+    assert 0.2 * full < half < 0.8 * full
+
+
 def test_the_kernel_that_is_found_is_written(
     tmp_path: Path, generator: torch.Generator, carry_out: Restorations
 ) -> None:
@@ -105,7 +164,7 @@ def test_the_kernel_that_is_found_is_written(
         ({"method": "fd"}, "input", "needs the blur kernel; give one"),
         ({"disc": 2.0, "quality": "divine"}, "request", "divine"),
         ({"disc": 300.0, "method": "fd"}, "input", "kernel of another picture"),
-        ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "must not be negative"),
+        ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "from 0 .nothing. to 1"),
         ({"task": "denoise", "disc": 2.0}, "request", "takes no kernel"),
         ({"picture": "absent.png"}, "input", "cannot read the picture"),
     ],

@@ -31,13 +31,11 @@ from acutance.images.peek import peek_size
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
 from acutance.psf.files import FieldFile
+from acutance.restoration.piece import Piece
 from acutance.restoration.restorer import Restoration, Restorer
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
-
-PREVIEW_MARGIN = 96
-"""Pixels around a previewed piece that are restored with it, so that its border looks as it will in the whole."""
 
 DONE_TO = {"deblur": "deblurred", "denoise": "denoised", "derain": "derained", "sense": "brought back"}
 
@@ -253,13 +251,10 @@ class Batch:
         preview = self.settings.preview
         if preview is None:
             return image
-        x, y, w, h = preview
-        height, width = image.pixels.shape[-2:]
-        if x + w > width or y + h > height:
+        piece, (height, width) = Piece(*preview), image.size
+        if not piece.fits(height, width):
             raise ConfigError(_beyond(preview, height, width))
-        top, left, bottom, right = _piece(preview, height, width)
-        alpha = None if image.alpha is None else image.alpha[..., top:bottom, left:right]
-        return replace(image, pixels=image.pixels[..., top:bottom, left:right], alpha=alpha)
+        return piece.cut(image)
 
     def _extras(
         self, before: Image, final: Image, done: Restoration, kernel: Tensor | BlurField | None, mask: Tensor | None
@@ -310,8 +305,7 @@ def _mask_of(image: Image, settings: Settings) -> Tensor | None:
         return None
     mask = (settings.mask > 0.5).to(image.pixels)
     if settings.preview is not None:
-        top, left, bottom, right = _piece(settings.preview, mask.shape[-2], mask.shape[-1])
-        mask = mask[..., top:bottom, left:right]
+        mask = Piece(*settings.preview).with_margin(mask)
     if mask.shape[-2:] != image.pixels.shape[-2:]:
         raise ConfigError(_other_mask(settings.mask))
     return mask
@@ -321,20 +315,9 @@ def _other_mask(mask: Tensor) -> str:
     return f"the mask has {mask.shape[-1]} x {mask.shape[-2]} pixels; give one of the size of the picture"
 
 
-def _piece(preview: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int, int]:
-    x, y, w, h = preview
-    m = PREVIEW_MARGIN
-    return max(0, y - m), max(0, x - m), min(height, y + h + m), min(width, x + w + m)
-
-
 def _cut(image: Image, settings: Settings) -> Image:
     """The previewed piece without its margin."""
-    if settings.preview is None:
-        return image
-    x, y, w, h = settings.preview
-    top, left = y - max(0, y - PREVIEW_MARGIN), x - max(0, x - PREVIEW_MARGIN)
-    alpha = None if image.alpha is None else image.alpha[..., top : top + h, left : left + w]
-    return replace(image, pixels=image.pixels[..., top : top + h, left : left + w], alpha=alpha)
+    return image if settings.preview is None else Piece(*settings.preview).trim(image)
 
 
 def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from acutance import __version__
 from acutance.cli.console import say
 from acutance.errors import MissingExtra
 from acutance.serve.settings import Access, Limits, Settings, cores, default_memory, default_workers
@@ -53,6 +54,7 @@ def serve(
         token = secrets.token_urlsafe(16)
     settings = Settings(
         workers=count,
+        version=__version__,
         threads=max(1, cores() // count),
         devices=tuple(device.split(",")),
         limits=Limits(

@@ -19,6 +19,16 @@ Kernel = Annotated[
 ]
 
 
+Mask = Annotated[
+    UploadFile | None,
+    File(description="Picture of the same size: white where pixels count, black where they are missing."),
+]
+Only = Annotated[
+    UploadFile | None,
+    File(description="Picture of the same size: white where it is restored, black where it stays as it is."),
+]
+
+
 # No `from __future__ import annotations` here: FastAPI reads these types from the class.
 @dataclass(frozen=True)
 class Fields:
@@ -35,10 +45,13 @@ class Fields:
         str | None, Form(description="Noise level: 1%, 2.55/255 or 0.01; else estimated.", examples=["1%"])
     ] = None
     strength: Annotated[
-        str | None, Form(description="How far to go, 0 to 1, of a method that has it.", examples=["0.7"])
+        str | None, Form(description="How far to go: 0 leaves the picture as it is, 1 is all.", examples=["0.7"])
     ] = None
     method: Annotated[str | None, Form(description="A name of /v1/methods.", examples=["acute"])] = None
     quality: Annotated[str | None, Form(description="fast, balanced or best.", examples=["balanced"])] = None
+    window: Annotated[
+        str | None, Form(description="Only this piece: X,Y,WIDTH,HEIGHT in pixels.", examples=["400,300,256,256"])
+    ] = None
 
     def options(self) -> Options:
         """As options of an order; empty fields count as left out.
@@ -63,6 +76,7 @@ class Fields:
             strength=strength,
             method=_name("method", self.method),
             quality=_name("quality", self.quality),
+            window=_rectangle(self.window),
         )
 
 
@@ -112,6 +126,17 @@ def _name(field: str, text: str | None) -> str | None:
     if text and not re.fullmatch(r"[a-z0-9-]{1,40}", text):
         raise ConfigError(f"{field}={_short(text)}: give a name in small letters; /v1/methods lists the methods")
     return text or None
+
+
+def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:
+    """Whole numbers X,Y,WIDTH,HEIGHT."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})", text)
+    if found is None or not (int(found[3]) and int(found[4])):
+        raise ConfigError(f"window={_short(text)}: give X,Y,WIDTH,HEIGHT in whole pixels, e.g. 400,300,256,256")
+    x, y, width, height = map(int, found.groups())
+    return x, y, width, height
 
 
 def _short(text: str) -> str:

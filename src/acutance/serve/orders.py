@@ -20,8 +20,9 @@ class Options:
     Args:
         motion: length in pixels and angle in degrees of straight motion. disc: radius of a disc, pixels.
         gaussian: standard deviation of a Gaussian, pixels.
-        sigma: noise level, fraction of the range. strength: 0 to 1, of a method that has it.
+        sigma: noise level, fraction of the range. strength: how far to go, 0 to 1.
         method: of the catalogue. quality: fast, balanced or best.
+        window: only this piece of the picture, (x, y, width, height) in pixels.
     """
 
     motion: tuple[float, float] | None = None
@@ -31,6 +32,7 @@ class Options:
     strength: float | None = None
     method: str | None = None
     quality: str | None = None
+    window: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Order:
     Args:
         task: see `Task`.
         folder: private to this order; results are written into it.
-        picture, kernel: names of files in it.
+        picture, kernel, mask, only: names of files in it. mask: white where pixels count, black where they are missing;
+            only: white where the picture is restored, black where it stays as it is. Both are as large as the picture.
         options: see there.
         show: also write PNGs that every browser shows of the picture before and after.
         max_pixels: larger pictures are refused before they are decoded.
@@ -50,6 +53,8 @@ class Order:
     folder: Path
     picture: str
     kernel: str | None = None
+    mask: str | None = None
+    only: str | None = None
     options: Options = Options()
     show: bool = False
     max_pixels: int = 50_000_000

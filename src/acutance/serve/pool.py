@@ -26,6 +26,8 @@ LOOK = 0.1
 """Seconds between two looks at a running worker: its memory, the deadline, a cancellation."""
 GRACE = 1.0
 """Seconds that a cancelled worker has to stop by itself before it is killed."""
+PIECE_GRACE = 15.0
+"""The same for a piece of a picture: it stops by itself sooner than a new worker would be up."""
 START = 180.0
 """Seconds that a worker may take to load its methods."""
 MOST_BACKOFF = 30.0
@@ -296,6 +298,7 @@ class Pool:
         if not process.send(ticket.order):
             return self._put_back(ticket)
         begun, told, taken = time.monotonic(), math.inf, False
+        grace = GRACE if ticket.order.options.window is None else PIECE_GRACE
         while True:
             message = process.receive(LOOK)
             with self._changed:
@@ -322,7 +325,7 @@ class Pool:
             if ceiling and worker.resident(process.process.pid or 0) > ceiling:
                 ticket.cancel("memory", "not enough memory for this picture; send a smaller one")
                 told = -math.inf
-            if ticket.stop is not None and time.monotonic() - told > GRACE:
+            if ticket.stop is not None and time.monotonic() - told > grace:
                 ticket.finish(ticket.stop)
                 return False
 

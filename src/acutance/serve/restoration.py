@@ -19,6 +19,8 @@ from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
 from acutance.methods.spec import catalogue, find
 from acutance.problem import Progress
 from acutance.psf import shapes
+from acutance.restoration.given import take_mask
+from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
@@ -33,6 +35,12 @@ FOUND = {"method": "fd", "otherwise": "nothing"}
 """Settings of `blind` where only the kernel is wanted."""
 
 SHOWN_BY_BROWSERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+
+SOFT = 4
+"""Width of the border between what is restored and what stays, pixels on either side."""
+
+MIN_MARGIN = 16
+"""Pixels around a piece of a picture beyond the reach of its blur."""
 
 Tell = Callable[[Event], None]
 
@@ -80,6 +88,9 @@ class Restorations:
         if psf is not None and order.task != "restore":
             raise errors.ConfigError(f"{order.task} takes no kernel; leave it out")
         image = read_image(order.folder / order.picture, max_pixels=order.max_pixels)
+        piece = piece_of(order, psf, image)
+        mask, only = (mask_of(order, name, image, piece) for name in (order.mask, order.only))
+        image = image if piece is None else piece.cut(image)
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
         tell({"phase": "kernel" if blind else "restoring"})
 
@@ -87,18 +98,23 @@ class Restorations:
             tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
 
         chosen = self._for(order, psf)
-        done = chosen(image, None if psf is None else psf.kernel, sigma=order.options.sigma, on_step=on_step)
+        kernel = None if psf is None else psf.kernel
+        done = chosen(image, kernel, sigma=order.options.sigma, mask=mask, on_step=on_step)
         tell({"phase": "writing"})
-        found = done.result.kernel
+        found, final = done.result.kernel, done.image
+        if only is not None:
+            final = replace(final, pixels=joined(image.pixels, final.pixels, only))
+        if piece is not None:
+            image, final = piece.trim(image), piece.trim(final)
         report = described(done, image, () if psf is None else psf.notes)
         if found is not None:
             report |= write_found(order.folder, found.cpu(), wanted=order.task == "kernel")
         if order.task != "kernel":
             name = f"restored{image.info.suffix}"
-            notes = write_image(order.folder / name, done.image)
+            notes = write_image(order.folder / name, final)
             report |= {"picture": name, "notes": [*report["notes"], *map(plain, notes)]}
             if order.show:
-                report |= write_shown(order.folder, image, done.image)
+                report |= write_shown(order.folder, image, final)
         return report
 
     def _for(self, order: Order, psf: KernelFile | None) -> Restorer:
@@ -124,9 +140,8 @@ class Restorations:
     ) -> Restorer:
         key = (name, quality, strength, *sorted(settings.items()))
         if key not in self._loaded:
-            if strength is not None:
-                settings["strength"] = strength
-            self._loaded[key] = Restorer.load(name, device=self.device, quality=quality, **settings)
+            blend = 1.0 if strength is None else strength
+            self._loaded[key] = Restorer.load(name, device=self.device, quality=quality, blend=blend, **settings)
             if len(self._loaded) > LOADED:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(key)
@@ -174,6 +189,41 @@ def kernel_of(order: Order) -> KernelFile | None:
     return None
 
 
+def piece_of(order: Order, psf: KernelFile | None, image: Image) -> Piece | None:
+    """The piece that an order asks for, with a margin as wide as its blur reaches.
+
+    Raises:
+        ConfigError: it is not within the picture.
+    """
+    if order.options.window is None:
+        return None
+    margin = MARGIN if psf is None else min(MARGIN, MIN_MARGIN + max(psf.kernel.shape[-2:]))
+    piece, (height, width) = Piece(*order.options.window, margin), image.size
+    if not piece.fits(height, width):
+        said = ",".join(map(str, order.options.window))
+        raise errors.ConfigError(f"window={said} reaches beyond the picture of {width} x {height} pixels")
+    return piece
+
+
+def mask_of(order: Order, name: str | None, image: Image, piece: Piece | None) -> Tensor | None:
+    """A mask of an order, (1, 1, H, W) of 0 and 1, cut to the piece with its margin; None for none.
+
+    Raises:
+        ImageError: it cannot be read. ConfigError: it has another size than the picture.
+    """
+    if name is None:
+        return None
+    mask = take_mask(read_image(order.folder / name, max_pixels=order.max_pixels), image.size)
+    return mask if piece is None else piece.with_margin(mask)
+
+
+def joined(before: Tensor, after: Tensor, only: Tensor) -> Tensor:
+    """`after` where `only` is 1 and `before` elsewhere, with a soft border of `SOFT` pixels on either side."""
+    share = F.avg_pool2d(only, 2 * SOFT + 1, 1, SOFT, count_include_pad=False)
+    mixed = torch.lerp(before.to(after), after, share)
+    return torch.where(share > 0, torch.where(share < 1, mixed, after), before.to(after))
+
+
 def described(done: Restoration, image: Image, notes: tuple[str, ...]) -> Report:
     """What the command's JSON says of a picture, and its size and kind."""
     height, width = image.pixels.shape[-2:]
@@ -217,7 +267,10 @@ def plain(text: str, order: Order | None = None) -> str:
         'a kernel of 9 x 9 pixels was found'
     """
     if order is not None:
-        names = ((order.kernel, "the kernel"), (order.picture, "the picture"))
+        names = (
+            (order.kernel, "the kernel"), (order.picture, "the picture"), (order.mask, "the mask"),
+            (order.only, "the mask"),
+        )  # fmt: skip
         for name, what in ((n, w) for n, w in names if n is not None):
             text = text.replace(str(order.folder / name), what).replace(name, what)
         text = text.replace(str(order.folder), "the folder")

@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 
 from acutance.serve import jobs
-from acutance.serve.forms import Fields, Kernel, Picture, suffix
+from acutance.serve.forms import Fields, Kernel, Mask, Only, Picture, suffix
 from acutance.serve.guard import Refused
 from acutance.serve.header import declared_size
 from acutance.serve.jobs import Job, Store
@@ -29,10 +29,13 @@ STATUS: dict[Kind, int] = {
     "request": 400, "input": 422, "memory": 500, "crash": 500, "bug": 500, "deadline": 503, "cancelled": 503,
     "closing": 503,
 }  # fmt: skip
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE = {
-    "index.html": "text/html", "style.css": "text/css", "app.js": "text/javascript", "api.js": "text/javascript",
-    "viewer.js": "text/javascript", "texts.js": "text/javascript", "icon.svg": "image/svg+xml",
-}  # fmt: skip
+    file.name: KINDS[Path(file.name).suffix]
+    for file in (files("acutance.serve") / "page").iterdir()
+    if Path(file.name).suffix in KINDS
+}
+"""The files of the page and their kinds."""
 PICTURES = {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "jpeg", "tiff")}
 TOLD: dict[int | str, dict[str, Any]] = {
     400: {"description": "A field is wrong; `error` says which and what to give instead."},
@@ -66,7 +69,15 @@ def _pool(request: Request) -> Pool:
 
 
 async def _accept(
-    request: Request, task: Task, image: Picture, kernel: Kernel, fields: Fields, *, show: bool = False
+    request: Request,
+    task: Task,
+    image: Picture,
+    fields: Fields,
+    *,
+    kernel: Kernel = None,
+    mask: Mask = None,
+    only: Only = None,
+    show: bool = False,
 ) -> Job:
     """Put the files into a private folder and the order into the queue.
 
@@ -76,21 +87,28 @@ async def _accept(
     store, limits = _store(request), _pool(request).settings.limits
     options, folder = fields.options(), store.folder()
     try:
-        picture = f"picture{suffix(image.filename)}"
-        await asyncio.to_thread(_save, image.file, folder / picture)
-        size = await asyncio.to_thread(declared_size, folder / picture)
-        if size is not None and size[0] * size[1] > limits.max_pixels:
-            raise Refused(413, _too_many_pixels(*size, limits.max_pixels))
-        psf = None
+        names = {}
+        for what, sent in (("picture", image), ("mask", mask), ("only", only)):
+            if sent is not None and sent.filename:
+                names[what] = f"{what}{suffix(sent.filename)}"
+                await _keep_picture(sent, folder / names[what], limits.max_pixels)
         if kernel is not None and kernel.filename:
             if (kernel.size or 0) > MOST_KERNEL_BYTES:
                 raise Refused(413, f"a kernel of more than {MOST_KERNEL_BYTES / 1e6:g} MB; is it the right file?")
-            psf = f"kernel{suffix(kernel.filename)}"
-            await asyncio.to_thread(_save, kernel.file, folder / psf)
-        return store.add(Order(task, folder, picture, psf, options, show, limits.max_pixels))
+            names["kernel"] = f"kernel{suffix(kernel.filename)}"
+            await asyncio.to_thread(_save, kernel.file, folder / names["kernel"])
+        return store.add(Order(task, folder, **names, options=options, show=show, max_pixels=limits.max_pixels))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+async def _keep_picture(sent: UploadFile, target: Path, most: int) -> None:
+    """Save a picture, or refuse one with more than `most` pixels before it is decoded."""
+    await asyncio.to_thread(_save, sent.file, target)
+    size = await asyncio.to_thread(declared_size, target)
+    if size is not None and size[0] * size[1] > most:
+        raise Refused(413, _too_many_pixels(*size, most))
 
 
 def _save(source: Any, target: Path) -> None:
@@ -148,29 +166,37 @@ def _file(job: Job, entry: str, headers: dict[str, str] | None = None, done: Bac
 
 @router.post("/v1/restore", response_class=FileResponse, responses=ANSWER, tags=["pictures"])
 async def restore(
-    request: Request, image: Picture, fields: Annotated[Fields, Depends()], kernel: Kernel = None
+    request: Request,
+    image: Picture,
+    fields: Annotated[Fields, Depends()],
+    kernel: Kernel = None,
+    mask: Mask = None,
+    only: Only = None,
 ) -> Response:
     """Remove the blur of a picture. Without a kernel it is estimated from the picture."""
-    return await _answer(request, await _accept(request, "restore", image, kernel, fields), "picture")
+    job = await _accept(request, "restore", image, fields, kernel=kernel, mask=mask, only=only)
+    return await _answer(request, job, "picture")
 
 
 @router.post("/v1/denoise", response_class=FileResponse, responses=ANSWER, tags=["pictures"])
-async def denoise(request: Request, image: Picture, fields: Annotated[Fields, Depends()]) -> Response:
+async def denoise(
+    request: Request, image: Picture, fields: Annotated[Fields, Depends()], only: Only = None
+) -> Response:
     """Remove the noise of a picture; its level need not be known."""
-    return await _answer(request, await _accept(request, "denoise", image, None, fields), "picture")
+    return await _answer(request, await _accept(request, "denoise", image, fields, only=only), "picture")
 
 
 @router.post("/v1/derain", response_class=FileResponse, responses=ANSWER, tags=["pictures"])
-async def derain(request: Request, image: Picture, fields: Annotated[Fields, Depends()]) -> Response:
+async def derain(request: Request, image: Picture, fields: Annotated[Fields, Depends()], only: Only = None) -> Response:
     """Remove streaks of rain from a picture."""
-    return await _answer(request, await _accept(request, "derain", image, None, fields), "picture")
+    return await _answer(request, await _accept(request, "derain", image, fields, only=only), "picture")
 
 
 @router.post("/v1/kernel", response_class=FileResponse, responses=ANSWER, tags=["pictures"])
 async def kernel(request: Request, image: Picture, fields: Annotated[Fields, Depends()]) -> Response:
     """Estimate the blur kernel: a PNG for the eye; exactly, as .npy, with `Accept: application/octet-stream`."""
     exact = "application/octet-stream" in request.headers.get("accept", "")
-    job = await _accept(request, "kernel", image, None, fields)
+    job = await _accept(request, "kernel", image, fields)
     return await _answer(request, job, "kernel" if exact else "kernel_picture")
 
 
@@ -180,11 +206,13 @@ async def create_job(
     image: Picture,
     fields: Annotated[Fields, Depends()],
     kernel: Kernel = None,
+    mask: Mask = None,
+    only: Only = None,
     task: Annotated[Task, Form(description="What to do.")] = "restore",
     show: Annotated[bool, Form(description="Also make PNGs that browsers show.")] = False,
 ) -> dict[str, Any]:
     """Queue a picture and answer at once. The result is kept for a while."""
-    job = await _accept(request, task, image, kernel, fields, show=show)
+    job = await _accept(request, task, image, fields, kernel=kernel, mask=mask, only=only, show=show)
     return job.description() | {"events": f"/v1/jobs/{job.id}/events"}
 
 
@@ -257,12 +285,13 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/ready", tags=["service"], responses={503: {"description": "No worker is up, or it is ending."}})
-async def ready(request: Request) -> dict[str, int]:
+async def ready(request: Request) -> dict[str, int | str]:
     """At least one worker is up."""
     pool = _pool(request)
     if pool.closing or not pool.ready:
         raise Refused(503, "ending" if pool.closing else "starting", {"retry-after": "5"})
-    return {"workers": pool.ready, "running": pool.running, "queued": pool.queued}
+    counts = {"workers": pool.ready, "running": pool.running, "queued": pool.queued}
+    return counts | {"version": pool.settings.version}
 
 
 @router.get("/metrics", tags=["service"])

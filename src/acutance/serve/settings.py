@@ -60,6 +60,7 @@ class Settings:
         workers: processes that restore. threads: processor threads of each.
         devices: where they run, worker i on `devices[i % len(devices)]`; "auto" takes a GPU if there is one.
         preload: methods that every worker loads before it is ready.
+        version: of the program, told to clients.
         limits, access: see there.
     """
 
@@ -67,6 +68,7 @@ class Settings:
     threads: int = 2
     devices: tuple[str, ...] = ("auto",)
     preload: tuple[str, ...] = ("blind", "acute")
+    version: str = "0"
     limits: Limits = field(default_factory=Limits)
     access: Access = field(default_factory=Access)
 

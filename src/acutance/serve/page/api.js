@@ -1,9 +1,10 @@
 // What the page asks of the service. Every request carries the token, if there is one.
 
 export class ServiceError extends Error {
-  constructor(status, message) {
+  constructor(status, message, retryAfter) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter; // seconds
   }
 }
 
@@ -28,21 +29,25 @@ async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers });
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
-    throw new ServiceError(answer.status, told.error || answer.statusText);
+    const retryAfter = Number(answer.headers.get('retry-after')) || 5;
+    throw new ServiceError(answer.status, told.error || answer.statusText, retryAfter);
   }
   return answer;
 }
 
 export const methods = async () => (await ask('/v1/methods')).json();
 
+/** { workers, version, ... }: how many pictures are restored at once, and by which version of the program. */
+export const ready = async () => (await ask('/ready')).json();
+
 export const picture = async (link, signal) => (await ask(link, { signal })).blob();
 
-export const start = async (form, signal) => (await ask('/v1/jobs', { method: 'POST', body: form, signal })).json();
+export const start = async (form) => (await ask('/v1/jobs', { method: 'POST', body: form })).json();
 
 // keepalive: it is sent even while the page is being closed
 export const stop = (id) => ask(`/v1/jobs/${id}`, { method: 'DELETE', keepalive: true }).catch(() => {});
 
-/** The states of a job, one after the other, until it has ended. EventSource cannot send the token, so it is fetched. */
+/** The states of a job until it has ended. EventSource cannot send the token, so it is fetched. */
 export async function* events(job, signal) {
   const answer = await ask(job.events, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

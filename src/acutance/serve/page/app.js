@@ -1,229 +1,204 @@
-// The page: a picture in, settings, a job of the service, the result. Nothing is loaded from elsewhere.
+// The page: pictures in, settings, jobs of the service, results. Nothing is loaded from elsewhere.
 import * as api from '/page/api.js';
-import { choose } from '/page/texts.js';
+import { byId, download, fill, make } from '/page/dom.js';
+import { History } from '/page/history.js';
+import { intake } from '/page/intake.js';
+import { keys } from '/page/keys.js';
+import { Loupe } from '/page/loupe.js';
+import { Brush } from '/page/mask.js';
+import { order } from '/page/order.js';
+import { panel, say } from '/page/panel.js';
+import { Picture } from '/page/picture.js';
+import * as presets from '/page/presets.js';
+import { Preview } from '/page/preview.js';
+import { Queue } from '/page/queue.js';
+import { Runner } from '/page/runner.js';
+import * as settings from '/page/settings.js';
+import * as sidecar from '/page/sidecar.js';
+import { text } from '/page/texts.js';
 import { Viewer } from '/page/viewer.js';
 
-const text = choose();
-const byId = (id) => document.getElementById(id);
-const state = { file: null, methods: [], job: null, abort: null, result: null, urls: [], begun: 0, timer: 0 };
-
-for (const part of document.querySelectorAll('[data-text]')) part.textContent = text[part.dataset.text];
-for (const part of document.querySelectorAll('[data-label]')) part.setAttribute('aria-label', text[part.dataset.label]);
+fill();
 byId('before').alt = text.beforeAlt;
 byId('after').alt = text.afterAlt;
 const viewer = new Viewer(byId);
+const runner = new Runner(changed, askToken);
+const queue = new Queue(byId('queue'), { pick: show, save, remove });
+const loupe = new Loupe(viewer);
+const brush = new Brush(viewer, () => current, () => preview.begin());
+const preview = new Preview(viewer, () => current, settings.read);
+let current = null;
+let service = {}; // what it says of itself
 
-// -- the picture ------------------------------------------------------------------------------------------------------
+// -- the pictures -----------------------------------------------------------------------------------------------------
 
-function url(blob) {
-  const made = URL.createObjectURL(blob);
-  state.urls.push(made);
-  return made;
+function take(files) {
+  const isSettings = (file) => file.name.endsWith('.json');
+  files.filter(isSettings).forEach(openSettings);
+  const taken = files.filter((file) => !isSettings(file)).map((file) => new Picture(file));
+  if (!taken.length) return;
+  taken.forEach((picture) => queue.add(picture));
+  show(taken[0]);
 }
 
-async function open(file) {
-  cancel();
-  state.urls.splice(0).forEach((old) => URL.revokeObjectURL(old));
-  state.file = file;
-  state.result = null;
+async function show(picture) {
+  current = picture;
+  preview.clear();
+  for (const id of ['frame', 'tools', 'panel']) byId(id).hidden = false;
   byId('main').classList.remove('empty');
   byId('drop').hidden = true;
-  for (const id of ['frame', 'tools', 'panel']) byId(id).hidden = false;
-  for (const id of ['result', 'error', 'save']) byId(id).hidden = true;
-  byId('go').textContent = text.go;
-  byId('name').textContent = file.name;
-  byId('unshown').hidden = await viewer.show(url(file));
+  queue.select(picture);
+  render();
+  const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
+  if (picture !== current) return;
+  byId('unshown').hidden = readable;
+  loupe.show();
+  brush.draw();
 }
 
-byId('file').addEventListener('change', (event) => {
-  if (event.target.files.length) open(event.target.files[0]);
-  event.target.value = '';
-});
-byId('other').addEventListener('click', () => byId('file').click());
-document.addEventListener('dragover', (event) => {
-  event.preventDefault();
-  document.body.classList.add('over');
-});
-document.addEventListener('dragleave', (event) => {
-  if (!event.relatedTarget) document.body.classList.remove('over');
-});
-document.addEventListener('drop', (event) => {
-  event.preventDefault();
-  document.body.classList.remove('over');
-  if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
-});
-document.addEventListener('paste', (event) => {
-  if (event.clipboardData.files.length) open(event.clipboardData.files[0]);
-});
+function render() {
+  panel(current, queue.pictures.length > 1 ? open() : []);
+}
 
-for (const [id, full] of [['fit', false], ['full', true]]) {
-  byId(id).addEventListener('click', () => {
-    viewer.zoom(full);
-    byId('fit').setAttribute('aria-pressed', String(!full));
-    byId('full').setAttribute('aria-pressed', String(full));
-  });
+/** The pictures that "restore all" takes. */
+function open() {
+  return queue.pictures.filter((picture) => picture.state === 'open' || picture.state === 'failed');
+}
+
+function changed(picture) {
+  queue.render(picture);
+  if (picture === current && picture.state === 'done' && viewer.afterUrl !== picture.afterUrl) {
+    show(picture);
+    say(text.done);
+  } else render();
+}
+
+function save(picture) {
+  download(picture.saved, picture.savedName);
+}
+
+function remove(picture) {
+  const next = queue.beside(picture, 1);
+  runner.cancel(picture);
+  queue.remove(picture);
+  picture.close();
+  if (picture === current) show(next);
+  else render();
 }
 
 // -- the settings -----------------------------------------------------------------------------------------------------
 
-const units = { length: text.pixels, radius: text.pixels, deviation: text.pixels, angle: text.degrees, strength: text.percent };
-const task = () => document.querySelector('input[name=task]:checked').value;
+const history = new History(settings.read, apply, () => {
+  byId('undo').disabled = !history.past.length;
+  byId('redo').disabled = !history.future.length;
+});
 
-function refresh() {
-  for (const part of document.querySelectorAll('[data-for]')) part.hidden = !part.dataset.for.split(' ').includes(task());
-  for (const part of document.querySelectorAll('[data-blur]')) part.hidden = part.dataset.blur !== byId('blur').value;
-  for (const out of document.querySelectorAll('output')) out.value = units[out.htmlFor.value](byId(out.htmlFor.value).value);
-  byId('qualities').hidden = !qualities().length;
-  for (const option of byId('quality').options) option.disabled = !qualities().includes(option.value);
+function apply(values) {
+  settings.write(values);
+  if (current) preview.begin();
 }
 
-/** Of the method that the service takes for these settings. */
-function qualities() {
-  const name = task() === 'restore' ? (byId('blur').value === 'find' ? 'blind' : 'acute') : null;
-  const method = state.methods.find((m) => m.name === name);
-  return method ? method.qualities : [];
+byId('panel').addEventListener('input', (event) => {
+  if (event.target.id === 'preset') return;
+  settings.refresh();
+  preview.begin();
+});
+byId('panel').addEventListener('change', () => history.note());
+byId('undo').addEventListener('click', () => history.undo());
+byId('redo').addEventListener('click', () => history.redo());
+
+for (const name of presets.names) {
+  byId('preset').append(make('option', { value: name, textContent: text.presets[name][0] }));
 }
+byId('preset').addEventListener('change', ({ target }) => {
+  byId('preset-note').hidden = !target.value;
+  if (!target.value) return;
+  byId('preset-note').textContent = text.presets[target.value][1];
+  apply(presets.preset(target.value));
+});
 
-byId('panel').addEventListener('input', refresh);
-
-function form() {
-  const sent = new FormData();
-  sent.set('image', state.file);
-  sent.set('task', task());
-  sent.set('show', 'true');
-  if (byId('noise').value) sent.set('sigma', byId('noise').value);
-  if (task() !== 'restore') {
-    sent.set('strength', byId('strength').value / 100);
-    return sent;
+async function openSettings(file) {
+  const note = byId('preset-note');
+  note.hidden = false;
+  try {
+    apply(await sidecar.read(file));
+    history.note();
+    note.textContent = text.settingsOpened(file.name);
+  } catch (error) {
+    note.textContent = error.message;
   }
-  const blur = byId('blur').value;
-  if (blur === 'motion') sent.set('motion', `${byId('length').value},${byId('angle').value}`);
-  if (blur === 'disc') sent.set('disc', byId('radius').value);
-  if (blur === 'gaussian') sent.set('gaussian', byId('deviation').value);
-  if (blur === 'file') {
-    if (!byId('kernel').files.length) throw new Error(text.kernelMissing);
-    sent.set('kernel', byId('kernel').files[0]);
-  }
-  if (qualities().includes(byId('quality').value)) sent.set('quality', byId('quality').value);
-  return sent;
 }
 
-// -- the job ----------------------------------------------------------------------------------------------------------
+byId('save-settings').addEventListener('click', () => {
+  download(sidecar.write(settings.read(), current.report, service.version), current.stem + sidecar.suffix);
+});
+byId('open-settings').addEventListener('click', () => byId('settings-file').click());
+byId('settings-file').addEventListener('change', ({ target }) => {
+  if (target.files.length) openSettings(target.files[0]);
+  target.value = '';
+});
 
+for (const button of document.querySelectorAll('.use-found')) {
+  button.addEventListener('click', () => {
+    settings.write({ task: 'restore', blur: 'draw' });
+    settings.kernel.start(current.found.npy);
+  });
+}
+
+// -- the jobs ---------------------------------------------------------------------------------------------------------
+
+async function restore(pictures) {
+  try {
+    const values = settings.read();
+    for (const picture of pictures) runner.add(picture, await order(picture, values));
+    preview.stop();
+  } catch (error) {
+    current.error = error.message;
+    render();
+  }
+}
+
+byId('stage').addEventListener('scroll', () => preview.shown && preview.begin());
 byId('panel').addEventListener('submit', (event) => {
   event.preventDefault();
-  run();
+  restore([current]);
 });
-
-async function run() {
-  cancel();
-  byId('error').hidden = true;
-  const abort = (state.abort = new AbortController());
-  try {
-    const sent = form();
-    busy(true);
-    tell({ phase: 'sending' });
-    state.job = await api.start(sent, abort.signal);
-    let last = state.job;
-    for await (last of api.events(state.job, abort.signal)) tell(last);
-    if (last.state === 'cancelled') return;
-    if (last.state !== 'done') throw new Error(last.error || text.offline);
-    await show(last, abort.signal);
-  } catch (error) {
-    if (abort.signal.aborted) return;
-    if (error.status === 401) return void askToken();
-    fail(error instanceof TypeError ? text.offline : error.message);
-  } finally {
-    if (state.abort === abort) {
-      state.abort = state.job = null;
-      busy(false);
-    }
-  }
-}
-
-async function show(done, signal) {
-  tell({ phase: 'loading' });
-  const links = done.links;
-  const [saved, shown, before, kernel] = await Promise.all(
-    [links.picture, links.shown, links.shown_before, links.kernel_picture].map((link) => link && api.picture(link, signal)),
-  );
-  const suffix = { PNG: 'png', GIF: 'png', JPEG: 'jpg', WEBP: 'webp', TIFF: 'tif', BMP: 'bmp' }[done.report.format];
-  state.result = { blob: saved, suffix };
-  await viewer.compare(url(shown || saved), before && url(before));
-  byId('unshown').hidden = true;
-  describe(done.report, kernel);
-  byId('save').hidden = false;
-  byId('go').textContent = text.again;
-  byId('status').textContent = text.done;
-  api.stop(done.id);
-}
-
-function describe(report, kernel) {
-  const lines = [text.summary(report), text.form(report), ...report.notes];
-  byId('notes').replaceChildren(...lines.map((line) => Object.assign(document.createElement('li'), { textContent: line })));
-  byId('found').hidden = !kernel;
-  if (kernel) {
-    byId('found-kernel').src = url(kernel);
-    byId('found-kernel').alt = text.foundKernel;
-    byId('found-size').textContent = text.foundSize(report.kernel_side);
-  }
-  byId('result').hidden = false;
-}
-
-function busy(is) {
-  byId('progress').hidden = byId('cancel').hidden = !is;
-  byId('go').hidden = is;
-  byId('save').hidden = is || !state.result;
-  clearInterval(state.timer);
-  if (is) {
-    state.begun = Date.now();
-    state.timer = setInterval(tick, 1000);
-  }
-}
-
-function tell(event) {
-  const phase = event.state === 'queued' ? 'queued' : event.phase;
-  if (!phase) return;
-  byId('phase').textContent = text[phase];
-  if (event.steps) byId('bar').value = (100 * event.step) / event.steps;
-  else byId('bar').removeAttribute('value');
-  state.left = event.seconds_left;
-  if (byId('status').textContent !== text[phase]) byId('status').textContent = text[phase];
-  tick();
-}
-
-function tick() {
-  const seconds = Math.round((Date.now() - state.begun) / 1000);
-  byId('left').textContent = state.left ? text.left(state.left) : seconds > 2 ? text.elapsed(seconds) : '';
-}
-
-function fail(message) {
-  byId('error').textContent = message;
-  byId('error').hidden = false;
-}
-
-function cancel() {
-  if (state.job) api.stop(state.job.id);
-  if (state.abort) state.abort.abort();
-  state.abort = state.job = null;
-  busy(false);
-}
-
+byId('all').addEventListener('click', () => restore(open()));
+byId('save').addEventListener('click', () => save(current));
 byId('cancel').addEventListener('click', () => {
-  cancel();
-  byId('status').textContent = text.cancelled;
+  runner.cancel(current);
+  say(text.cancelled);
   byId('go').focus();
 });
-
-window.addEventListener('pagehide', cancel);
-
-byId('save').addEventListener('click', () => {
-  const stem = state.file.name.replace(/\.[^.]*$/, '') || 'picture';
-  const link = document.createElement('a');
-  link.href = url(state.result.blob);
-  link.download = `${stem}-restored.${state.result.suffix}`;
-  link.click();
+window.addEventListener('pagehide', () => {
+  preview.stop();
+  queue.pictures.forEach((picture) => runner.cancel(picture));
 });
+
+// -- the view ---------------------------------------------------------------------------------------------------------
+
+function zoom(full) {
+  viewer.zoom(full);
+  loupe.show();
+  byId('fit').setAttribute('aria-pressed', String(!full));
+  byId('full').setAttribute('aria-pressed', String(full));
+  if (preview.shown) preview.begin();
+}
+
+byId('fit').addEventListener('click', () => zoom(false));
+byId('full').addEventListener('click', () => zoom(true));
+keys(
+  {
+    f: () => zoom(false),
+    1: () => zoom(true),
+    l: () => viewer.zoomed || loupe.toggle(),
+    ',': () => viewer.moveTo(viewer.position - 5),
+    '.': () => viewer.moveTo(viewer.position + 5),
+    p: () => show(queue.beside(current, -1)),
+    n: () => show(queue.beside(current, 1)),
+  },
+  history,
+);
 
 // -- the start --------------------------------------------------------------------------------------------------------
 
@@ -238,14 +213,16 @@ byId('ask').addEventListener('close', () => {
 
 async function load() {
   try {
-    state.methods = await api.methods();
-    refresh();
+    settings.setMethods(await api.methods());
+    service = await api.ready();
+    runner.workers = service.workers;
   } catch (error) {
     if (error.status === 401) askToken();
     else setTimeout(load, 2000); // the workers are starting
   }
 }
 
+intake(take);
 api.takeToken();
-refresh();
+settings.refresh();
 load();

@@ -8,11 +8,15 @@ export class Viewer {
     this.stage = byId('stage');
     this.canvas = byId('canvas');
     this.before = byId('before');
+    this.layer = byId('layer'); // what is seen right of the divider
     this.after = byId('after');
+    this.piece = byId('piece');
     this.divider = byId('divider');
     this.tags = [...this.frame.querySelectorAll('.tag')];
     this.position = 50;
     this.zoomed = false;
+    this.afterUrl = this.pieceUrl = null;
+    this.point = [0.5, 0.5]; // where the user last looked, as fractions of the picture
     this.listen();
   }
 
@@ -55,29 +59,59 @@ export class Viewer {
     for (const end of ['pointerup', 'pointercancel']) this.stage.addEventListener(end, () => (from = null));
   }
 
-  /** Show a picture alone; resolves to whether the browser can. */
-  async show(url) {
-    this.clear();
-    const shown = await load(this.before, url);
+  /** Show a picture, and the restored one beside it where there is one; resolves to whether the browser can. */
+  async show(beforeUrl, afterUrl) {
+    this.afterUrl = afterUrl;
+    const [shown, restored] = await Promise.all([
+      load(this.before, beforeUrl),
+      afterUrl ? load(this.after, afterUrl) : false,
+    ]);
+    if (this.afterUrl !== afterUrl || this.before.src !== beforeUrl) return shown; // meanwhile there is another one
     this.canvas.hidden = !shown;
+    this.after.hidden = !restored;
+    this.showPiece(null);
     this.layout();
     return shown;
   }
 
-  /** Show the restored picture beside it. */
-  async compare(url, beforeUrl) {
-    if (beforeUrl) {
-      await load(this.before, beforeUrl);
-      this.canvas.hidden = false;
-    }
-    if (!(await load(this.after, url))) return;
-    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = false;
-    this.layout();
+  /** Show the divider where there is something to compare with. */
+  pair() {
+    const is = !this.after.hidden || !this.piece.hidden;
+    for (const part of [this.layer, this.divider, ...this.tags]) part.hidden = !is;
+    if (!is) this.moveTo(50);
   }
 
-  clear() {
-    for (const part of [this.after, this.divider, ...this.tags]) part.hidden = true;
-    this.moveTo(50);
+  /** Lay a restored piece { x, y, width, height } over the picture; null takes it away. */
+  async showPiece(piece, url = null) {
+    this.pieceUrl = url;
+    if (piece && !((await load(this.piece, url)) && this.pieceUrl === url)) return;
+    this.piece.hidden = !piece;
+    if (piece) {
+      const { naturalWidth: w, naturalHeight: h } = this.before;
+      const { style } = this.piece;
+      [style.left, style.width] = [`${(100 * piece.x) / w}%`, `${(100 * piece.width) / w}%`];
+      [style.top, style.height] = [`${(100 * piece.y) / h}%`, `${(100 * piece.height) / h}%`];
+    }
+    this.pair();
+    this.clip();
+  }
+
+  /** The piece of the picture that is seen, with sides of `most` pixels at most; null where there is no picture. */
+  visible(most) {
+    const { naturalWidth: w, naturalHeight: h } = this.before;
+    if (this.canvas.hidden || !w || !h) return null;
+    const [canvas, frame] = [this.canvas.getBoundingClientRect(), this.frame.getBoundingClientRect()];
+    const along = (from, to, start, length, pixels, point) => {
+      const scale = pixels / length;
+      const first = Math.max(0, Math.floor((from - start) * scale));
+      const last = Math.min(pixels, Math.ceil((to - start) * scale));
+      const side = Math.min(most, last - first);
+      const middle = this.zoomed ? (first + last) / 2 : point * pixels;
+      return [Math.round(Math.min(last - side, Math.max(first, middle - side / 2))), side];
+    };
+    const [x, width] = along(frame.left, frame.right, canvas.left, canvas.width, w, this.point[0]);
+    const [y, height] = along(frame.top, frame.bottom, canvas.top, canvas.height, h, this.point[1]);
+    return { x, y, width, height };
   }
 
   zoom(full) {
@@ -111,7 +145,7 @@ export class Viewer {
     const frame = this.frame.getBoundingClientRect();
     const canvas = this.canvas.getBoundingClientRect();
     const x = frame.left + (frame.width * this.position) / 100 - canvas.left;
-    this.after.style.clipPath = `inset(0 0 0 ${Math.min(canvas.width, Math.max(0, x))}px)`;
+    this.layer.style.clipPath = `inset(0 0 0 ${Math.min(canvas.width, Math.max(0, x))}px)`;
     this.divider.style.left = `${this.position}%`;
     this.divider.setAttribute('aria-valuenow', String(Math.round(this.position)));
   }

@@ -1,0 +1,57 @@
+// The form that is sent for a picture: its file and the settings as fields of the service.
+import { byId } from '/page/dom.js';
+import { maskFiles } from '/page/mask.js';
+import { encode } from '/page/npy.js';
+import { qualities } from '/page/settings.js';
+import { text } from '/page/texts.js';
+
+/** The whole picture. Throws with a message for the user where something is missing. */
+export async function order(picture, settings) {
+  const sent = new FormData();
+  sent.set('image', picture.file);
+  sent.set('task', settings.task);
+  sent.set('show', 'true');
+  if (settings.noise) sent.set('sigma', settings.noise);
+  if (Number(settings.strength) < 100) sent.set('strength', settings.strength / 100);
+  const { mask, only } = await maskFiles(picture);
+  if (only) sent.set('only', only, 'only.png');
+  if (settings.task !== 'restore') return sent;
+  if (mask) sent.set('mask', mask, 'mask.png');
+  blur(sent, settings);
+  if (qualities(settings.task, settings.blur).includes(settings.quality)) sent.set('quality', settings.quality);
+  return sent;
+}
+
+/**
+ * The forms that restore a piece { x, y, width, height }: the quick one first. A blur that is to be found is the one
+ * that was found in the whole picture; [] where that has not been done.
+ */
+export async function trials(picture, settings, piece) {
+  const deblurs = settings.task === 'restore';
+  const finds = deblurs && settings.blur === 'find';
+  if (finds && !picture.found) return [];
+  const methods = deblurs ? [{ method: 'fd' }, { method: 'acute', quality: 'fast' }] : [{}];
+  const trial = async (method) => {
+    const sent = await order(picture, settings);
+    sent.delete('quality');
+    if (finds) sent.set('kernel', picture.found.npy, 'kernel.npy');
+    sent.set('window', [piece.x, piece.y, piece.width, piece.height].join());
+    for (const [name, value] of Object.entries(method)) sent.set(name, value);
+    return sent;
+  };
+  return Promise.all(methods.map(trial));
+}
+
+function blur(sent, settings) {
+  if (settings.blur === 'motion') sent.set('motion', `${settings.length},${settings.angle}`);
+  if (settings.blur === 'disc') sent.set('disc', settings.radius);
+  if (settings.blur === 'gaussian') sent.set('gaussian', settings.deviation);
+  if (settings.blur === 'draw') {
+    if (!settings.kernel) throw new Error(text.kernelEmpty);
+    sent.set('kernel', encode(settings.kernel), 'kernel.npy');
+  }
+  if (settings.blur === 'file') {
+    if (!byId('kernel').files.length) throw new Error(text.kernelMissing);
+    sent.set('kernel', byId('kernel').files[0]);
+  }
+}

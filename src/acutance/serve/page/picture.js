@@ -1,0 +1,71 @@
+// One picture of the queue: its file, how far it is, and what became of it.
+
+const SUFFIXES = { PNG: 'png', GIF: 'png', JPEG: 'jpg', WEBP: 'webp', TIFF: 'tif', BMP: 'bmp' };
+
+export class Picture {
+  /** States: open, waiting, running, done, failed. */
+  constructor(file) {
+    this.file = file;
+    this.state = 'open';
+    this.event = {}; // the last progress of the service
+    this.begun = 0;
+    this.error = '';
+    this.report = null;
+    this.saved = null; // the restored file
+    this.shown = file; // what a browser can show of the latest state
+    this.found = null; // the kernel that was found: { npy, url, side }
+    this.abort = null;
+    this.strokes = []; // of the mask brush
+    this.size = null; // [width, height], known once there are strokes
+    this.urls = [];
+    this.beforeUrl = this.url(file);
+    this.afterUrl = null;
+  }
+
+  get stem() {
+    return this.file.name.replace(/\.[^.]*$/, '') || 'picture';
+  }
+
+  get busy() {
+    return this.state === 'waiting' || this.state === 'running';
+  }
+
+  /** What the restored file is called. */
+  get savedName() {
+    return `${this.stem}-restored.${SUFFIXES[this.report.format]}`;
+  }
+
+  url(blob) {
+    const made = URL.createObjectURL(blob);
+    this.urls.push(made);
+    return made;
+  }
+
+  /** Take over what the service made. Files: saved; maybe shown, before, kernel, kernelPicture. */
+  finish(report, files) {
+    this.drop(this.afterUrl);
+    this.report = report;
+    this.saved = files.saved;
+    this.shown = files.shown || files.saved;
+    this.afterUrl = this.url(this.shown);
+    if (files.before) {
+      this.drop(this.beforeUrl);
+      this.beforeUrl = this.url(files.before);
+    }
+    if (files.kernel) {
+      if (this.found) this.drop(this.found.url);
+      this.found = { npy: files.kernel, url: this.url(files.kernelPicture), side: report.kernel_side };
+    }
+    this.state = 'done';
+  }
+
+  drop(url) {
+    if (!url) return;
+    URL.revokeObjectURL(url);
+    this.urls = this.urls.filter((other) => other !== url);
+  }
+
+  close() {
+    this.urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
+  }
+}
