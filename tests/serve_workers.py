@@ -55,10 +55,10 @@ class Copier(Obedient):
             time.sleep(0.02)
         if order.options.gaussian == 1:
             os._exit(9)
-        if order.options.window is None:
+        if order.options.preview is None:
             shutil.copy(order.folder / order.picture, order.folder / "restored.png")
         else:
-            x, y, width, height = order.options.window
+            x, y, width, height = order.options.preview
             with Image.open(order.folder / order.picture) as picture:
                 picture.crop((x, y, x + width, y + height)).save(order.folder / "restored.png")
         found = {}

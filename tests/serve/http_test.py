@@ -120,9 +120,10 @@ def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
         ("/v1/restore", {"motion": "15"}, 400, "LENGTH,ANGLE"),
         ("/v1/restore", {"sigma": "80%"}, 400, "up to 50%"),
         ("/v1/restore", {"strength": "2"}, 400, "from 0 to 1"),
-        ("/v1/restore", {"window": "0,0,8"}, 400, "X,Y,WIDTH,HEIGHT"),
-        ("/v1/restore", {"window": "0,0,8,0"}, 400, "X,Y,WIDTH,HEIGHT"),
-        ("/v1/restore", {"window": "50,0,8,8", "disc": "2", "method": "fd"}, 400, "beyond the picture of 56 x 40"),
+        ("/v1/restore", {"preview": "0,0,8"}, 400, "X,Y,WIDTH,HEIGHT"),
+        ("/v1/restore", {"preview": "0,0,8,0"}, 400, "X,Y,WIDTH,HEIGHT"),
+        ("/v1/restore", {"trail": "0,0,8"}, 400, "trail=0,0,8: give X,Y,WIDTH,HEIGHT"),
+        ("/v1/restore", {"preview": "50,0,8,8", "disc": "2", "method": "fd"}, 400, "beyond the picture of 56 x 40"),
         ("/v1/restore", {"method": "../weights"}, 400, "/v1/methods"),
         ("/v1/restore", {"method": "telescope"}, 400, "no method 'telescope'"),
         ("/v1/restore", {"disc": "2", "gaussian": "1"}, 400, "together"),
@@ -181,7 +182,7 @@ def test_the_service_describes_itself(client: TestClient) -> None:
     assert {"acute", "blind", "fd", "nlm"} <= names
     schema = client.get("/openapi.json").json()
     form = schema["components"]["schemas"]["Body_restore_v1_restore_post"]["properties"]
-    options = {"motion", "disc", "gaussian", "sigma", "strength", "method", "quality", "window"}
+    options = {"motion", "disc", "gaussian", "sigma", "strength", "method", "quality", "preview", "window", "trail"}
     uploads = {"image", "kernel", "mask", "only"}
     assert uploads | options == set(form)
     assert all("examples" in form[f] for f in options)

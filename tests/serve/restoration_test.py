@@ -77,18 +77,18 @@ def test_a_kernel_file_is_that_of_the_library(tmp_path: Path, picture: torch.Ten
     assert difference.abs().max() < 0.6 / 255
 
 
-@pytest.mark.parametrize("window", [(0, 0, 24, 20), (150, 70, 40, 30), (90, 40, 64, 48)])
+@pytest.mark.parametrize("preview", [(0, 0, 24, 20), (150, 70, 40, 30), (90, 40, 64, 48)])
 def test_a_piece_is_that_of_the_whole(
-    tmp_path: Path, generator: torch.Generator, carry_out: Restorations, window: tuple[int, int, int, int]
+    tmp_path: Path, generator: torch.Generator, carry_out: Restorations, preview: tuple[int, int, int, int]
 ) -> None:
     picture = torch.nn.functional.interpolate(torch.rand(1, 3, 13, 25, generator=generator), (100, 190), mode="bicubic")
     write_image(tmp_path / "picture.png", Image(picture.clamp(0, 1), info=ImageInfo(bits=16)))
     options = {"disc": 2.0, "sigma": 0.02, "method": "wiener", "strength": 0.5}
     whole = read_image(tmp_path / carry_out(order(tmp_path, **options), quiet)["picture"]).pixels
     (tmp_path / "restored.png").unlink()
-    report = carry_out(order(tmp_path, window=window, **options), quiet)
+    report = carry_out(order(tmp_path, preview=preview, **options), quiet)
     piece = read_image(tmp_path / report["picture"])
-    x, y, w, h = window
+    x, y, w, h = preview
     assert (report["width"], report["height"], piece.info.bits) == (w, h, 16)
     assert (piece.pixels - whole[..., y : y + h, x : x + w]).abs().max() < 0.01
 
@@ -98,10 +98,10 @@ def test_only_a_part_is_restored(tmp_path: Path, picture: torch.Tensor, carry_ou
     write_image(tmp_path / "picture.png", Image(picture, info=ImageInfo(bits=16)))
     write_image(tmp_path / "only.png", (torch.arange(56) < 20).float().expand(1, 1, 40, 56))
     made = {}
-    for only, window in ((None, None), ("only.png", None), ("only.png", (10, 5, 30, 30))):
-        options = Options(disc=2.0, method="wiener", sigma=0.02, window=window)
+    for only, preview in ((None, None), ("only.png", None), ("only.png", (10, 5, 30, 30))):
+        options = Options(disc=2.0, method="wiener", sigma=0.02, preview=preview)
         report = carry_out(Order("restore", tmp_path, "picture.png", only=only, options=options), quiet)
-        made[only, window] = read_image(tmp_path / report["picture"]).pixels
+        made[only, preview] = read_image(tmp_path / report["picture"]).pixels
         (tmp_path / "restored.png").unlink()
     whole, part, piece = made.values()
     assert torch.equal(part[..., :16], whole[..., :16])
@@ -204,3 +204,20 @@ def test_a_damaged_header_says_nothing(tmp_path: Path) -> None:
             path.write_bytes(data[:4] + rng.bytes(60))
             size = declared_size(path)
             assert size is None or len(size) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"trail": (0, 0, 9, 9), "window": (0, 0, 9, 9)}, "leave out the window"),
+        ({"trail": (0, 0, 9, 9), "preview": (0, 0, 9, 9)}, "trail with preview"),
+        ({"window": (0, 0, 9, 9), "disc": 2.0}, "acute does not look for the blur"),
+    ],
+    ids=["both", "preview", "kernel"],
+)
+def test_boxes_that_cannot_be_are_refused(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations, options: dict[str, Any], says: str
+) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    with pytest.raises(Failed, match=says):
+        carry_out(order(tmp_path, **options), quiet)

@@ -49,8 +49,14 @@ class Fields:
     ] = None
     method: Annotated[str | None, Form(description="A name of /v1/methods.", examples=["acute"])] = None
     quality: Annotated[str | None, Form(description="fast, balanced or best.", examples=["balanced"])] = None
-    window: Annotated[
+    preview: Annotated[
         str | None, Form(description="Only this piece: X,Y,WIDTH,HEIGHT in pixels.", examples=["400,300,256,256"])
+    ] = None
+    window: Annotated[
+        str | None, Form(description="Find the blur in this piece: X,Y,WIDTH,HEIGHT.", examples=["400,300,300,300"])
+    ] = None
+    trail: Annotated[
+        str | None, Form(description="Box around a light trail, which shows the blur.", examples=["85,75,60,60"])
     ] = None
 
     def options(self) -> Options:
@@ -76,7 +82,9 @@ class Fields:
             strength=strength,
             method=_name("method", self.method),
             quality=_name("quality", self.quality),
-            window=_rectangle(self.window),
+            preview=_rectangle("preview", self.preview),
+            window=_rectangle("window", self.window),
+            trail=_rectangle("trail", self.trail),
         )
 
 
@@ -128,13 +136,13 @@ def _name(field: str, text: str | None) -> str | None:
     return text or None
 
 
-def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:
+def _rectangle(field: str, text: str | None) -> tuple[int, int, int, int] | None:
     """Whole numbers X,Y,WIDTH,HEIGHT."""
     if not text:
         return None
     found = re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})", text)
     if found is None or not (int(found[3]) and int(found[4])):
-        raise ConfigError(f"window={_short(text)}: give X,Y,WIDTH,HEIGHT in whole pixels, e.g. 400,300,256,256")
+        raise ConfigError(f"{field}={_short(text)}: give X,Y,WIDTH,HEIGHT in whole pixels, e.g. 400,300,256,256")
     x, y, width, height = map(int, found.groups())
     return x, y, width, height
 

@@ -22,7 +22,8 @@ class Options:
         gaussian: standard deviation of a Gaussian, pixels.
         sigma: noise level, fraction of the range. strength: how far to go, 0 to 1.
         method: of the catalogue. quality: fast, balanced or best.
-        window: only this piece of the picture, (x, y, width, height) in pixels.
+        preview: only this piece of the picture, (x, y, width, height) in pixels.
+        window, trail: boxes, likewise: where the blur is found, and around a light trail that shows it.
     """
 
     motion: tuple[float, float] | None = None
@@ -32,7 +33,9 @@ class Options:
     strength: float | None = None
     method: str | None = None
     quality: str | None = None
+    preview: tuple[int, int, int, int] | None = None
     window: tuple[int, int, int, int] | None = None
+    trail: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

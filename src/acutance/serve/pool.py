@@ -298,7 +298,7 @@ class Pool:
         if not process.send(ticket.order):
             return self._put_back(ticket)
         begun, told, taken = time.monotonic(), math.inf, False
-        grace = GRACE if ticket.order.options.window is None else PIECE_GRACE
+        grace = GRACE if ticket.order.options.preview is None else PIECE_GRACE
         while True:
             message = process.receive(LOOK)
             with self._changed:

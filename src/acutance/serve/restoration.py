@@ -123,7 +123,7 @@ class Restorations:
         if order.task == "kernel":
             if o.method is not None or o.strength is not None:
                 raise errors.ConfigError("the kernel is found by one method, which has no strength; leave them out")
-            return self._restorer(BLIND, None, None, **FOUND)
+            return self._restorer(BLIND, None, None, **FOUND, **boxes_of(order))
         default = TASKS.get(order.task) or (BLIND if psf is None else DEFAULT)
         name = o.method or default
         spec = find(name)
@@ -133,7 +133,10 @@ class Restorations:
             raise errors.ConfigError(f"method={name} does not {order.task}; methods that do: {', '.join(fitting)}")
         if spec.weights is not None and spec.weights not in embedded_names():
             raise errors.ConfigError(f"method={name} has no weights here; choose another")
-        return self._restorer(name, o.quality, o.strength)
+        boxes = boxes_of(order)
+        if boxes and name != BLIND:
+            raise errors.ConfigError(f"{' and '.join(boxes)}: {name} does not look for the blur; leave that out")
+        return self._restorer(name, o.quality, o.strength, **boxes)
 
     def _restorer(
         self, name: str, quality: str | None = None, strength: float | None = None, **settings: Any
@@ -189,19 +192,34 @@ def kernel_of(order: Order) -> KernelFile | None:
     return None
 
 
+def boxes_of(order: Order) -> dict[str, tuple[int, int, int, int]]:
+    """The boxes that say where the blur is seen, by setting of `acutance.blind.BlindConfig`.
+
+    Raises:
+        ConfigError: two of them, or one with a preview.
+    """
+    o = order.options
+    boxes = {name: box for name, box in (("window", o.window), ("trail", o.trail)) if box is not None}
+    if len(boxes) > 1:
+        raise errors.ConfigError("window and trail together: the trail shows the blur, so leave out the window")
+    if boxes and o.preview is not None:
+        raise errors.ConfigError(f"{min(boxes)} with preview: restore the whole picture, or leave one of them out")
+    return boxes
+
+
 def piece_of(order: Order, psf: KernelFile | None, image: Image) -> Piece | None:
     """The piece that an order asks for, with a margin as wide as its blur reaches.
 
     Raises:
         ConfigError: it is not within the picture.
     """
-    if order.options.window is None:
+    if order.options.preview is None:
         return None
     margin = MARGIN if psf is None else min(MARGIN, MIN_MARGIN + max(psf.kernel.shape[-2:]))
-    piece, (height, width) = Piece(*order.options.window, margin), image.size
+    piece, (height, width) = Piece(*order.options.preview, margin), image.size
     if not piece.fits(height, width):
-        said = ",".join(map(str, order.options.window))
-        raise errors.ConfigError(f"window={said} reaches beyond the picture of {width} x {height} pixels")
+        said = ",".join(map(str, order.options.preview))
+        raise errors.ConfigError(f"preview={said} reaches beyond the picture of {width} x {height} pixels")
     return piece
 
 

@@ -35,7 +35,7 @@ export async function trials(picture, settings, piece) {
     const sent = await order(picture, settings);
     sent.delete('quality');
     if (finds) sent.set('kernel', picture.found.npy, 'kernel.npy');
-    sent.set('window', [piece.x, piece.y, piece.width, piece.height].join());
+    sent.set('preview', [piece.x, piece.y, piece.width, piece.height].join());
     for (const [name, value] of Object.entries(method)) sent.set(name, value);
     return sent;
   };
