@@ -135,7 +135,7 @@ def prepare(
         pixels = pixels[:, :1]
         full = None if full is None else full[:, :1]
         valid = None if valid is None else valid[:, :1]
-    pedestal = 0.0 if linear else pedestal_of(image, pixels, valid)
+    pedestal = 0.0 if linear or needs.task == "sense" else pedestal_of(image, pixels, valid)
     pixels = pixels - pedestal if pedestal else pixels
     pixels = pixels / whole if whole != 1 else pixels
     pixels = srgb_to_linear(pixels) if linear else pixels

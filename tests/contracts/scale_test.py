@@ -75,6 +75,8 @@ def test_a_float_file_in_any_units(restorer: Restorer) -> None:
 
 def test_a_pedestal_far_above_the_signal_costs_nothing(restorer: Restorer) -> None:
     """Counts of a camera with an offset: the same signal on 20 and on 500 times its size, rounded off a little."""
+    if restorer.needs.task == "sense":
+        pytest.skip("its numbers are of the picture with its pedestal")
     y = picture()
     low, high = (restored(restorer, y + c, sigma=0.01 / float((y + c).max())) - c for c in (20.0, 500.0))
     assert float((low - high).abs().mean()) < 2e-3

@@ -20,6 +20,8 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import sync_playwright
 from serve_live import Live, running, until
 
+from acutance.serve.pool import PIECE_GRACE
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; apt-get install chromium")
 
@@ -108,7 +110,7 @@ def test_leaving_the_page_frees_the_worker(page: Any, live: Live, photos: list[P
         page.wait_for_selector("#phase:text-is('Restoring')")  # the page knows its job
     until(lambda: live.pool.running == 1)
     page.reload()
-    until(lambda: live.pool.running == 0, seconds=10)
+    until(lambda: live.pool.running == 0, seconds=PIECE_GRACE + 5)
 
 
 def test_several_pictures_are_restored_and_saved_one_by_one(page: Any, photos: list[Path]) -> None:
