@@ -88,7 +88,7 @@ def test_all_tables_are_read() -> None:
         ({"method": 3}, "a.toml: method=3 must be of type str"),
         ({"model": 3}, "a.toml: model must be a table"),
         ({"loss": "mse"}, "a.toml: loss must be a table"),
-        ({"loss": {"kind": "l2"}}, "a.toml: loss: kind='l2' is not one of log-mse, mse, l1"),
+        ({"loss": {"kind": "l2"}}, "a.toml: loss: kind='l2' is not one of log-mse, ratio, mse, l1"),
         ({"degradation": {"masked": 1}}, "a.toml: degradation: masked=1 must be of type bool"),
         ({"validation": {"levels": 0.01}}, "a.toml: validation: levels must be a list"),
         ({"validation": {"steps": []}}, "steps=(): give rising numbers, at least 1"),
