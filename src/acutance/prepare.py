@@ -44,7 +44,7 @@ PEDESTAL = 0.75
 """Part of the brightness that the `LOW` quantile of a measurement has at least, for it to count as a pedestal."""
 
 LOW = 0.001
-"""That quantile."""
+"""The quantile that has to be so bright."""
 
 NO_DATA = 1e30
 """Values from here on mark pixels without data: 3.4e38, 1e36 or -1e30 in files of instruments. No picture has such."""
@@ -264,7 +264,7 @@ def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> flo
 
 
 def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:
-    """What all of a measurement is above, see the module; 0 of a photograph and of what has little below its signal."""
+    """Find what all of a measurement lies above, see the module; 0 of a photograph, or where there is no pedestal."""
     if isinstance(image, Image) and (is_photograph(image) or is_eight_bits(image)):
         return 0.0
     there = torch.isfinite(pixels) if valid is None else torch.isfinite(pixels) & (valid > 0)

@@ -185,7 +185,7 @@ class Panel:
         return float(expected(*joined))
 
     def _weight(self, reach: int) -> Tensor:
-        """That of the cells, 0 where a clipped lamp may ring: within the side of the kernel of a clipped pixel."""
+        """Weigh the cells: 0 where a clipped lamp may ring, which is within a kernel's side of a clipped pixel."""
         near = 2 * -(-reach // CELL) + 1
         away = self.weight * (F.max_pool2d((self.weight < 1).float(), near, 1, near // 2) == 0)
         return away if float(away.sum()) > ENOUGH * float(self.weight.sum()) else self.weight

@@ -152,7 +152,11 @@ def carry_out(wanted: Wanted) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What there is to do. Args: selection: of files. jobs: from where to where. measured: they are measurements."""
+    """The files to restore, and where their results go.
+
+    Args:
+        selection: of files. jobs: from where to where. measured: whether they are measurements. tally: what became of them.
+    """
 
     selection: Selection
     jobs: list[Job]
@@ -245,7 +249,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
 
 
 def _all_measured(selection: Selection) -> bool:
-    """Whether the files hold measurements.
+    """Tell whether the files hold measurements.
 
     Raises:
         ConfigError: some do, and some are pictures.

@@ -1,4 +1,4 @@
-"""What a person wants of `acutance restore`: its options as one value."""
+"""The options of `acutance restore` as one value."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Wanted:
         return {"--compare": self.compare, "--explain": self.explain, "--mask": self.mask, **self.of_finding()}
 
     def there(self) -> dict[str, bool]:
-        """Which options were given, of those that some methods or files have no use for."""
+        """Tell which options were given, of those that some methods or files have no use for."""
         given: dict[str, object] = {
             "--kernel": self.kernel, "--motion": self.motion, "--disc": self.disc, "--gaussian": self.gaussian,
             "--method": self.method, "--strength": self.strength, "--quality": self.quality, "--steps": self.steps,

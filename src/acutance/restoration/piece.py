@@ -35,7 +35,7 @@ class Piece:
     margin: int = MARGIN
 
     def fits(self, height: int, width: int) -> bool:
-        """Whether it lies within a picture of these sides."""
+        """Tell whether it lies within a picture of these sides."""
         return self.x + self.width <= width and self.y + self.height <= height
 
     def with_margin(self, pixels: Tensor) -> Tensor:
