@@ -155,7 +155,8 @@ class Work:
     """The files to restore, and where their results go.
 
     Args:
-        selection: of files. jobs: from where to where. measured: whether they are measurements. tally: what became of them.
+        selection: of files. jobs: from where to where. measured: whether they are measurements.
+        tally: what became of them.
     """
 
     selection: Selection
