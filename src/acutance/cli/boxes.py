@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from acutance.blind.trail import Region
 from acutance.cli.console import parse_numbers
 from acutance.errors import ConfigError
 from acutance.images.peek import peek_size
-
-Region = tuple[int, int, int, int]
 
 
 def parse_region(text: str | None, option: str) -> Region | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from acutance.cli.boxes import Region, parse_region
+from acutance.blind.trail import Region
+from acutance.cli.boxes import parse_region
 from acutance.cli.console import parse_level
 from acutance.errors import ConfigError
 

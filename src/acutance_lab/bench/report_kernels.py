@@ -49,7 +49,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "seconds (median)": lambda f: decimals(f.seconds),
     "cases": lambda f: str(f.cases),
 }
-"""Of the table, from a line of `kernels_found`."""
+"""Columns of the table, each from a line of `kernels_found`."""
 
 SHORT = ("kernels", "finish", "PSNR", "ratio < 2", "ratio < 3", "similarity", "seconds (median)")
 

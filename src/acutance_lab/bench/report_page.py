@@ -88,7 +88,7 @@ def page(folder: Path) -> str:
 
 
 def _plots(rows: Sequence[Row], looks: Mapping[Name, plots.Look], runs: Sequence[Sequence[Row]]) -> list[Plot]:
-    """What there is to draw of a suite."""
+    """Draw the plots of a suite."""
     places = rankings(rows)
     order = overall(places)
     labels, found = _labels(order), list[Plot]()

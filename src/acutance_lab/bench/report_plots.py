@@ -18,7 +18,7 @@ LONGEST = 40
 """Characters of a label; what is longer is cut."""
 
 Look = Mapping[str, Any]
-"""How a method is drawn, as keyword arguments of matplotlib."""
+"""Styles of methods, as keyword arguments of matplotlib."""
 
 _EVERY = {"linewidth": 1.8, "markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.8}
 BLURRED: Look = {**_EVERY, "color": SOFT, "marker": ".", "linestyle": (0, (1, 2))}

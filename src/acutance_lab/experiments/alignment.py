@@ -1,4 +1,4 @@
-"""How far a picture lies from another, and moving it by parts of a pixel."""
+"""Alignment of two pictures: find the shift between them, and move one by parts of a pixel."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def best_shift(estimate: Tensor, truth: Tensor, parts: int = 1) -> tuple[float, 
 
 
 def _least(errors: Tensor, i: int) -> float:
-    """Where the parabola through values i - 1, i, i + 1 is least, relative to i; 0 at the ends."""
+    """Find where the parabola through values i - 1, i, i + 1 is least, relative to i; 0 at the ends."""
     if not 0 < i < len(errors) - 1:
         return 0.0
     before, at, after = errors[i - 1 : i + 2].tolist()

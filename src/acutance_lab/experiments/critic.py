@@ -43,7 +43,7 @@ SHARES = {
     "shake 5-15": 0.18, "shake 16-35": 0.18, "large 41-91": 0.1, "turn": 0.06, "disc": 0.08, "gaussian": 0.05,
     "line": 0.07, "night": 0.06, "text": 0.08, "sharp": 0.14,
 }  # fmt: skip
-"""How often each kind of picture is drawn."""
+"""Share of each kind of picture in the draws."""
 
 LEARNED, LARGEST, OTHERS = (31, 91), 91, 0.4
 """Sizes of the learned estimator, the largest of any; share of pictures that a classical estimator is asked, too."""

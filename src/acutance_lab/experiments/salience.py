@@ -33,7 +33,7 @@ SHARES = {
     "shake 5-15": 0.15, "shake 16-35": 0.3, "large 41-91": 0.25, "disc": 0.08, "gaussian": 0.03, "line": 0.07,
     "night": 0.06, "text": 0.06,
 }  # fmt: skip
-"""How often each kind of picture is drawn."""
+"""Share of each kind of picture in the draws."""
 
 LARGE, PART = (35, use_cases.LARGEST), 4
 """Sides of large kernels, pixels, up to the side of the picture divided by this."""
@@ -154,7 +154,7 @@ def _last(file: Path) -> int:
 
 
 def _fits(sample: Sample) -> bool:
-    """Whether shapes and types are those of a sample."""
+    """Tell whether shapes and types are those of a sample."""
     shape, side = sample.blurred.shape, sample.kernel.shape[-1]
     pictures = (sample.blurred, sample.sharp, sample.kernel)
     return (

@@ -7,6 +7,7 @@ to make it again.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -17,9 +18,10 @@ from acutance.problem import State
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.synth import Degradation, Synthesis, kernels
 from acutance_lab.train.config import LossConfig, TrainConfig
+from acutance_lab.train.harvest import Harvest, teacher
 from acutance_lab.train.loss import recursive
 from acutance_lab.train.perceptual import Perceptual
-from acutance_lab.train.pool import Work
+from acutance_lab.train.pool import Pool, Work
 
 
 class Unroll(nn.Module):
@@ -65,6 +67,22 @@ class Unroll(nn.Module):
         while work.done < min(end, work.life):
             work.judge(float(self(work)))
         work.steps = window
+
+
+def source_of(
+    config: TrainConfig, make: Callable[[int], Work], window: Unroll, order: str, device: torch.device
+) -> Pool | Harvest | None:
+    """The pool or the harvest that updates draw from; None: each episode is trained on once.
+
+    Args:
+        make: a new batch of problems, from its number. window: begins it, and takes steps with it. order: the seed.
+    """
+    if config.pool is not None:
+        return Pool(config.pool, make, window.advance, seed=order)
+    if config.harvest is None:
+        return None
+    teach = teacher(config.harvest.teacher, device)
+    return Harvest(config.harvest, make, window.begin, window.advance, seed=order, teach=teach)
 
 
 def synthesis(config: TrainConfig) -> Synthesis:

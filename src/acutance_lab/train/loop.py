@@ -32,11 +32,10 @@ from acutance_lab.train import checkpoint
 from acutance_lab.train.adversary import Adversary
 from acutance_lab.train.checkpoint import Clock, wider
 from acutance_lab.train.config import LEAST_SIDE, TrainConfig
-from acutance_lab.train.episodes import Unroll, episode, synthesis
-from acutance_lab.train.harvest import Harvest, teacher
+from acutance_lab.train.episodes import Unroll, episode, source_of, synthesis
 from acutance_lab.train.meter import Meter, core_seconds, device_name
 from acutance_lab.train.optimiser import optimiser_for
-from acutance_lab.train.pool import Pool, Work
+from acutance_lab.train.pool import Work
 from acutance_lab.train.schedule import set_schedule, update_ema
 from acutance_lab.train.stopping import Stopping
 from acutance_lab.train.trunk import Trunk, config_hash, same_network
@@ -248,14 +247,7 @@ class Trainer:
         self.started = self.checkpointed = self.clock.iteration
         self.timer = Timer(self.budget, self.device, self.clock)
         order = f"{self.config.seed}/{self.fabric.global_rank}"
-        self.source: Pool | Harvest | None = None
-        if self.config.pool is not None:
-            self.source = Pool(self.config.pool, self._batch, window.advance, seed=order)
-        elif self.config.harvest is not None:
-            teach = teacher(self.config.harvest.teacher, self.device)
-            self.source = Harvest(
-                self.config.harvest, self._batch, window.begin, window.advance, seed=order, teach=teach
-            )
+        self.source = source_of(self.config, lambda number: self._episode(number)[0], window, order, self.device)
 
     def run(self) -> Run:
         """Train to the end; a signal ends it after the update."""
@@ -276,9 +268,6 @@ class Trainer:
     def _episode(self, number: int) -> tuple[Work, int]:
         progress, rank = self.clock.progress(), self.fabric.global_rank
         return episode(self.config, progress, self.degrade, self.photographs, number, rank)
-
-    def _batch(self, number: int) -> Work:
-        return self._episode(number)[0]
 
     def _train_one_batch(self) -> None:
         """One episode, or one window of a batch of the pool or harvest."""

@@ -22,7 +22,7 @@ from acutance_lab.train.optimiser import optimiser_for
 from acutance_lab.train.publish import DATA
 
 E = TypeVar("E")
-"""What an examination finds."""
+"""The scores of an examination."""
 
 RISE = 50
 """Updates in which the rate rises."""
