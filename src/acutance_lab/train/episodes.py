@@ -22,6 +22,7 @@ from acutance_lab.train.harvest import Harvest, teacher
 from acutance_lab.train.loss import recursive
 from acutance_lab.train.perceptual import Perceptual
 from acutance_lab.train.pool import Pool, Work
+from acutance_lab.train.schedule import taking
 
 
 class Unroll(nn.Module):
@@ -70,19 +71,30 @@ class Unroll(nn.Module):
 
 
 def source_of(
-    config: TrainConfig, make: Callable[[int], Work], window: Unroll, order: str, device: torch.device
+    config: TrainConfig,
+    make: Callable[[int], Work],
+    window: Unroll,
+    average: dict[str, Tensor],
+    order: str,
+    device: torch.device,
 ) -> Pool | Harvest | None:
     """The pool or the harvest that updates draw from; None: each episode is trained on once.
 
     Args:
-        make: a new batch of problems, from its number. window: begins it, and takes steps with it. order: the seed.
+        make: a new batch of problems, from its number. window: begins it, and takes steps with it. average: of the
+            weights; the late iterates of a harvest are made with it, as its users will make them. order: the seed.
     """
     if config.pool is not None:
         return Pool(config.pool, make, window.advance, seed=order)
     if config.harvest is None:
         return None
     teach = teacher(config.harvest.teacher, device)
-    return Harvest(config.harvest, make, window.begin, window.advance, seed=order, teach=teach)
+
+    def advance(work: Work, steps: int) -> None:
+        with taking(window.method, average):
+            window.advance(work, steps)
+
+    return Harvest(config.harvest, make, window.begin, advance, seed=order, teach=teach)
 
 
 def synthesis(config: TrainConfig) -> Synthesis:

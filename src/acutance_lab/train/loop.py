@@ -247,7 +247,7 @@ class Trainer:
         self.started = self.checkpointed = self.clock.iteration
         self.timer = Timer(self.budget, self.device, self.clock)
         order = f"{self.config.seed}/{self.fabric.global_rank}"
-        self.source = source_of(self.config, lambda number: self._episode(number)[0], window, order, self.device)
+        self.source = source_of(self.config, self._work, window, self.ema, order, self.device)
 
     def run(self) -> Run:
         """Train to the end; a signal ends it after the update."""
@@ -264,6 +264,9 @@ class Trainer:
             self.meter.images_per_second(), self.meter.share(), core_minutes=(clock.core - clock.inherited) / 60,
             leader=fabric.is_global_zero, processes=fabric.world_size,
         )  # fmt: skip
+
+    def _work(self, number: int) -> Work:
+        return self._episode(number)[0]
 
     def _episode(self, number: int) -> tuple[Work, int]:
         progress, rank = self.clock.progress(), self.fabric.global_rank

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -44,3 +46,21 @@ def update_ema(ema: dict[str, Tensor], method: nn.Module, decay: float, iteratio
             ema[key].lerp_(value, 1 - decay)
         else:
             ema[key].copy_(value)
+
+
+@contextmanager
+def taking(method: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
+    """Use the method with other weights, as it is used after training; then it is as it was.
+
+    The mode of every part comes back, too: batch normalisation may be frozen in part of them.
+    """
+    kept = {k: v.detach().clone() for k, v in method.state_dict().items()}
+    modes = [(module, module.training) for module in method.modules()]
+    method.load_state_dict(weights)
+    method.eval()
+    try:
+        yield
+    finally:
+        method.load_state_dict(kept)
+        for module, mode in modes:
+            module.training = mode

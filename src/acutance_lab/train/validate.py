@@ -19,6 +19,7 @@ from acutance_lab.data.photographs import Photographs
 from acutance_lab.synth import Degradation, DynamicBlur, Noisy, Rain, Synthesis, Untouched
 from acutance_lab.synth.camera import Camera
 from acutance_lab.train.config import ValidationConfig
+from acutance_lab.train.schedule import taking
 
 FRAME = 12
 """Width of the frame that is scored apart, pixels."""
@@ -95,11 +96,8 @@ def validate(
 
     examined: see `examination`. one_channel: every other crop is grey, on one channel.
     """
-    kept = {k: v.detach().clone() for k, v in method.state_dict().items()}
-    method.load_state_dict(weights)
-    method.eval()
     crops, blurred = [], 0.0
-    try:
+    with taking(method, weights):
         steps = method.solver().steps
         for i in range(config.crops):
             name = photographs.names[i % len(photographs.names)]
@@ -126,9 +124,6 @@ def validate(
                 if t in config.steps:
                     values.append(_scored(problem.crop(state.x), truth))
             crops.append(Crop(level, i % len(config.spans), *zip(*values, strict=True)))
-    finally:
-        method.load_state_dict(kept)
-        method.train()
     return _summary(config, crops, blurred, levels=len(examined))
 
 
