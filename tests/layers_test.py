@@ -21,7 +21,6 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("quantised", "surround", "kernel_fit", "settings"),
         ("operators", "images", "metrics", "texture"),
         ("noise",),
-        ("noise_behind", "noise_told"),
         ("psf",),
         ("problem", "frame"),
         ("solver", "linear", "networks", "saturation", "views"),

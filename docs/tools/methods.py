@@ -69,7 +69,7 @@ def _details(spec: MethodSpec, home: ModuleType | None, *, again: bool) -> str:
     also = f" Also called `{', '.join(spec.aliases)}`." if spec.aliases else ""
     qualities = f" Qualities: {', '.join(f'`{name}`' for name in spec.qualities)}." if spec.qualities else ""
     masks = "uses masks" if spec.needs.mask else "fills masked pixels in beforehand"
-    level = "; takes a noise level, or finds it out" if spec.needs.heeds_sigma else ""
+    level = "; takes a noise level, or finds it out" if spec.needs.uses_sigma else ""
     facts = f"Needs: {_needs(spec)}{level}; {masks}.{also}{qualities} Source: {_cited(spec)}."
     text = f"### {spec.name} {{ #{spec.name} }}\n\n{spec.summary[:1].upper()}{spec.summary[1:]}.\n\n{facts}"
     if home is None:

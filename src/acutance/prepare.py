@@ -29,6 +29,7 @@ from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.images.source import is_eight_bits, is_lossy, is_photograph
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
+from acutance.noise.level import Level, decide
 from acutance.operators import Blur, BlurField, Boundary
 from acutance.problem import Problem
 from acutance.quantised import clipped
@@ -52,11 +53,6 @@ NO_DATA = 1e30
 MOST_SIGMA = 0.5
 """Largest noise level, a fraction of the range."""
 
-HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
-"""What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
-true level of camera JPEGs (`acutance-lab bench noise`); such files mostly come with kernels that are estimated as well.
-No estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
-
 NOTABLE = 0.002
 """Share of clipped pixels from which the user is told."""
 
@@ -69,8 +65,7 @@ class Prepared:
         problem: observed = pixels / (range scale). scale, range: see the module.
         channels: of the picture. linear: the tone curve was decoded.
         notes: for the user.
-        level: the noise level that the method is told, a fraction of the picture's range; None: it is told none.
-        assumed: whether nobody gave that level.
+        noise: what the method is told of the noise, in its units, and why. assumed: nobody gave it.
         pedestal: what was taken off the pixels first, in their units.
         kept: pixels (1, C, H, W) that come back as they were where `where`, (1, 1, H, W) bool; None: there are none.
     """
@@ -79,13 +74,18 @@ class Prepared:
     scale: float
     channels: int
     linear: bool
+    noise: Level
     notes: tuple[str, ...] = ()
-    level: float | None = None
     assumed: bool = False
     range: float = 1.0
     pedestal: float = 0.0
     kept: Tensor | None = None
     where: Tensor | None = None
+
+    @property
+    def level(self) -> float | None:
+        """The noise level that the method is told, a fraction of the picture's range; None: it is told none."""
+        return None if self.noise.sigma is None else self.scale * float(self.noise.sigma)
 
     def finish(self, x: Tensor) -> Tensor:
         """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
@@ -154,18 +154,18 @@ def prepare(
         share = float(full.any(1).float().mean())
         if share > NOTABLE:
             notes.append(f"{100 * share:.1f} % of the pixels are burnt out; detail there cannot be recovered")
-    problem = _with_level(spec, image, problem, None if sigma is None else sigma / scale)
-    level = None if problem.sigma is None else scale * float(problem.sigma)
-    assumed = level is not None and sigma is None
+    lossy = isinstance(image, Image) and is_lossy(image)
+    noise = decide(problem, needs, None if sigma is None else sigma / scale, lossy=lossy)
+    problem = replace(problem, sigma=noise.sigma)
     kept = None if where is None else original
     return Prepared(
         problem,
         scale,
         channels,
         linear,
+        noise,
         tuple(notes),
-        level=level,
-        assumed=assumed,
+        assumed=noise.sigma is not None and sigma is None,
         range=whole,
         pedestal=pedestal,
         kept=kept,
@@ -274,23 +274,6 @@ def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> 
     part = values[:: max(1, values.numel() // 1_000_000)]
     low = float(part.kthvalue(1 + int(LOW * (part.numel() - 1))).values)
     return low if low > PEDESTAL * float(brightness(pixels, valid)) else 0.0
-
-
-def _with_level(spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma: float | None) -> Problem:
-    """The problem with its noise level, if it is given or the method uses one; of a lossy file more than is seen."""
-    if sigma is not None:
-        return replace(problem, sigma=torch.tensor([sigma], device=problem.observed.device))
-    needs, scale = spec.needs, problem.unit
-    blur_matters = needs.task == "deblur" and (needs.kernel or needs.heeds_sigma)
-    lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
-    own = needs.heeds_sigma and (lossy or (needs.kernel and problem.blur is not None))
-    if not (needs.sigma or own):
-        return problem
-    level = (replace(problem, blur=None) if lossy else problem).level()
-    if lossy:
-        most = level.clamp_min(MOST_LOSSY / scale)
-        level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
-    return replace(problem, sigma=level)
 
 
 def steepness(encoded: Tensor) -> float:

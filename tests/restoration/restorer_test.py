@@ -16,7 +16,8 @@ from acutance.images import Image, ImageInfo
 from acutance.methods.rgdn import AUTHORS, Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs, catalogue, find
 from acutance.methods.wiener import Wiener
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
+from acutance.noise.level import level_of
 from acutance.operators import Blur
 from acutance.problem import Observer, Outcome, Problem, Progress, Result, direct_result
 from acutance.restoration.restorer import Restorer, resolve_device
@@ -461,7 +462,7 @@ def test_qualities_are_settings() -> None:
         Restorer.load("wiener", quality="fast")
 
 
-@pytest.mark.parametrize("needs", [{"sigma": True}, {"heeds_sigma": True}])
+@pytest.mark.parametrize("needs", [{"sigma": True}, {"uses_sigma": True}])
 def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> None:
     restorer, method = echo(**needs)
     noise = torch.randn(1, 3, 24, 27, generator=torch.Generator().manual_seed(1))
@@ -488,5 +489,5 @@ def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> No
     done = restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL, linear=False)
     seen = method.seen[-1]
     assert seen.sigma is not None
-    torch.testing.assert_close(seen.sigma, replace(seen, sigma=None).level())  # what the method would find by itself
+    torch.testing.assert_close(seen.sigma, level_of(replace(seen, sigma=None)))  # what the method would find by itself
     assert done.noise_assumed

@@ -21,6 +21,7 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, Estimate, Torus, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN
 from acutance.priors.sparse import HyperLaplacian
 from acutance.problem import Observer, Problem, Result, State
@@ -79,7 +80,7 @@ class HyperLaplacianStep:
         """The picture smoothed as if the prior were quadratic."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
         laplacian = laplacian_power(*torus.size, problem.observed)
         estimate = torus.solve(prior * c.start * laplacian + EPSILON, start=None, rounds=c.rounds)
         picture = torus.picture(estimate.spectrum)

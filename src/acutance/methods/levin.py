@@ -23,6 +23,7 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN, Difference
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
@@ -86,7 +87,7 @@ class Reweighting:
         """The solution with the weights of a picture all of whose differences are `START`."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
         weight = c.exponent * START ** (c.exponent - 2)
         power = laplacian_power(*torus.size, problem.observed)
         spectrum = torus.solve(prior * weight * power + EPSILON, start=None, rounds=ROUNDS).spectrum

@@ -53,7 +53,7 @@ class Needs:
         task: what the method is for.
         kernel: the blur has to be given.
         sigma: the noise level has to be given (or is estimated).
-        heeds_sigma: a noise level is used if it is told; else the method finds it out by itself.
+        uses_sigma: a noise level is used if it is told; else the method finds it out by itself.
         channels: number of channels of the pictures it takes; None: any.
         multiple_of: sides that its network accepts.
         halo: pixels that one output pixel of its network sees, per step.
@@ -65,7 +65,7 @@ class Needs:
     task: Task = "deblur"
     kernel: bool = True
     sigma: bool = False
-    heeds_sigma: bool = False
+    uses_sigma: bool = False
     channels: int | None = None
     multiple_of: int = 1
     halo: int = 0

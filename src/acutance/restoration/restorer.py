@@ -20,6 +20,7 @@ from acutance.images.source import is_photograph
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
+from acutance.noise.level import level_of
 from acutance.operators import Blur, BlurField, Boundary
 from acutance.prepare import Prepared, checked_pixels, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
@@ -44,10 +45,6 @@ NO_BLUR = 1 - 1e-6
 UNBLURRED = "the kernel says that there is no blur: the picture is left as it is"
 CLEAN = "no noise found: the picture is left as it is"
 
-NO_NOISE = 0.003
-"""Noise level, a fraction of the range, below which a network that is told none leaves a picture: it takes the text and
-the patterns of clean graphics for noise (6 to 38 dB)."""
-
 PROBE = 600
 """Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
 
@@ -65,6 +62,7 @@ class Restoration:
         scale: what a brightness of the method's is multiplied by to be one of the picture's.
         numbers: how many were measured, if not as many as the picture has.
         noise_level: that the method was told, as a fraction of the range; None: none. noise_assumed: nobody gave it.
+        noise_reason: where it comes from.
         strength: share of the method's result in the picture, see `Restorer`. unchanged: no pixel is another one.
     """
 
@@ -78,6 +76,7 @@ class Restoration:
     numbers: int | None = None
     noise_level: float | None = None
     noise_assumed: bool = False
+    noise_reason: str = ""
     strength: float = 1.0
     unchanged: bool = False
 
@@ -266,7 +265,7 @@ class Restorer:
         whole = image if isinstance(image, Image) else Image(image)
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
         unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
-        untouched = UNBLURRED if unblurred else CLEAN if sigma is None and self._finds_no_noise(prepared) else None
+        untouched = UNBLURRED if unblurred else CLEAN if prepared.noise.invisible else None
         result = self._run(prepared.problem, on_step) if untouched is None else no_step(prepared.problem, untouched)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -285,6 +284,7 @@ class Restorer:
             scale=prepared.scale,
             noise_level=max(own) if own else prepared.level,
             noise_assumed=untouched is None and (prepared.assumed or (bool(own) and sigma is None)),
+            noise_reason=prepared.noise.reason,
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
@@ -365,17 +365,6 @@ class Restorer:
         passed()
         return moments[1] - moments[0], moments[2] - moments[1]
 
-    def _finds_no_noise(self, prepared: Prepared) -> bool:
-        """Whether a denoiser that finds the level out by itself has nothing to do."""
-        if (
-            self.needs.task != "denoise"
-            or self.needs.sigma
-            or self.needs.heeds_sigma
-            or prepared.problem.sigma is not None
-        ):
-            return False
-        return self.spec.weights is not None and prepared.scale * float(prepared.problem.level()) < NO_NOISE
-
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
         if self.needs.kernel and self.needs.mask and problem.saturated is not None:
@@ -387,7 +376,7 @@ class Restorer:
         channels = problem.observed.shape[1]
         if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
             return self.method.run(problem, on_step=on_step)
-        problem = replace(problem, sigma=problem.level())  # the picture's, not the channel's
+        problem = replace(problem, sigma=level_of(problem))  # the picture's, not the channel's
         results = []
         for c in range(channels):
 

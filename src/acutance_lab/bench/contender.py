@@ -66,7 +66,7 @@ class Contender:
             told = _told(settings.pop("sigma"), text)
             if told == ("true" if needs.sigma else "estimated"):  # as without saying it
                 told = None
-            elif not (needs.sigma or needs.heeds_sigma):
+            elif not (needs.sigma or needs.uses_sigma):
                 raise ConfigError(f"{known} is told no noise level; leave out sigma in {text!r}")
         flags = {name: settings.pop(name, False) for name in ("linear", "plain", "untrained")}
         for flag, value in flags.items():
