@@ -19,7 +19,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
     PRODUCT: (
         ("errors", "tensors"),
         ("quantised", "surround", "kernel_fit", "settings"),
-        ("operators", "images", "metrics", "texture"),
+        ("operators", "images", "metrics", "texture", "registry"),
         ("noise",),
         ("psf",),
         ("problem", "frame"),
@@ -27,6 +27,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("priors", "weights"),
         ("methods",),
         ("blind", "orientation", "prepare"),
+        ("catalogue",),
         ("restoration",),
         ("serve", "sensing"),
         ("cli",),  # and __main__.py

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import re
 import unicodedata
 from pathlib import Path
 from types import ModuleType
 
-from acutance.methods.spec import ROOMS, MethodSpec, catalogue
+from acutance.catalogue import MODULES, specs_of
+from acutance.methods.spec import MethodSpec, catalogue
 from acutance.weights import embedded_names
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -93,14 +92,7 @@ def _details(spec: MethodSpec, home: ModuleType | None, *, again: bool) -> str:
 
 def _homes() -> dict[str, ModuleType]:
     """The module of each method of ours."""
-    found: dict[str, ModuleType] = {}
-    for room in ROOMS:
-        for each in pkgutil.iter_modules(importlib.import_module(room).__path__):
-            module = importlib.import_module(f"{room}.{each.name}")
-            alone = getattr(module, "SPEC", None)
-            for spec in getattr(module, "SPECS", () if alone is None else (alone,)):
-                found[spec.name] = module
-    return found
+    return {spec.name: module for module in MODULES for spec in specs_of(module)}
 
 
 def _needs(spec: MethodSpec) -> str:

@@ -276,6 +276,17 @@ class Blind:
         return replace(result, x=x if y.shape[1] == 3 else x.mean(1, keepdim=True), ran=self.config.otherwise)
 
 
+def candidates(method: Method, problem: Problem) -> list[tuple[Estimate, Tensor, Tensor]]:
+    """`Blind.candidates` of a method.
+
+    Raises:
+        ConfigError: the method finds no kernel. acutance.blind.Unknowable: no kernel can be told.
+    """
+    if not isinstance(method, Blind):
+        raise ConfigError("the method finds no kernel, so there are no candidates; use blind")
+    return method.candidates(problem)
+
+
 def encoded(x: Tensor) -> Tensor:
     """Linear light through the curve of sRGB; odd, so that nothing negative is lost."""
     return x.sign() * linear_to_srgb(x.abs())

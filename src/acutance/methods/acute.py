@@ -361,7 +361,8 @@ SPEC = MethodSpec(
     summary="learned optimiser with closed-form data steps and memory; any kernel, noise level unknown",
     reference="acutance2026acute",
     build=build,
-    needs=Needs(kernel=True, halo=AcuteConfig().halo, uses_sigma=True, mask=True, tile=960),
+    needs=Needs(kernel=True, uses_sigma=True, mask=True, tile=960),
     weights="acute",
+    own_views=True,
     qualities={"fast": {"steps": 2}, "balanced": {"steps": 5}, "best": {"steps": 10, "views": 4}},
 )

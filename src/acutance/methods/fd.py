@@ -20,11 +20,11 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, Estimate, Torus, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN
 from acutance.priors.sparse import HyperLaplacian
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 
@@ -104,7 +104,7 @@ class HyperLaplacianStep:
 
 
 @dataclass(frozen=True)
-class Fd:
+class Fd(Stepwise[FdState]):
     """FD as a method."""
 
     config: FdConfig
@@ -114,10 +114,6 @@ class Fd:
         c = self.config
         ratio = (c.last / c.first) ** (1 / max(1, c.steps - 1))
         return Solver([HyperLaplacianStep(c, c.first * ratio**t) for t in range(c.steps)])
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(**settings: Any) -> Fd:

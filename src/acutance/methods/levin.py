@@ -22,10 +22,10 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN, Difference
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 FILTERS = (
@@ -145,7 +145,7 @@ def _power(torus: Torus, filters: tuple[Difference, ...], like: Tensor) -> Tenso
 
 
 @dataclass(frozen=True)
-class Levin:
+class Levin(Stepwise[LevinState]):
     """The sparse prior as a method."""
 
     config: LevinConfig
@@ -153,10 +153,6 @@ class Levin:
     def solver(self) -> Solver[LevinState]:
         """`steps` reweightings."""
         return Solver([Reweighting(self.config)] * self.config.steps)
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(**settings: Any) -> Levin:

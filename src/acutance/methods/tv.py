@@ -22,10 +22,10 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 
@@ -109,7 +109,7 @@ def _share(size: Tensor, threshold: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Tv:
+class Tv(Stepwise[TvState]):
     """TV as a method."""
 
     config: TvConfig
@@ -117,10 +117,6 @@ class Tv:
     def solver(self) -> Solver[TvState]:
         """`steps` equal steps."""
         return Solver([TvStep(self.config)] * self.config.steps)
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(**settings: Any) -> Tv:

@@ -158,7 +158,10 @@ def decide(seen: Seen, wants: Wants, given: float | None = None, *, lossy: bool 
         estimate = _estimated(seen, None)
         most = estimate.clamp_min(MOST_LOSSY / seen.unit)
         level = (HIDDEN * estimate).clamp_min(LEAST_LOSSY / seen.unit).minimum(most)
-        told = f"{percent * float(estimate.max()):.2g} % in smooth places, where compression hides noise"
+        seen_percent = f"{percent * float(estimate.max()):.2g} %"
+        if torch.equal(level, estimate):
+            return Level(level, f"estimated in smooth places as {seen_percent}")
+        told = f"{seen_percent} in smooth places, where compression hides noise"
         return Level(level, f"{told}, taken as {percent * float(level.max()):.2g} %")
     if wants.task == "denoise" and not wants.uses_sigma:
         level = _estimated(seen, None)

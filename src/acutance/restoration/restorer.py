@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,13 +18,13 @@ from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
 from acutance.images.source import is_photograph
 from acutance.kernel_fit import fitted_kernel
+from acutance.methods.capabilities import explains, explanation, solver_of
 from acutance.methods.lamps import in_two_parts
-from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
-from acutance.noise.level import level_of
+from acutance.methods.spec import MethodSpec, Needs, find, settings_for
+from acutance.methods.wrappers import ChannelsApart, InViews
 from acutance.operators import Blur, BlurField, Boundary
 from acutance.prepare import Prepared, checked_pixels, prepare, steepness
-from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
-from acutance.solver import Solver
+from acutance.problem import Method, Observer, Outcome, Problem, Result
 from acutance.weights import embedded_for, find_weights
 
 DEFAULT = "acute"
@@ -141,6 +141,7 @@ class Restorer:
         boundary: Boundary | None = None,
         quality: str | None = None,
         blend: float = 1.0,
+        views: int | None = None,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
@@ -152,6 +153,8 @@ class Restorer:
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
             blend: how far to go, from 0, the picture as it is, to 1; by the method's own way where it has one.
+            views: in how many of the eight ways to flip and turn it a picture is restored, for their mean; by the
+                method's own way where it has one; None: its default.
             settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are
                 shipped they also say which, e.g. ratio=0.25 of dgunet-sense.
 
@@ -165,6 +168,8 @@ class Restorer:
             raise ConfigError(f"tile={tile!r}: give a number of pixels, None, or 'auto'")
         if spec.own_strength and blend < 1:
             settings, blend = {**settings, "strength": blend}, 1.0
+        if spec.own_views and views is not None:
+            settings, views = {**settings, "views": views}, None
         if quality is not None:
             settings = {**settings_for(spec, quality), **settings}
         place = resolve_device(device)
@@ -186,6 +191,7 @@ class Restorer:
             settings = {**settings, "device": place, "precision": precision}
             settings["tile"] = spec.needs.tile if tile == "auto" else tile
         method = spec.build(**settings)
+        method = method if views in (None, 1) else InViews(method, views)
         return Restorer(spec, method, place, version, boundary or "valid", blend)
 
     @property
@@ -196,8 +202,7 @@ class Restorer:
     @property
     def explains(self) -> bool:
         """Whether `explain` has something to show."""
-        solver = _solver(self.method)
-        return isinstance(self.method, ExplainsItself) or (solver is not None and isinstance(solver.steps[0], Explains))
+        return explains(self.method)
 
     def check_kernel(self, kernel: Tensor | BlurField, size: tuple[int, int]) -> None:
         """Refuse what is no kernel or cannot fit, before a picture is read, see `acutance.kernel_fit`.
@@ -300,7 +305,7 @@ class Restorer:
         """
         pixels = image.pixels if isinstance(image, Image) else image
         height, width = pixels.shape[-2:]
-        solver = _solver(self.method)
+        solver = solver_of(self.method)
         steps = 1 if solver is None else len(solver.steps)
         piece = pixels[..., : min(height, PROBE), : min(width, PROBE)].nan_to_num(0, 0, 0)
         prepared = self.prepare(piece, kernel, sigma=sigma)
@@ -328,20 +333,9 @@ class Restorer:
         Raises:
             ConfigError: the method has nothing to show.
         """
-        solver, problem = _solver(self.method), prepared.problem
-        if isinstance(self.method, ExplainsItself):
-            yield from enumerate(self.method.explanation(problem), 1)
-            return
-        if solver is None or not isinstance(solver.steps[0], Explains):
+        if not self.explains:
             raise ConfigError(f"{self.spec.name} has no inner pictures to show; leave out --explain")
-        with torch.no_grad():
-            state = solver.steps[0].init(problem)
-            for t, step in enumerate(solver.steps[:steps], 1):
-                if (t - 1) % every == 0:
-                    assert isinstance(step, Explains)
-                    pictures = {"estimate": state.x, **step.explain(problem, state)}
-                    yield t, {k: problem.crop(v) for k, v in pictures.items()}
-                state = step(problem, state)
+        return explanation(self.method, prepared.problem, every, steps=steps)
 
     @torch.no_grad()
     def _trial(self, problem: Problem) -> tuple[float, float]:
@@ -353,7 +347,7 @@ class Restorer:
                 torch.cuda.synchronize(self.device)
             moments.append(time.perf_counter())
 
-        solver = _solver(self.method)
+        solver = solver_of(self.method)
         if solver is None:
             passed()
             self.method.run(problem)
@@ -367,26 +361,11 @@ class Restorer:
 
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
+        large = problem.observed[0, 0].numel() >= APART
+        method = ChannelsApart(self.method) if large and self.spec.channels_apart else self.method
         if self.needs.kernel and self.needs.mask and problem.saturated is not None:
-            return in_two_parts(problem, lambda rest: self._part(rest, on_step))
-        return self._part(problem, on_step)
-
-    def _part(self, problem: Problem, on_step: Observer | None) -> Result:
-        """As `_run`, lamps apart."""
-        channels = problem.observed.shape[1]
-        if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
-            return self.method.run(problem, on_step=on_step)
-        problem = replace(problem, sigma=level_of(problem))  # the picture's, not the channel's
-        results = []
-        for c in range(channels):
-
-            def shifted(progress: Progress, c: int = c) -> None:
-                assert on_step is not None
-                before = c * progress.steps
-                on_step(replace(progress, step=before + progress.step, steps=channels * progress.steps))
-
-            results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
-        return merged(results)
+            return in_two_parts(problem, lambda rest: method.run(rest, on_step=on_step))
+        return method.run(problem, on_step=on_step)
 
     def _light(self, image: Image | Tensor, kernel: Tensor | BlurField | None) -> bool:
         """Whether to solve in linear light: where blur happens, but not always what was blurred in a computer."""
@@ -418,22 +397,6 @@ def no_step(problem: Problem, remark: str) -> Result:
         trace=torch.zeros(1, 1),
         remarks=(remark,),
     )
-
-
-def merged(results: Sequence[Result]) -> Result:
-    """The results of a picture's channels as that of the picture."""
-    longest = max(len(r.trace) for r in results)
-    traces = [torch.cat((r.trace, r.trace[-1:].expand(longest - len(r.trace), -1))) for r in results]
-    return Result(
-        x=torch.cat([r.x for r in results], 1),
-        outcomes=(worst([r.outcome for r in results]),),
-        steps=(max(r.steps[0] for r in results),),
-        trace=torch.stack(traces).sum(0),
-    )
-
-
-def _solver(method: Method) -> Solver[Any] | None:
-    return method.solver() if isinstance(method, Iterative) else None
 
 
 def resolve_device(device: torch.device | str) -> torch.device:
