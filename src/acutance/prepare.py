@@ -27,7 +27,7 @@ from torch import Tensor
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.images.source import is_eight_bits, is_lossy, is_photograph
-from acutance.kernel_fit import fitted_kernel
+from acutance.kernel_fit import check_kernel, check_values, fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.noise.level import Level, decide
 from acutance.operators import Blur, BlurField, Boundary
@@ -108,12 +108,9 @@ def prepare(
     boundary: Boundary = "valid",
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """The problem as the method wants it; arguments and errors as `acutance.restoration.restorer.Restorer.prepare`."""
+    """The problem as the method wants it, of what has passed `check`; see `acutance.restoration.restorer.Restorer`."""
     needs = spec.needs
     pixels = checked_pixels(image).to(device, torch.float32)
-    _check_sigma(sigma)
-    if kernel is None and needs.kernel:
-        raise KernelError(f"{spec.name} needs the blur kernel; give one")
     channels = pixels.shape[1]
     valid, where, notes = _valid_pixels(spec, image, pixels, mask)
     original = pixels
@@ -127,8 +124,6 @@ def prepare(
     if isinstance(kernel, BlurField):
         blur = _field(kernel, pixels, channels, boundary)
     elif kernel is not None:
-        if not isinstance(kernel, Tensor):
-            raise KernelError(f"a kernel must be a tensor (1, 1 or C, h, w), not a {type(kernel).__name__}")
         fitted, said = fitted_kernel(kernel.to(device), channels, (pixels.shape[-2], pixels.shape[-1]))
         blur, notes = Blur(fitted, boundary), [*notes, *said]
     if needs.channels is None and channels == 3 and _is_grey(pixels, valid, kernel):
@@ -173,6 +168,33 @@ def prepare(
     )
 
 
+def check(
+    spec: MethodSpec,
+    image: Image | Tensor,
+    kernel: Tensor | BlurField | None,
+    *,
+    sigma: float | None,
+    mask: Tensor | None,
+) -> None:
+    """Refuse what cannot be restored, before anything is computed.
+
+    Raises:
+        ImageError: no picture, or one of another form. KernelError: no kernel where one is needed, or see
+            `acutance.kernel_fit.check_kernel`. ConfigError: several pictures; a noise level out of range; a mask of
+            another size, with NaN, that leaves nothing, or for a method that uses none.
+    """
+    pixels = checked_pixels(image)
+    check_level(sigma)
+    if kernel is None and spec.needs.kernel:
+        raise KernelError(f"{spec.name} needs the blur kernel; give one")
+    if isinstance(kernel, BlurField):
+        check_values(kernel.kernels)
+    elif kernel is not None:
+        check_kernel(kernel, pixels.shape[1])
+    if mask is not None:
+        _check_mask(spec, pixels, mask)
+
+
 def checked_pixels(image: Image | Tensor) -> Tensor:
     """The pixels of one picture, (1, C, H, W).
 
@@ -188,18 +210,22 @@ def checked_pixels(image: Image | Tensor) -> Tensor:
     if image.ndim != 4 or 0 in image.shape or image.shape[1] not in (1, 3) or not image.is_floating_point():
         raise ImageError(f"a picture cannot be a tensor of {image.dtype} {tuple(image.shape)}; {form}")
     if image.shape[0] != 1:
-        raise ConfigError(f"{image.shape[0]} pictures at once; a Restorer takes one, `Method.run` takes batches")
+        raise ConfigError(f"{image.shape[0]} pictures at once; a Restorer takes one, `Restorer.batch` takes several")
     return image
 
 
-def _check_sigma(sigma: object) -> None:
-    """Raises: ConfigError: no number, or out of range."""
+def check_level(sigma: object) -> None:
+    """Refuse what is no noise level; None is one that is not known.
+
+    Raises:
+        ConfigError: no number above 0 and up to `MOST_SIGMA`.
+    """
     if sigma is None:
         return
-    if isinstance(sigma, bool) or not isinstance(sigma, Real) or not 0 <= float(sigma) <= MOST_SIGMA:
+    if isinstance(sigma, bool) or not isinstance(sigma, Real) or not 0 < float(sigma) <= MOST_SIGMA:
         raise ConfigError(
-            f"sigma={sigma!r}: give the noise level as a fraction of the range, a number from 0 to {MOST_SIGMA}; "
-            "1 % is 0.01"
+            f"sigma={sigma!r}: give the noise level as a fraction of the range, above 0 and up to {MOST_SIGMA}; "
+            "1 % is 0.01; leave it out to have it estimated"
         )
 
 
@@ -209,13 +235,13 @@ def _valid_pixels(
     """Where pixels count, (1, 1 or C, H, W) bool, None: everywhere; where they come back as they were; notes.
 
     Raises:
-        ConfigError: a mask for a method that uses none, or one that does not fit; or no pixel is left.
+        ConfigError: no pixel is left.
     """
     notes: list[str] = []
     valid = torch.ones_like(pixels[:, :1], dtype=torch.bool)
     where = torch.zeros_like(valid)
     if mask is not None:
-        valid = valid & _checked_mask(spec, pixels, mask)
+        valid = valid & (mask.to(pixels.device) > 0.5)
     finite = (pixels.abs() < NO_DATA) | ~valid
     finite = finite if bool((finite != finite[:, :1]).any()) else finite[:, :1]
     count = int((~finite).any(1).sum())
@@ -238,21 +264,21 @@ def _valid_pixels(
     return None if bool(valid.all()) else valid, where if bool(where.any()) else None, notes
 
 
-def _checked_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> Tensor:
-    """The user's mask as (1, 1, H, W) bool."""
+def _check_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> None:
+    """Refuse a mask that is none; see `check`."""
     if not spec.needs.mask:
         heeding = ", ".join(s.name for s in catalogue().values() if s.needs.mask)
         raise ConfigError(f"{spec.name} heeds no mask; methods that do: {heeding}")
     if mask.shape != pixels[:, :1].shape:
         raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}; give (1, 1, H, W)")
-    valid = mask.to(pixels.device) > 0.5
-    if not bool(valid.any()):
-        top = mask.float().nan_to_num(0).max()
+    if not bool(torch.isfinite(mask).all()):
+        raise ConfigError("the mask has NaN or infinite values; give 1 where a pixel is to be used, else 0")
+    if not bool((mask > 0.5).any()):
+        top = mask.float().max()
         raise ConfigError(
             "the mask leaves no pixel to be believed; 1 (white) means: believe this pixel, the largest value found "
             f"is {top:g}"
         )
-    return valid
 
 
 def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:

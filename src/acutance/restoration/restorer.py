@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,8 +23,10 @@ from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import MethodSpec, Needs, find, settings_for
 from acutance.methods.wrappers import ChannelsApart, InViews
 from acutance.operators import Blur, BlurField, Boundary
-from acutance.prepare import Prepared, checked_pixels, prepare, steepness
+from acutance.prepare import Prepared, check, checked_pixels, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.restoration.batching import Kernels, alone, for_each, groups, levels_of, pictures_of, stacked
+from acutance.restoration.device import resolve_device
 from acutance.weights import embedded_for, find_weights
 
 DEFAULT = "acute"
@@ -106,6 +108,23 @@ class Restoration:
         channels = self.result.x.shape[1] / self.image.pixels.shape[1]
         count = self.numbers or self.image.pixels[0].numel() * channels
         return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A picture between its preparation and its result.
+
+    Args:
+        whole: the picture. prepared: its own. problem: what is solved, that of a batch or its own.
+        complete: no pixel is missing. untouched: why it is left as it is; None: it is not. told: its noise level is.
+    """
+
+    whole: Image
+    prepared: Prepared
+    problem: Problem
+    complete: bool
+    untouched: str | None
+    told: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +254,8 @@ class Restorer:
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, any units, NaN where a pixel is missing.
             kernel: (1, 1 or C, h, w), see `docs/conventions.md`; or a field of kernels, one for every place.
-            sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5, of encoded values unless `linear`
-                is True; None: estimated where the method needs it.
+            sigma: noise level, fraction of the range (`acutance.prepare`), above 0 and up to 0.5, of encoded values
+                unless `linear` is True; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
                 that know or find a kernel, unless the kernel explains encoded values better.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
@@ -247,6 +266,7 @@ class Restorer:
             KernelError: the method needs a kernel, or it is none (NaN, zero), or it does not fit the picture.
             ConfigError: a mask for a method that uses none, or one that leaves nothing; a noise level out of range.
         """
+        check(self.spec, image, kernel, sigma=sigma, mask=mask)
         if linear is None:
             linear = self._light(image, kernel)
             sigma = sigma if sigma is None or not linear else sigma * steepness(checked_pixels(image))
@@ -265,17 +285,92 @@ class Restorer:
         on_step: Observer | None = None,
     ) -> Restoration:
         """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
+        begun = self._begin(image, kernel, sigma=sigma, linear=linear, mask=mask)
+        result, seconds = self._timed(begun, on_step)
+        return self._finish(begun, result, seconds)
+
+    def batch(
+        self,
+        images: Tensor | Sequence[Image | Tensor],
+        kernels: Kernels = None,
+        *,
+        sigma: float | Sequence[float | None] | None = None,
+        linear: bool | None = None,
+        masks: Tensor | Sequence[Tensor | None] | None = None,
+        on_step: Observer | None = None,
+    ) -> tuple[Restoration, ...]:
+        """Restore several pictures, those of the same form together, see `acutance.restoration.batching`.
+
+        The results are those of restoring them one by one, to rounding. All are checked before the first is restored.
+
+        Args:
+            images: (B, C, H, W), or a list of pictures of any sizes; else as for `prepare`.
+            kernels: one for all, (1, 1 or C, h, w) or a field; or one for each, (B, 1 or C, h, w) or a list.
+            sigma: one noise level for all, or one for each. linear: for all. masks: as kernels, (1 or B, 1, H, W).
+            on_step: sees every step of every group.
+
+        Raises:
+            as `prepare`; ConfigError: another number of kernels, levels or masks than of pictures.
+
+        Example:
+            >>> pictures, kernels = torch.rand(2, 1, 32, 32), torch.ones(2, 1, 3, 3) / 9
+            >>> [done.image.size for done in Restorer.load("wiener").batch(pictures, kernels, sigma=[0.01, 0.02])]
+            [(32, 32), (32, 32)]
+        """
+        pictures = pictures_of(images)
+        count = len(pictures)
+        given = list(
+            zip(pictures, for_each(kernels, count, "kernel"), levels_of(sigma, count), for_each(masks, count, "mask"),
+                strict=True)
+        )  # fmt: skip
+        for image, kernel, level, mask in given:
+            check(self.spec, image, kernel, sigma=level, mask=mask)  # type: ignore[arg-type]
+        begun = [
+            self._begin(image, kernel, sigma=level, linear=linear, mask=mask)  # type: ignore[arg-type]
+            for image, kernel, level, mask in given
+        ]
+        done: dict[int, Restoration] = {}
+        problems = [each.prepared.problem if each.untouched is None else None for each in begun]
+        for group in groups(problems, self.needs):
+            together = stacked([begun[i].prepared.problem for i in group])
+            result, seconds = self._timed(replace(begun[group[0]], problem=together), on_step)
+            for n, i in enumerate(group):
+                done[i] = self._finish(begun[i], alone(result, n), seconds / len(group))
+        for i, each in enumerate(begun):
+            if each.untouched is not None:
+                done[i] = self._finish(each, *self._timed(each, on_step))
+        return tuple(done[i] for i in range(count))
+
+    def _begin(
+        self,
+        image: Image | Tensor,
+        kernel: Tensor | BlurField | None,
+        *,
+        sigma: float | None,
+        linear: bool | None,
+        mask: Tensor | None,
+    ) -> Begun:
+        """A picture that is ready to be restored. Arguments as `prepare`."""
         prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
-        begun = time.perf_counter()
         whole = image if isinstance(image, Image) else Image(image)
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
         unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
         untouched = UNBLURRED if unblurred else CLEAN if prepared.noise.invisible else None
-        result = self._run(prepared.problem, on_step) if untouched is None else no_step(prepared.problem, untouched)
+        return Begun(whole, prepared, prepared.problem, complete, untouched, told=sigma is not None)
+
+    def _timed(self, begun: Begun, on_step: Observer | None) -> tuple[Result, float]:
+        """The method's result, and its seconds."""
+        start = time.perf_counter()
+        result = self._run(begun.problem, on_step) if begun.untouched is None else no_step(begun)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        seconds = time.perf_counter() - begun
-        pixels = whole.pixels.float().cpu() if untouched is not None and complete else prepared.finish(result.x).cpu()
+        return result, time.perf_counter() - start
+
+    def _finish(self, begun: Begun, result: Result, seconds: float) -> Restoration:
+        """The picture, in its own units, and how it came about."""
+        whole, prepared, untouched = begun.whole, begun.prepared, begun.untouched
+        asis = untouched is not None and begun.complete
+        pixels = whole.pixels.float().cpu() if asis else prepared.finish(result.x).cpu()
         if self.strength < 1:
             pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
         own = [prepared.scale * level for level in result.levels]
@@ -288,7 +383,7 @@ class Restorer:
             notes=(*prepared.notes, *result.remarks),
             scale=prepared.scale,
             noise_level=max(own) if own else prepared.level,
-            noise_assumed=untouched is None and (prepared.assumed or (bool(own) and sigma is None)),
+            noise_assumed=untouched is None and (prepared.assumed or (bool(own) and not begun.told)),
             noise_reason=prepared.noise.reason,
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
@@ -388,34 +483,12 @@ def says_no_blur(problem: Problem) -> bool:
     return bool((centre > NO_BLUR * kernel.sum((-2, -1))).all())
 
 
-def no_step(problem: Problem, remark: str) -> Result:
+def no_step(begun: Begun) -> Result:
     """The picture as it is, as a method's result, and why."""
     return Result(
-        x=problem.start(),
+        x=begun.problem.start(),
         outcomes=(Outcome.COMPLETED,),
         steps=(0,),
         trace=torch.zeros(1, 1),
-        remarks=(remark,),
+        remarks=() if begun.untouched is None else (begun.untouched,),
     )
-
-
-def resolve_device(device: torch.device | str) -> torch.device:
-    """ "auto": a GPU if there is one, else the CPU.
-
-    Raises:
-        ConfigError: a device that torch does not know or that is not there.
-    """
-    if str(device) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"the device {str(device)!r} cannot be used ({_short(error)}); try --device cpu") from None
-    return found
-
-
-def _short(error: Exception) -> str:
-    """What torch says of a device, without the list of all that there are."""
-    text = str(error).splitlines()[0]
-    return "there is no such kind of device" if text.startswith("Expected one of") else text

@@ -17,6 +17,9 @@ from acutance_lab.bench.peers import PEERS, load_peer
 from acutance_lab.bench.plain import Plain
 from acutance_lab.bench.runner import MethodRunner, Runner
 
+LEAST = 1e-6
+"""The noise level that stands for none; 0 is refused."""
+
 Told = Literal["true", "estimated"] | float
 """The noise level that a method is told: the true one, none (it estimates), or always the same."""
 
@@ -99,12 +102,16 @@ class Contender:
         return f"{self.name}:{','.join(shown)}" if shown else self.name
 
     def tell(self, sigma: float | None, needs: Needs) -> float | None:
-        """The noise level that a method of such needs is told where `sigma` is the true one; None: it estimates."""
+        """The noise level that a method of such needs is told where `sigma` is the true one; None: it estimates.
+
+        Of a picture without noise it is `LEAST`.
+        """
+        true = None if sigma is None else max(sigma, LEAST)
         match self.sigma:
             case None:
-                return sigma if needs.sigma else None
+                return true if needs.sigma else None
             case "true":
-                return sigma
+                return true
             case "estimated":
                 return None
             case fixed:
