@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import torch
 
+import acutance.catalogue
 from acutance import methods
 from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.metrics import psnr
 from acutance.problem import Outcome
+from acutance.registry import METHODS
 from acutance.restoration.restorer import Restorer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,12 +39,14 @@ def code_blocks(page: str) -> list[str]:
 
 @pytest.fixture
 def landweber(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MethodSpec]:
-    """The method of docs/adding-a-method.md, put where a method's file goes."""
+    """The method of docs/adding-a-method.md, put where a method's file goes, and named in the catalogue."""
     (tmp_path / "landweber.py").write_text(code_blocks("adding-a-method.md")[0], encoding="utf-8")
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
-    catalogue.cache_clear()
+    module = importlib.import_module("acutance.methods.landweber")
+    monkeypatch.setattr(acutance.catalogue, "MODULES", (*acutance.catalogue.MODULES, module))
+    METHODS.forget()
     yield catalogue()["landweber"]
-    catalogue.cache_clear()
+    METHODS.forget()
     sys.modules.pop("acutance.methods.landweber")
     del methods.landweber
 

@@ -19,15 +19,15 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
     PRODUCT: (
         ("errors", "tensors"),
         ("quantised", "surround", "kernel_fit", "settings"),
-        ("operators", "images", "metrics", "texture"),
+        ("operators", "images", "metrics", "texture", "registry"),
         ("noise",),
-        ("noise_behind", "noise_told"),
         ("psf",),
         ("problem", "frame"),
         ("solver", "linear", "networks", "saturation", "views"),
         ("priors", "weights"),
         ("methods",),
         ("blind", "orientation", "prepare"),
+        ("catalogue",),
         ("restoration",),
         ("serve", "sensing"),
         ("cli",),  # and __main__.py

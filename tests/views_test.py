@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from acutance.errors import ConfigError
-from acutance.operators import Blur
+from acutance.operators import Blur, Sensing
 from acutance.problem import Problem
 from acutance.views import VIEWS, View
 
@@ -39,6 +37,13 @@ def test_the_residual_of_a_problem_seen_so_is_the_residual_seen_so(view: View, g
 
 
 def test_views_of_no_convolution_are_refused() -> None:
-    problem = Problem(torch.rand(1, 1, 4, 4))
+    problem = Problem(torch.rand(1, 4, 1, 1), Sensing(torch.rand(4, 1024), (32, 32)))
     with pytest.raises(ConfigError, match="give views=1"):
-        VIEWS[1].problem(replace(problem, blur=None))
+        VIEWS[1].problem(problem)
+
+
+def test_a_picture_without_a_blur_has_views() -> None:
+    problem = Problem(torch.rand(1, 1, 4, 6))
+    seen = VIEWS[-1].problem(problem)
+    assert seen.blur is None
+    assert torch.equal(seen.observed, VIEWS[-1](problem.observed))

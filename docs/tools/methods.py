@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import re
 import unicodedata
 from pathlib import Path
 from types import ModuleType
 
-from acutance.methods.spec import ROOMS, MethodSpec, catalogue
+from acutance.catalogue import MODULES, specs_of
+from acutance.methods.spec import MethodSpec, catalogue
 from acutance.weights import embedded_names
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -69,7 +68,7 @@ def _details(spec: MethodSpec, home: ModuleType | None, *, again: bool) -> str:
     also = f" Also called `{', '.join(spec.aliases)}`." if spec.aliases else ""
     qualities = f" Qualities: {', '.join(f'`{name}`' for name in spec.qualities)}." if spec.qualities else ""
     masks = "uses masks" if spec.needs.mask else "fills masked pixels in beforehand"
-    level = "; takes a noise level, or finds it out" if spec.needs.heeds_sigma else ""
+    level = "; takes a noise level, or finds it out" if spec.needs.uses_sigma else ""
     facts = f"Needs: {_needs(spec)}{level}; {masks}.{also}{qualities} Source: {_cited(spec)}."
     text = f"### {spec.name} {{ #{spec.name} }}\n\n{spec.summary[:1].upper()}{spec.summary[1:]}.\n\n{facts}"
     if home is None:
@@ -93,14 +92,7 @@ def _details(spec: MethodSpec, home: ModuleType | None, *, again: bool) -> str:
 
 def _homes() -> dict[str, ModuleType]:
     """The module of each method of ours."""
-    found: dict[str, ModuleType] = {}
-    for room in ROOMS:
-        for each in pkgutil.iter_modules(importlib.import_module(room).__path__):
-            module = importlib.import_module(f"{room}.{each.name}")
-            alone = getattr(module, "SPEC", None)
-            for spec in getattr(module, "SPECS", () if alone is None else (alone,)):
-                found[spec.name] = module
-    return found
+    return {spec.name: module for module in MODULES for spec in specs_of(module)}
 
 
 def _needs(spec: MethodSpec) -> str:

@@ -6,7 +6,10 @@ The public names load on first use, so that the mathematical core stays light.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from acutance.registry import METHODS
 
 if TYPE_CHECKING:
     from acutance.errors import AcutanceError
@@ -49,6 +52,15 @@ _HOMES = {
     "restoration.restorer": ("Restoration", "Restorer"),
     "solver": ("RelativeChange", "Solver"),
 }
+
+
+def _methods() -> Iterable[Any]:
+    from acutance.catalogue import methods
+
+    return methods()
+
+
+METHODS.provide(_methods)
 
 
 def __getattr__(name: str) -> Any:

@@ -23,8 +23,54 @@ SYMMETRIC = 1e-4
 """Difference from its mirror image, as a fraction of the largest value, up to which a kernel is symmetric."""
 
 
+NEGATIVE = 0.05
+"""Negative values up to this part of the largest are ripples of an interpolation."""
+
 ABRUPT = 0.1
 """A kernel ends abruptly if a value at its end is more than this part of the largest."""
+
+
+def check_kernel(kernel: Tensor, channels: int) -> None:
+    """Refuse what is no kernel.
+
+    Args:
+        kernel: (1, 1 or C, h, w). channels: C.
+
+    Raises:
+        KernelError: no tensor, another shape, NaN or infinite values, a sum that is not above 0, clearly negative.
+    """
+    if not isinstance(kernel, Tensor):
+        raise KernelError(f"a kernel must be a tensor (1, 1 or C, h, w), not a {type(kernel).__name__}")
+    if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels) or 0 in kernel.shape:
+        raise KernelError(
+            f"a kernel of shape {tuple(kernel.shape)} for a picture of {channels} channel(s); "
+            f"give (1, 1, h, w) or (1, {channels}, h, w)"
+        )
+    check_values(kernel)
+
+
+def check_values(kernels: Tensor) -> None:
+    """Refuse values that no kernel has.
+
+    Args:
+        kernels: (..., h, w).
+
+    Raises:
+        KernelError: NaN or infinite values, a sum that is not above 0, clearly negative.
+    """
+    kernels = kernels.to(torch.float32)
+    bad = int((~torch.isfinite(kernels)).sum())
+    if bad:
+        raise KernelError(f"{bad} of the kernel's {kernels.numel()} values are NaN or infinite; set them to zero first")
+    if bool((kernels.sum((-2, -1)) <= 0).any()):
+        what = "all values of the kernel are zero" if not bool(kernels.any()) else "the kernel sums to zero or less"
+        raise KernelError(f"{what}; give the point-spread function, whose sum is 1")
+    least, most = float(kernels.min()), float(kernels.max())
+    if least < -NEGATIVE * most:
+        raise KernelError(
+            f"the kernel has negative values down to {least:.3g}, its largest is {most:.3g}: light does not take away; "
+            "give the point-spread function"
+        )
 
 
 def fitted_kernel(kernel: Tensor, channels: int, size: tuple[int, int]) -> tuple[Tensor, tuple[str, ...]]:
@@ -37,24 +83,14 @@ def fitted_kernel(kernel: Tensor, channels: int, size: tuple[int, int]) -> tuple
         (1, 1 or C, h', w'), finite, sum 1 in every channel, h' <= H and w' <= W; and notes.
 
     Raises:
-        KernelError: another shape, NaN or infinite values, a sum that is not above 0, or far too large.
+        KernelError: see `check_kernel`, or far too large.
 
     >>> fitted_kernel(torch.ones(1, 1, 3, 3), 1, (9, 9))[1]
     ('the values of the kernel sum to 9; they were divided by that',)
     """
-    if kernel.ndim != 4 or kernel.shape[0] != 1 or kernel.shape[1] not in (1, channels) or 0 in kernel.shape:
-        raise KernelError(
-            f"a kernel of shape {tuple(kernel.shape)} for a picture of {channels} channel(s); "
-            f"give (1, 1, h, w) or (1, {channels}, h, w)"
-        )
+    check_kernel(kernel, channels)
     kernel = kernel.to(torch.float32)
-    bad = int((~torch.isfinite(kernel)).sum())
-    if bad:
-        raise KernelError(f"{bad} of the kernel's {kernel.numel()} values are NaN or infinite; set them to zero first")
     sums = kernel.sum((-2, -1), keepdim=True)
-    if bool((sums <= 0).any()):
-        what = "all values of the kernel are zero" if not bool(kernel.any()) else "the kernel sums to zero or less"
-        raise KernelError(f"{what}; give the point-spread function, whose sum is 1")
     notes: list[str] = []
     if float((sums - 1).abs().max()) > NORMALISED:
         notes.append(f"the values of the kernel sum to {float(sums.flatten()[0]):.4g}; they were divided by that")

@@ -27,8 +27,9 @@ from torch import Tensor
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
 from acutance.images.source import is_eight_bits, is_lossy, is_photograph
-from acutance.kernel_fit import fitted_kernel
+from acutance.kernel_fit import check_kernel, check_values, fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
+from acutance.noise.level import Level, decide
 from acutance.operators import Blur, BlurField, Boundary
 from acutance.problem import Problem
 from acutance.quantised import clipped
@@ -52,11 +53,6 @@ NO_DATA = 1e30
 MOST_SIGMA = 0.5
 """Largest noise level, a fraction of the range."""
 
-HIDDEN, LEAST_LOSSY, MOST_LOSSY = 2.8, 0.01, 0.04
-"""What the estimated level of a lossy file is multiplied by, and the least that is taken. Estimates are 0.36 of the
-true level of camera JPEGs (`acutance-lab bench noise`); such files mostly come with kernels that are estimated as well.
-No estimate becomes more than the last, or stays what it is: a mesh in JPEG was taken for 13 % of noise."""
-
 NOTABLE = 0.002
 """Share of clipped pixels from which the user is told."""
 
@@ -69,8 +65,7 @@ class Prepared:
         problem: observed = pixels / (range scale). scale, range: see the module.
         channels: of the picture. linear: the tone curve was decoded.
         notes: for the user.
-        level: the noise level that the method is told, a fraction of the picture's range; None: it is told none.
-        assumed: whether nobody gave that level.
+        noise: what the method is told of the noise, in its units, and why. assumed: nobody gave it.
         pedestal: what was taken off the pixels first, in their units.
         kept: pixels (1, C, H, W) that come back as they were where `where`, (1, 1, H, W) bool; None: there are none.
     """
@@ -79,13 +74,18 @@ class Prepared:
     scale: float
     channels: int
     linear: bool
+    noise: Level
     notes: tuple[str, ...] = ()
-    level: float | None = None
     assumed: bool = False
     range: float = 1.0
     pedestal: float = 0.0
     kept: Tensor | None = None
     where: Tensor | None = None
+
+    @property
+    def level(self) -> float | None:
+        """The noise level that the method is told, a fraction of the picture's range; None: it is told none."""
+        return None if self.noise.sigma is None else self.scale * float(self.noise.sigma)
 
     def finish(self, x: Tensor) -> Tensor:
         """Estimate on the domain of the blur -> pixels of the picture, (1, C, H, W)."""
@@ -108,12 +108,9 @@ def prepare(
     boundary: Boundary = "valid",
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """The problem as the method wants it; arguments and errors as `acutance.restoration.restorer.Restorer.prepare`."""
+    """The problem as the method wants it, of what has passed `check`; see `acutance.restoration.restorer.Restorer`."""
     needs = spec.needs
     pixels = checked_pixels(image).to(device, torch.float32)
-    _check_sigma(sigma)
-    if kernel is None and needs.kernel:
-        raise KernelError(f"{spec.name} needs the blur kernel; give one")
     channels = pixels.shape[1]
     valid, where, notes = _valid_pixels(spec, image, pixels, mask)
     original = pixels
@@ -127,8 +124,6 @@ def prepare(
     if isinstance(kernel, BlurField):
         blur = _field(kernel, pixels, channels, boundary)
     elif kernel is not None:
-        if not isinstance(kernel, Tensor):
-            raise KernelError(f"a kernel must be a tensor (1, 1 or C, h, w), not a {type(kernel).__name__}")
         fitted, said = fitted_kernel(kernel.to(device), channels, (pixels.shape[-2], pixels.shape[-1]))
         blur, notes = Blur(fitted, boundary), [*notes, *said]
     if needs.channels is None and channels == 3 and _is_grey(pixels, valid, kernel):
@@ -154,23 +149,50 @@ def prepare(
         share = float(full.any(1).float().mean())
         if share > NOTABLE:
             notes.append(f"{100 * share:.1f} % of the pixels are burnt out; detail there cannot be recovered")
-    problem = _with_level(spec, image, problem, None if sigma is None else sigma / scale)
-    level = None if problem.sigma is None else scale * float(problem.sigma)
-    assumed = level is not None and sigma is None
+    lossy = isinstance(image, Image) and is_lossy(image)
+    noise = decide(problem, needs, None if sigma is None else sigma / scale, lossy=lossy)
+    problem = replace(problem, sigma=noise.sigma)
     kept = None if where is None else original
     return Prepared(
         problem,
         scale,
         channels,
         linear,
+        noise,
         tuple(notes),
-        level=level,
-        assumed=assumed,
+        assumed=noise.sigma is not None and sigma is None,
         range=whole,
         pedestal=pedestal,
         kept=kept,
         where=where,
     )
+
+
+def check(
+    spec: MethodSpec,
+    image: Image | Tensor,
+    kernel: Tensor | BlurField | None,
+    *,
+    sigma: float | None,
+    mask: Tensor | None,
+) -> None:
+    """Refuse what cannot be restored, before anything is computed.
+
+    Raises:
+        ImageError: no picture, or one of another form. KernelError: no kernel where one is needed, or see
+            `acutance.kernel_fit.check_kernel`. ConfigError: several pictures; a noise level out of range; a mask of
+            another size, with NaN, that leaves nothing, or for a method that uses none.
+    """
+    pixels = checked_pixels(image)
+    check_level(sigma)
+    if kernel is None and spec.needs.kernel:
+        raise KernelError(f"{spec.name} needs the blur kernel; give one")
+    if isinstance(kernel, BlurField):
+        check_values(kernel.kernels)
+    elif kernel is not None:
+        check_kernel(kernel, pixels.shape[1])
+    if mask is not None:
+        _check_mask(spec, pixels, mask)
 
 
 def checked_pixels(image: Image | Tensor) -> Tensor:
@@ -188,18 +210,22 @@ def checked_pixels(image: Image | Tensor) -> Tensor:
     if image.ndim != 4 or 0 in image.shape or image.shape[1] not in (1, 3) or not image.is_floating_point():
         raise ImageError(f"a picture cannot be a tensor of {image.dtype} {tuple(image.shape)}; {form}")
     if image.shape[0] != 1:
-        raise ConfigError(f"{image.shape[0]} pictures at once; a Restorer takes one, `Method.run` takes batches")
+        raise ConfigError(f"{image.shape[0]} pictures at once; a Restorer takes one, `Restorer.batch` takes several")
     return image
 
 
-def _check_sigma(sigma: object) -> None:
-    """Raises: ConfigError: no number, or out of range."""
+def check_level(sigma: object) -> None:
+    """Refuse what is no noise level; None is one that is not known.
+
+    Raises:
+        ConfigError: no number above 0 and up to `MOST_SIGMA`.
+    """
     if sigma is None:
         return
-    if isinstance(sigma, bool) or not isinstance(sigma, Real) or not 0 <= float(sigma) <= MOST_SIGMA:
+    if isinstance(sigma, bool) or not isinstance(sigma, Real) or not 0 < float(sigma) <= MOST_SIGMA:
         raise ConfigError(
-            f"sigma={sigma!r}: give the noise level as a fraction of the range, a number from 0 to {MOST_SIGMA}; "
-            "1 % is 0.01"
+            f"sigma={sigma!r}: give the noise level as a fraction of the range, above 0 and up to {MOST_SIGMA}; "
+            "1 % is 0.01; leave it out to have it estimated"
         )
 
 
@@ -209,13 +235,13 @@ def _valid_pixels(
     """Where pixels count, (1, 1 or C, H, W) bool, None: everywhere; where they come back as they were; notes.
 
     Raises:
-        ConfigError: a mask for a method that uses none, or one that does not fit; or no pixel is left.
+        ConfigError: no pixel is left.
     """
     notes: list[str] = []
     valid = torch.ones_like(pixels[:, :1], dtype=torch.bool)
     where = torch.zeros_like(valid)
     if mask is not None:
-        valid = valid & _checked_mask(spec, pixels, mask)
+        valid = valid & (mask.to(pixels.device) > 0.5)
     finite = (pixels.abs() < NO_DATA) | ~valid
     finite = finite if bool((finite != finite[:, :1]).any()) else finite[:, :1]
     count = int((~finite).any(1).sum())
@@ -238,21 +264,21 @@ def _valid_pixels(
     return None if bool(valid.all()) else valid, where if bool(where.any()) else None, notes
 
 
-def _checked_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> Tensor:
-    """The user's mask as (1, 1, H, W) bool."""
+def _check_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> None:
+    """Refuse a mask that is none; see `check`."""
     if not spec.needs.mask:
         heeding = ", ".join(s.name for s in catalogue().values() if s.needs.mask)
         raise ConfigError(f"{spec.name} heeds no mask; methods that do: {heeding}")
     if mask.shape != pixels[:, :1].shape:
         raise ConfigError(f"a mask of {tuple(mask.shape)} for a picture of {tuple(pixels.shape)}; give (1, 1, H, W)")
-    valid = mask.to(pixels.device) > 0.5
-    if not bool(valid.any()):
-        top = mask.float().nan_to_num(0).max()
+    if not bool(torch.isfinite(mask).all()):
+        raise ConfigError("the mask has NaN or infinite values; give 1 where a pixel is to be used, else 0")
+    if not bool((mask > 0.5).any()):
+        top = mask.float().max()
         raise ConfigError(
             "the mask leaves no pixel to be believed; 1 (white) means: believe this pixel, the largest value found "
             f"is {top:g}"
         )
-    return valid
 
 
 def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:
@@ -274,23 +300,6 @@ def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> 
     part = values[:: max(1, values.numel() // 1_000_000)]
     low = float(part.kthvalue(1 + int(LOW * (part.numel() - 1))).values)
     return low if low > PEDESTAL * float(brightness(pixels, valid)) else 0.0
-
-
-def _with_level(spec: MethodSpec, image: Image | Tensor, problem: Problem, sigma: float | None) -> Problem:
-    """The problem with its noise level, if it is given or the method uses one; of a lossy file more than is seen."""
-    if sigma is not None:
-        return replace(problem, sigma=torch.tensor([sigma], device=problem.observed.device))
-    needs, scale = spec.needs, problem.unit
-    blur_matters = needs.task == "deblur" and (needs.kernel or needs.heeds_sigma)
-    lossy = blur_matters and isinstance(image, Image) and is_lossy(image)
-    own = needs.heeds_sigma and (lossy or (needs.kernel and problem.blur is not None))
-    if not (needs.sigma or own):
-        return problem
-    level = (replace(problem, blur=None) if lossy else problem).level()
-    if lossy:
-        most = level.clamp_min(MOST_LOSSY / scale)
-        level = (HIDDEN * level).clamp_min(LEAST_LOSSY / scale).minimum(most)
-    return replace(problem, sigma=level)
 
 
 def steepness(encoded: Tensor) -> float:

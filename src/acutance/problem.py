@@ -11,13 +11,8 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ImageError
-from acutance.noise import noise_level
-from acutance.noise_behind import level_behind, piece
 from acutance.operators import LinearOperator
 from acutance.tensors import filled, per_image
-
-FEW_HOLES = 0.005
-"""Share of missing pixels up to which the noise is estimated from their filled picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +22,8 @@ class Problem:
     Args:
         observed: y, (B, C, H, W), floating point, nominal range [0, 1].
         blur: A; None where the method has to find it.
-        sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown.
+        sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown, see
+            `acutance.noise.level`.
         mask: (B or 1, C or 1, H, W), 1 where y is to be believed and 0 where it is missing or saturated; None: all of
             it. A residual is 0 where the mask is. Methods without `Needs.mask` look at y itself and do not see it.
         saturated: like a mask, 1 where y is a lower bound, A x >= y, see `acutance.saturation`; None: nowhere. There
@@ -85,39 +81,6 @@ class Problem:
         """1/2 ||M (A x - y)||^2 for each image of the batch: (B,)."""
         return 0.5 * per_image(self.residual(x).square())
 
-    def level(self) -> Tensor:
-        """The noise level of each picture, (B,): sigma, or an estimate where it is unknown.
-
-        Behind a known blur `acutance.noise_behind` estimates it. `acutance.noise` does where there is none, and where
-        more than `FEW_HOLES` of the pixels are missing inside the smallest rectangle that holds all others.
-        """
-        if self.sigma is None:
-            part, weight = (None, None) if self.blur is None else self._piece()
-            if part is not None and self.blur is not None:
-                power = self.blur.power(part.shape[-2], part.shape[-1], part)
-                return level_behind(part, power, weight=weight, step=self.step).to(self.observed)
-            seen = self.observed if self.mask is None else torch.where(self.mask > 0, self.observed, torch.nan)
-            seen = seen if self.saturated is None else torch.where(self.saturated > 0, torch.nan, seen)
-            return noise_level(seen, step=self.step)
-        return torch.as_tensor(self.sigma).to(self.observed).expand(self.observed.shape[0])
-
-    def _piece(self) -> tuple[Tensor | None, Tensor | None]:
-        """What `level_behind` measures, and its weight; (None, None) where too many pixels are missing."""
-        y, full = self.observed, self.saturated
-        if self.mask is None:
-            return piece(y), None if full is None else piece(1 - full)
-        there = self.mask > 0 if full is None else (self.mask > 0) | (full > 0)
-        if bool(there.all()):
-            return piece(y), None if full is None else piece(1 - full)
-        rows, cols = (there.any(d).any(0).any(0).nonzero().flatten().tolist() for d in (-1, -2))
-        if not rows:
-            return None, None
-        box = (..., slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-        if float((~there[box]).float().mean()) > FEW_HOLES:
-            return None, None
-        weight = there.to(y) if full is None else there * (1 - full)
-        return piece(filled(y, there.to(y))[box]), piece(weight[box])
-
     def within(self, box: tuple[int, int, int, int]) -> Problem:
         """A piece of a problem without a blur: X, Y of its upper left corner, width, height; pixels."""
         x, y, w, h = box
@@ -126,7 +89,7 @@ class Problem:
         return replace(self, observed=self.observed[place], mask=mask, saturated=saturated)
 
     def channel(self, index: int) -> Problem:
-        """The problem of one channel alone, (B, 1, H, W); of an unknown noise level it is the channel's own."""
+        """The problem of one channel alone, (B, 1, H, W)."""
 
         def one(m: Tensor | None) -> Tensor | None:
             return m if m is None or m.shape[1] == 1 else m[:, index : index + 1]

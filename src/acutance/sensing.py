@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.images import Image
 from acutance.images.image import ImageInfo
 from acutance.images.measurement_file import Measurements, matrix_hash
+from acutance.methods import capabilities
 from acutance.operators import Sensing
 from acutance.problem import Observer, Problem
 from acutance.restoration.restorer import Restoration, Restorer
@@ -32,15 +33,6 @@ from acutance.tensors import brightness, filled
 from acutance.weights import embedded, embedded_names
 
 METHOD = "dgunet-sense"
-
-
-@runtime_checkable
-class Senses(Protocol):
-    """A method with a sampling matrix of its own."""
-
-    def matrix(self) -> Tensor:
-        """Phi, (m, 1024)."""
-        ...
 
 
 def load(
@@ -86,9 +78,10 @@ def matrix_of(restorer: Restorer) -> Tensor:
     Raises:
         ConfigError: it has none.
     """
-    if not isinstance(restorer.method, Senses):
+    matrix = capabilities.matrix_of(restorer.method)
+    if matrix is None:
         raise ConfigError(f"{restorer.spec.name} does not measure; the method that does is {METHOD}")
-    return restorer.method.matrix().detach()
+    return matrix
 
 
 @torch.no_grad()

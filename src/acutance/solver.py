@@ -136,7 +136,7 @@ class Solver(Generic[S]):
         errors = [problem.fitting_error(problem.start())]
         negligible = torch.full_like(errors[0], UNKNOWN if problem.blur is None else NEGLIGIBLE)
         if problem.sigma is not None:
-            negligible = negligible.maximum(problem.level().nan_to_num(0))
+            negligible = negligible.maximum(torch.as_tensor(problem.sigma).to(negligible).nan_to_num(0))
         limit = BLOWN_UP * errors[0].maximum(0.5 * negligible**2 * problem.observed[0].numel())
         batch = problem.observed.shape[0]
         ended = torch.zeros(batch, dtype=torch.bool, device=problem.observed.device)

@@ -40,13 +40,15 @@ class View:
         """The same problem with picture, kernel and masks seen so; its solution is that of `problem`, seen so.
 
         Raises:
-            ConfigError: its operator is no blur.
+            ConfigError: its operator is another one than a blur.
         """
         blur = self._blur(problem.blur)
         mask, saturated = (None if m is None else self(m) for m in (problem.mask, problem.saturated))
         return replace(problem, observed=self(problem.observed), blur=blur, mask=mask, saturated=saturated)
 
-    def _blur(self, blur: LinearOperator | None) -> LinearOperator:
+    def _blur(self, blur: LinearOperator | None) -> LinearOperator | None:
+        if blur is None:
+            return None
         if isinstance(blur, Blur):
             return replace(blur, kernel=self(blur.kernel))
         if isinstance(blur, BlurField):  # the grid is turned like the kernels

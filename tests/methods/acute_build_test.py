@@ -96,7 +96,7 @@ def test_its_row_of_the_catalogue() -> None:
     assert SPEC.needs.channels is None
     assert SPEC.needs.mask
     assert not SPEC.needs.sigma
-    assert SPEC.needs.halo == AcuteConfig().halo == UNetConfig().halo + 8
+    assert AcuteConfig().halo == UNetConfig().halo + 8
     assert UNetConfig() == AcuteConfig().unet, "the defaults are said twice"
 
 

@@ -13,6 +13,7 @@ from problems import noisy, scene
 from acutance.errors import ConfigError
 from acutance.frame import Frame
 from acutance.methods.acute import Acute, build
+from acutance.noise.level import level_of
 from acutance.operators import Blur
 from acutance.problem import Problem
 
@@ -71,7 +72,7 @@ def test_the_noise_level_is_used_where_it_may_be() -> None:
     low, high = (replace(problem, sigma=torch.tensor(s, dtype=torch.float64)) for s in (0.01, 0.05))
     unknown = replace(problem, sigma=None)
     model = perturbed()
-    estimated = replace(problem, sigma=unknown.level())
+    estimated = replace(problem, sigma=level_of(unknown))
     assert torch.equal(model.run(unknown).x, model.run(estimated).x), "estimated where it is not told"
     assert float((model.run(low).x - model.run(high).x).abs().max()) > 1e-3
     blind = perturbed(informed=False)

@@ -17,6 +17,7 @@ from PIL import Image
 
 import acutance
 from acutance.methods.spec import catalogue
+from acutance.registry import METHODS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
 LANDWEBER = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0]
@@ -42,10 +43,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         names.extend(modules)
         monkeypatch.syspath_prepend(tmp_path)
         importlib.invalidate_caches()
-        catalogue.cache_clear()
+        METHODS.forget()
 
     yield lay_out
-    catalogue.cache_clear()
+    METHODS.forget()
     for name in names:
         sys.modules.pop(name, None)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.methods import nlm
 from acutance.methods.denoise import Denoise, build
-from acutance.noise_told import level_to_tell
+from acutance.noise.level import for_denoiser
 from acutance.operators import Blur
 from acutance.priors import block_matching
 from acutance.problem import Problem
@@ -27,9 +27,9 @@ def test_white_noise_is_left_to_bm3d_and_coarse_noise_to_nlm() -> None:
     white, coarse = pictures()
     for y, expected, name in ((white, block_matching.denoise, "bm3d"), (coarse, nlm.denoise, "nlm")):
         result = Denoise().run(Problem(y))
-        assert torch.equal(result.x, expected(y, torch.tensor(level_to_tell(y).sigma)))
+        assert torch.equal(result.x, expected(y, torch.tensor(for_denoiser(y).sigma)))
         assert result.ran == name
-        assert result.levels == (pytest.approx(level_to_tell(y).sigma),)
+        assert result.levels == (pytest.approx(for_denoiser(y).sigma),)
 
 
 def test_every_picture_of_a_batch_has_its_own() -> None:

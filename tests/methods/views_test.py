@@ -11,6 +11,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.methods.views import SHARE, SURE, Views, ViewsState
+from acutance.operators import Sensing
 from acutance.problem import Outcome, Problem, State
 from acutance.solver import Solver
 from acutance.views import VIEWS
@@ -114,7 +115,7 @@ def test_each_picture_of_a_batch_has_its_own_end() -> None:
 
 
 def test_a_blur_that_is_no_convolution_is_refused() -> None:
-    problem = replace(noisy(1, 1, 9, 12), blur=None)
+    problem = Problem(torch.rand(1, 4, 1, 1), Sensing(torch.rand(4, 1024), (32, 32)))
     with pytest.raises(ConfigError, match="give views=1"):
         Views(Drifts(0.0), 2).init(problem)
 

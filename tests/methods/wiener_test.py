@@ -12,6 +12,7 @@ from acutance.errors import ConfigError
 from acutance.linear import EPSILON, Torus, laplacian_power
 from acutance.methods.wiener import Wiener, build, inverse_spectrum
 from acutance.metrics import psnr
+from acutance.noise.level import level_of
 from acutance.operators import Blur, Difference
 from acutance.problem import Outcome, Problem
 
@@ -93,7 +94,7 @@ def test_it_restores_the_border_included(sigma: float) -> None:
 def test_an_unknown_noise_level_is_estimated() -> None:
     problem, _ = noisy(1, 1, 40, 41)
     unknown = Problem(problem.observed, problem.blur)
-    known = Problem(problem.observed, problem.blur, unknown.level())
+    known = Problem(problem.observed, problem.blur, level_of(unknown))
     torch.testing.assert_close(Wiener().run(known).x, Wiener().run(unknown).x, rtol=1e-6, atol=1e-8)
 
 

@@ -16,10 +16,12 @@ from acutance.images import Image, ImageInfo
 from acutance.methods.rgdn import AUTHORS, Rgdn, RgdnConfig
 from acutance.methods.spec import MethodSpec, Needs, catalogue, find
 from acutance.methods.wiener import Wiener
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
+from acutance.noise.level import level_of
 from acutance.operators import Blur
 from acutance.problem import Observer, Outcome, Problem, Progress, Result, direct_result
-from acutance.restoration.restorer import Restorer, resolve_device
+from acutance.restoration.device import resolve_device
+from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness
 from acutance.weights import write_weights
 
@@ -207,7 +209,7 @@ def test_an_even_symmetric_kernel_leaves_the_picture_in_place() -> None:
     assert "sum to 2" in doubled.notes[0]
 
 
-@pytest.mark.parametrize("sigma", [25.0, -1.0, float("nan"), "1%", True])
+@pytest.mark.parametrize("sigma", [25.0, 0.51, 0.0, -1.0, float("nan"), "1%", True])
 def test_a_noise_level_that_is_none_is_refused(sigma: Any) -> None:
     with pytest.raises(ConfigError, match="fraction of the range"):
         echo()[0](picture(), KERNEL, sigma=sigma)
@@ -232,7 +234,7 @@ def test_a_kernel_for_each_channel(channels: int) -> None:
 
 def test_one_picture_at_a_time() -> None:
     restorer, _ = echo()
-    with pytest.raises(ConfigError, match=r"2 pictures at once.*`Method\.run` takes batches"):
+    with pytest.raises(ConfigError, match=r"2 pictures at once.*`Restorer\.batch` takes several"):
         restorer(torch.rand(2, 3, 8, 8), KERNEL)
 
 
@@ -461,7 +463,7 @@ def test_qualities_are_settings() -> None:
         Restorer.load("wiener", quality="fast")
 
 
-@pytest.mark.parametrize("needs", [{"sigma": True}, {"heeds_sigma": True}])
+@pytest.mark.parametrize("needs", [{"sigma": True}, {"uses_sigma": True}])
 def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> None:
     restorer, method = echo(**needs)
     noise = torch.randn(1, 3, 24, 27, generator=torch.Generator().manual_seed(1))
@@ -488,5 +490,5 @@ def test_a_lossy_file_has_more_noise_than_it_shows(needs: dict[str, bool]) -> No
     done = restorer(Image(x, info=ImageInfo(format="PNG")), KERNEL, linear=False)
     seen = method.seen[-1]
     assert seen.sigma is not None
-    torch.testing.assert_close(seen.sigma, replace(seen, sigma=None).level())  # what the method would find by itself
+    torch.testing.assert_close(seen.sigma, level_of(replace(seen, sigma=None)))  # what the method would find by itself
     assert done.noise_assumed

@@ -97,9 +97,10 @@ def test_a_method_without_a_plain_form_is_refused(method: str) -> None:
 
 
 def test_the_command() -> None:
-    words = ["bench", "speed", "--method", "golf:drive=8,putt=6,untrained=true", "--sizes", "48x40:1"]
-    result = CliRunner().invoke(app, words)
+    golf = "golf:drive=8,putt=6,untrained=true"
+    size = ["--size", "48", "--channels", "3", "--kernel", "19", "--runs", "1"]
+    result = CliRunner().invoke(app, ["bench", "times", "--methods", f"{golf},{golf},plain=true", *size])
     assert result.exit_code == 0, result.output
-    assert "48x40, colour, kernel 19x19" in result.output
-    assert "times faster" in result.output
-    assert isinstance(CliRunner().invoke(app, ["bench", "speed", "--method", "wiener"]).exception, ConfigError)
+    assert "48x48, colour, kernel 19x19" in result.output
+    words = ["bench", "times", "--methods", "wiener,wiener:plain=true", *size]
+    assert isinstance(CliRunner().invoke(app, words).exception, ConfigError)

@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, WeightsError
-from acutance.networks.squeezenet import SqueezeNet
 from acutance_lab.bench.sheet import GAP, LINE
 from acutance_lab.cli.app import app
 from acutance_lab.experiments import balance
 from acutance_lab.experiments.balance import CLAIMS, Balance, report, run
+from acutance_lab.train.judges import SqueezeNet
 
 WEIGHTS = (1e-10, 10.0)
 

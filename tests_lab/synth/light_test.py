@@ -12,7 +12,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.images.colour import linear_to_srgb, srgb_to_linear
-from acutance.noise import FLOOR
+from acutance.noise.blocks import FLOOR
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.saturation import heeding

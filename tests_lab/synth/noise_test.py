@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from acutance.metrics import psnr
+from acutance.noise.level import level_of
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance_lab.synth import kernels, noise
@@ -161,5 +162,5 @@ def test_demosaiced_noise_counts_as_a_whole(generator: torch.Generator) -> None:
     clean = blur.forward(gravel)
     y = noise.demosaiced(clean, torch.full((3,), 0.03), generator)
     true = float((y - clean).square().mean().sqrt())
-    for level in Problem(y, blur).level().tolist():
+    for level in level_of(Problem(y, blur)).tolist():
         assert 0.5 * true < level < 1.3 * true

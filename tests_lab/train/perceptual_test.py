@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError, MissingExtra, WeightsError
 from acutance.methods.golf import Golf, GolfConfig
-from acutance.networks.squeezenet import SqueezeNet
-from acutance.networks.vgg import Vgg11
 from acutance.problem import Problem
 from acutance_lab.synth import Example
 from acutance_lab.train.config import LossConfig
 from acutance_lab.train.episodes import Unroll
+from acutance_lab.train.judges import SqueezeNet, Vgg11
 from acutance_lab.train.perceptual import Perceptual
 from acutance_lab.train.pool import Work
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from acutance.blind.hypothesis import Look
 from acutance.images import linear_to_srgb
 from acutance.methods.classical import classical
+from acutance.noise.level import behind_estimated, level_of
 from acutance.operators import Blur, LinearOperator
 from acutance.problem import Problem
 from acutance.tensors import crop
@@ -44,9 +45,6 @@ LEAST_ERROR, MOST_ERROR = 1e-6, 0.3
 
 MOST_RATIO = 30.0
 """An error becomes at most so many times larger or smaller."""
-
-LEAST_LEVEL = 0.01
-"""Noise level that `fd` is told, at least: an estimated kernel is never quite right."""
 
 SMOOTH = 5
 """Side of the squares of cells over which trust is averaged."""
@@ -155,7 +153,7 @@ class Panel:
     def behind(self, kernel: Tensor) -> Panel:
         """The same with the noise levels that are estimated behind a kernel which is about right."""
         problem = Problem(self.values, Blur(kernel.to(self.values), "valid"), linear=self.linear)
-        return replace(self, levels=problem.level()) if len(self.values) else self
+        return replace(self, levels=level_of(problem)) if len(self.values) else self
 
     @torch.no_grad()
     def gain(self, blur: Tensor | Sequence[LinearOperator], solve: Solve | None = None) -> float:
@@ -201,7 +199,7 @@ def restored(
             estimated.
     """
     problem = Problem(y, Blur(blur, "valid") if isinstance(blur, Tensor) else blur, linear=linear, sigma=levels)
-    problem = replace(problem, sigma=problem.level().clamp_min(LEAST_LEVEL))
+    problem = replace(problem, sigma=behind_estimated(problem))
     x = problem.crop((solve or classical)(problem)).clamp(0, 1)
     return linear_to_srgb(x) if linear else x
 

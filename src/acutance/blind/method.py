@@ -32,17 +32,13 @@ from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.methods.inner import build_shipped, split
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import MethodSpec, Needs, configure, find
+from acutance.noise.level import behind_estimated, level_of
 from acutance.operators import Blur
 from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
 from acutance.saturation import heeding
 from acutance.tensors import filled
 from acutance.texture import where_textured
 from acutance.weights import embedded_names
-
-LEAST_LEVEL = 0.01
-"""The noise level that the method is told where nobody knows it, at least: an estimated kernel is never quite that of
-every place. On 15 photographs shaken by a turning camera (8 to 24 pixels, none of a test set) 1 to 1.5 % is 0.13 dB
-ahead of the level of the noise alone; where the kernel is the same everywhere it is 0.15 dB behind."""
 
 DOUBTFUL = 0.765
 """Doubt from which no single kernel explains a picture. Of 22 photographs (512 pixels, none of a test set) all 11
@@ -232,7 +228,7 @@ class Blind:
         aware = replace(given, blur=blur, saturated=None, approximate=about)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
-            aware = replace(aware, sigma=aware.level().clamp_min(LEAST_LEVEL))
+            aware = replace(aware, sigma=behind_estimated(aware))
         if find(self.config.method).needs.mask:
             result = in_two_parts(aware, lambda rest: self.method.run(rest, on_step=on_step))
         else:
@@ -250,7 +246,7 @@ class Blind:
         x = y + share * (x - y)
         return replace(
             result, x=x, kernel=kernel, remarks=remarks, confidences=_told(found.confidence), ran=self.config.method,
-            levels=tuple(aware.level().tolist()),
+            levels=tuple(level_of(aware).tolist()),
         )  # fmt: skip
 
     @staticmethod
@@ -278,6 +274,17 @@ class Blind:
         result = self.otherwise.run(Problem(seen.expand(-1, 3, -1, -1)), on_step=on_step)
         x = decoded(result.x) if problem.linear else result.x
         return replace(result, x=x if y.shape[1] == 3 else x.mean(1, keepdim=True), ran=self.config.otherwise)
+
+
+def candidates(method: Method, problem: Problem) -> list[tuple[Estimate, Tensor, Tensor]]:
+    """`Blind.candidates` of a method.
+
+    Raises:
+        ConfigError: the method finds no kernel. acutance.blind.Unknowable: no kernel can be told.
+    """
+    if not isinstance(method, Blind):
+        raise ConfigError("the method finds no kernel, so there are no candidates; use blind")
+    return method.candidates(problem)
 
 
 def encoded(x: Tensor) -> Tensor:
@@ -380,7 +387,7 @@ SPEC = MethodSpec(
     summary="blind: finds the kernel of a shaken camera (learned), then restores with it (acute)",
     reference="xu2013unnatural",
     build=build,
-    needs=Needs(kernel=False, mask=True, heeds_sigma=True, tile=960),
+    needs=Needs(kernel=False, mask=True, uses_sigma=True, tile=960),
     composed=True,
     qualities={
         "fast": {"method_steps": 2},

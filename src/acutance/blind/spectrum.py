@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
 from acutance.psf import shapes
 
 P0, SPREAD = 2.4, 0.35

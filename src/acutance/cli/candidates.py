@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Unknowable
-from acutance.blind.method import Blind
+from acutance.blind.method import candidates
 from acutance.cli.console import escape, say
 from acutance.cli.looking import GAP
 from acutance.errors import OutputError
@@ -43,10 +43,9 @@ def write_candidates(
     candidate-1.npy is the kernel that the judge expects most of, candidate-1.png what it makes of the most textured
     piece, and sheet.png has the piece as it is and all of these beside one another, the kernels in their corners.
     """
-    assert isinstance(restorer.method, Blind)
     prepared = replace(restorer.prepare(image, None, sigma=sigma, linear=linear, mask=mask), kept=None, where=None)
     try:
-        made = restorer.method.candidates(prepared.problem)
+        made = candidates(restorer.method, prepared.problem)
     except Unknowable as reason:
         say(f"no candidates: {escape(reason)}")
         return

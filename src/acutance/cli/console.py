@@ -93,11 +93,11 @@ def progress_bar(*, hidden: bool = False) -> Progress:
     )
 
 
-def parse_level(text: str | None) -> float | None:
-    """A noise level as a fraction of the range from "1%", "2.55/255" or "0.01".
+def parse_level(text: str | None, *, zero: bool = False) -> float | None:
+    """A noise level as a fraction of the range from "1%", "2.55/255" or "0.01"; `zero`: 0 is one as well.
 
     Raises:
-        ConfigError: none of these, or not between 0 and 0.5.
+        ConfigError: none of these, or not above 0 and up to 0.5.
     """
     if text is None:
         return None
@@ -107,10 +107,10 @@ def parse_level(text: str | None) -> float | None:
         if match:
             below = float(match[2]) if divide is None else divide
             value = float(match[1]) / below if below else float("inf")
-            if 0 <= value <= 0.5:
+            if (value >= 0 if zero else value > 0) and value <= 0.5:
                 return value
             break
-    raise ConfigError(f"--sigma {text}: give the noise level as 1%, 2.55/255 or 0.01, between 0 and 50%")
+    raise ConfigError(f"--sigma {text}: give the noise level as 1%, 2.55/255 or 0.01, above 0 and up to 50%")
 
 
 def parse_levels(text: str | None) -> list[float | None] | None:
@@ -123,7 +123,8 @@ def parse_levels(text: str | None) -> list[float | None] | None:
         return None
     levels: list[float | None] = []
     for part in text.split(","):
-        level = None if part.strip() == "captured" else parse_level(part if "/" in part or "%" in part else f"{part}%")
+        written = part if "/" in part or "%" in part else f"{part}%"
+        level = None if part.strip() == "captured" else parse_level(written, zero=True)
         if level is None and part.strip() != "captured":
             raise ConfigError(f"--noise {text}: give levels in percent, e.g. captured,1,2,3")
         levels.append(level)

@@ -46,7 +46,7 @@ def check_effects(restorer: Restorer, given: Mapping[str, bool], *, kernel: str 
         raise ConfigError(f"{spec.name} has no inner pictures to show; leave out --explain")
     network = spec.weights is not None or spec.composed
     for option, matters in (
-        ("--sigma", needs.sigma or needs.heeds_sigma),
+        ("--sigma", needs.sigma or needs.uses_sigma),
         ("--tile", network),
         ("--precision", network),
     ):

@@ -75,6 +75,7 @@ def _record(job: Job, done: Restoration, notes: tuple[str, ...], forecast: float
         "weights": done.weights,
         "noise_level": None if done.noise_level is None else round(done.noise_level, 6),
         "noise_assumed": done.noise_assumed,
+        "noise_reason": done.noise_reason,
         "confidence": None if done.confidence is None else round(done.confidence, 3),
         "strength": done.strength,
         "steps": done.steps,

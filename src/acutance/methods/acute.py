@@ -35,6 +35,7 @@ from acutance.methods.classical import classical
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
 from acutance.methods.views import Views
 from acutance.networks.unet import UNet, UNetConfig
+from acutance.noise.level import level_of
 from acutance.operators import BlurField, LinearOperator
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver, Standstill
@@ -247,7 +248,7 @@ class Descend:
             raise ConfigError("acute needs the blur; give a kernel")
         if problem.observed.shape[1] not in CHANNELS:
             raise ConfigError(f"a picture of {problem.observed.shape[1]} channels; acute takes 1 or 3")
-        level = problem.level() if self.config.informed else torch.full_like(problem.observed[:, 0, 0, 0], UNINFORMED)
+        level = level_of(problem) if self.config.informed else torch.full_like(problem.observed[:, 0, 0, 0], UNINFORMED)
         level = level.clamp_min(LEAST_LEVEL)
         x = classical(replace(problem, sigma=level))
         seen = problem.observed[:, :1] * 0 + 1 if problem.mask is None else problem.mask.to(x)
@@ -360,7 +361,8 @@ SPEC = MethodSpec(
     summary="learned optimiser with closed-form data steps and memory; any kernel, noise level unknown",
     reference="acutance2026acute",
     build=build,
-    needs=Needs(kernel=True, halo=AcuteConfig().halo, heeds_sigma=True, mask=True, tile=960),
+    needs=Needs(kernel=True, uses_sigma=True, mask=True, tile=960),
     weights="acute",
+    own_views=True,
     qualities={"fast": {"steps": 2}, "balanced": {"steps": 5}, "best": {"steps": 10, "views": 4}},
 )

@@ -12,6 +12,7 @@ import torch
 
 from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise.level import level_of
 from acutance.priors.block_matching import BlockMatching, denoise
 from acutance.problem import Observer, Problem, Result, direct_result
 
@@ -41,7 +42,7 @@ class Bm3d(BlockMatching):
         if problem.blur is not None:
             raise ConfigError("bm3d removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
-        sigma = problem.level()
+        sigma = level_of(problem)
         return direct_result(problem, torch.lerp(y, denoise(y, sigma, self), self.strength))
 
 

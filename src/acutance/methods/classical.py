@@ -10,6 +10,7 @@ from torch import Tensor
 from acutance.linear import EPSILON, ROUNDS, conjugate_gradients
 from acutance.methods.fd import Fd, FdConfig
 from acutance.methods.patchwise import patchwise
+from acutance.noise.level import level_of
 from acutance.operators import Blur, BlurField
 from acutance.operators.filters import ALONG, DOWN
 from acutance.problem import Problem
@@ -43,7 +44,7 @@ def _least_squares(problem: Problem) -> Tensor:
     """x(0) under an operator that is no blur: least squares with the quadratic prior that `fd` begins with."""
     assert problem.blur is not None
     c, start, blur = FIRST.config, problem.start(), problem.blur
-    strength = c.start * c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+    strength = c.start * c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
 
     def gradient(x: Tensor, residual: Tensor) -> Tensor:
         return blur.adjoint(residual) + strength * (DOWN.gram(x) + ALONG.gram(x)) + EPSILON * x

@@ -1,6 +1,6 @@
 r"""The denoiser that suits the noise: BM3D for white noise, non-local means for the coarse noise of cameras and JPEG.
 
-y = x + n,      x = `bm3d`(y, sigma) or `nlm`(y, sigma),      sigma and the choice by `acutance.noise_told`
+y = x + n,      x = `bm3d`(y, sigma) or `nlm`(y, sigma),      sigma and the choice by `acutance.noise.level`
 
 BM3D takes noise for white: of coarse noise it keeps the blotches, as they look like detail. Non-local means averages
 whole pixels and asks nothing of the spectrum.
@@ -17,12 +17,12 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.methods import nlm
 from acutance.methods.spec import MethodSpec, Needs, configure
-from acutance.noise_told import Told, level_to_tell
+from acutance.noise.level import DenoiserLevel, for_denoiser, level_of
 from acutance.priors import block_matching
 from acutance.problem import Observer, Problem, Result, direct_result
 
 KINDS = {True: "the noise is coarse, as cameras and JPEG leave it", False: "the noise is white"}
-"""What is said of a picture, by `acutance.noise_told.Told.coarse`."""
+"""What is said of a picture, by `acutance.noise.level.DenoiserLevel.coarse`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Denoise:
         if problem.blur is not None:
             raise ConfigError("denoise removes noise; leave the kernel out, or use pnp to deblur with a denoiser")
         y = problem.observed
-        levels = [None] * len(y) if problem.sigma is None else problem.level().tolist()
+        levels = [None] * len(y) if problem.sigma is None else level_of(problem).tolist()
         done = [_one(replace(problem, observed=p, sigma=None), s) for p, s in zip(y[:, None], levels, strict=True)]
         x = torch.lerp(y, torch.cat([picture for picture, _ in done]), self.strength)
         return replace(
@@ -60,15 +60,15 @@ class Denoise:
         )
 
 
-def _one(problem: Problem, level: float | None) -> tuple[Tensor, Told]:
+def _one(problem: Problem, level: float | None) -> tuple[Tensor, DenoiserLevel]:
     """The one picture of a problem, (1, C, H, W), without its noise, and what was taken for it."""
     picture = problem.observed
-    told = level_to_tell(picture, level, unit=problem.unit, step=problem.step)
+    told = for_denoiser(picture, level, unit=problem.unit, step=problem.step)
     remove = nlm.denoise if told.coarse else block_matching.denoise
     return remove(picture, picture.new_tensor(told.sigma)), told
 
 
-def _denoiser(told: Told) -> str:
+def _denoiser(told: DenoiserLevel) -> str:
     return "nlm" if told.coarse else "bm3d"
 
 
@@ -82,6 +82,6 @@ SPEC = MethodSpec(
     summary="removes noise, no blur: bm3d where it is white, nlm where a camera or JPEG has smoothed it",
     reference="buades2005nonlocal",
     build=build,
-    needs=Needs(task="denoise", kernel=False, heeds_sigma=True),
+    needs=Needs(task="denoise", kernel=False, uses_sigma=True),
     own_strength=True,
 )

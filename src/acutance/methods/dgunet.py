@@ -251,14 +251,7 @@ def _method(name: str, task: Task, config: type[DGUNetConfig], summary: str, *,
         return plain(weights=weights, **settings)
 
     build.__doc__ = plain.__doc__
-    size = config().size()
-    needs = Needs(
-        task=task,
-        kernel=False,
-        channels=channels,
-        multiple_of=size.multiple_of,
-        global_statistics=("channel attention", "instance norm", *(() if size.rows else ("projection",))),
-    )
+    needs = Needs(task=task, kernel=False, channels=channels)
 
     def ours(theirs: StateDict) -> StateDict:
         """Our state dict from the authors'."""

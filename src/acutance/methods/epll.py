@@ -18,9 +18,8 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.methods.half_quadratic import HalfQuadraticState, Schedule, half_quadratic_steps
-from acutance.methods.spec import MethodSpec, Needs, StateDict, configure
+from acutance.methods.spec import MethodSpec, Needs, StateDict, Stepwise, configure
 from acutance.priors.mixture import PatchMixture
-from acutance.problem import Observer, Problem, Result
 from acutance.solver import Solver
 
 
@@ -57,7 +56,7 @@ class Patches:
 
 
 @dataclass(frozen=True, eq=False)
-class Epll:
+class Epll(Stepwise[HalfQuadraticState]):
     """EPLL as a method."""
 
     config: EpllConfig
@@ -66,10 +65,6 @@ class Epll:
     def solver(self) -> Solver[HalfQuadraticState]:
         """One step for each weight of the tie."""
         return Solver(half_quadratic_steps(Patches(self.mixture, self.config.stride), self.config))
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, Estimate, Torus, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
+from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN
 from acutance.priors.sparse import HyperLaplacian
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 
@@ -79,7 +80,7 @@ class HyperLaplacianStep:
         """The picture smoothed as if the prior were quadratic."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
         laplacian = laplacian_power(*torus.size, problem.observed)
         estimate = torus.solve(prior * c.start * laplacian + EPSILON, start=None, rounds=c.rounds)
         picture = torus.picture(estimate.spectrum)
@@ -103,7 +104,7 @@ class HyperLaplacianStep:
 
 
 @dataclass(frozen=True)
-class Fd:
+class Fd(Stepwise[FdState]):
     """FD as a method."""
 
     config: FdConfig
@@ -113,10 +114,6 @@ class Fd:
         c = self.config
         ratio = (c.last / c.first) ** (1 / max(1, c.steps - 1))
         return Solver([HyperLaplacianStep(c, c.first * ratio**t) for t in range(c.steps)])
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(**settings: Any) -> Fd:

@@ -120,6 +120,6 @@ SPEC = MethodSpec(
     summary="learned, blind: one aggressive step, then a few delicate ones; any blur, no kernel",
     reference="luo2019golf",
     build=build,
-    needs=Needs(kernel=False, channels=3, global_statistics=("instance norm",)),
+    needs=Needs(kernel=False, channels=3),
     weights="golf",
 )

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import ROUNDS, Estimate, Torus, scaled
+from acutance.noise.level import level_of
 from acutance.priors.base import HasProx
 from acutance.problem import Problem, State
 
@@ -51,7 +52,7 @@ class Schedule:
 
     def levels(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """sigma, at least `LEAST`, and s of the first step, each (B,)."""
-        sigma = problem.level().clamp_min(LEAST)
+        sigma = level_of(problem).clamp_min(LEAST)
         first = self.first * sigma
         if self.ceiling is not None:
             seen = problem.observed.abs()

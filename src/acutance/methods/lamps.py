@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.methods.classical import classical
+from acutance.noise.level import level_of
 from acutance.operators import Blur, BlurField
 from acutance.problem import Problem, Result
 
@@ -60,7 +61,7 @@ def in_two_parts(problem: Problem, run: Callable[[Problem], Result]) -> Result:
     lamps = find_lamps(problem)
     if lamps is None:
         return run(problem)
-    result = run(without(replace(problem, sigma=problem.level()), lamps))
+    result = run(without(replace(problem, sigma=level_of(problem)), lamps))
     return replace(result, x=result.x + lamps, iterates=tuple(x + lamps for x in result.iterates))
 
 
@@ -75,7 +76,7 @@ def find_lamps(problem: Problem) -> Tensor | None:
     white = float(torch.where(problem.saturated > 0, problem.observed, 0.0).amax())
     if problem.observed[0, 0].numel() > LARGEST or float(problem.observed.mean()) > DIM * white:
         return None
-    scaled = replace(problem, observed=problem.observed / white, sigma=problem.level() / white)
+    scaled = replace(problem, observed=problem.observed / white, sigma=level_of(problem) / white)
     x = _multiplied(scaled, scaled.start().clamp_min(DARK), None, FIRST)
     shadowed = problem.blur.adjoint(glare.expand_as(problem.observed)) > SHADOW
     seeds = (shadowed & (x > BRIGHT)).any(1, keepdim=True)

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
+from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN, Difference
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 FILTERS = (
@@ -86,7 +87,7 @@ class Reweighting:
         """The solution with the weights of a picture all of whose differences are `START`."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
         weight = c.exponent * START ** (c.exponent - 2)
         power = laplacian_power(*torus.size, problem.observed)
         spectrum = torus.solve(prior * weight * power + EPSILON, start=None, rounds=ROUNDS).spectrum
@@ -144,7 +145,7 @@ def _power(torus: Torus, filters: tuple[Difference, ...], like: Tensor) -> Tenso
 
 
 @dataclass(frozen=True)
-class Levin:
+class Levin(Stepwise[LevinState]):
     """The sparse prior as a method."""
 
     config: LevinConfig
@@ -152,10 +153,6 @@ class Levin:
     def solver(self) -> Solver[LevinState]:
         """`steps` reweightings."""
         return Solver([Reweighting(self.config)] * self.config.steps)
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(**settings: Any) -> Levin:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise.level import level_of
 from acutance.problem import Observer, Problem, Result, direct_result
 
 STRIP = 1 << 16
@@ -69,7 +70,7 @@ class NonLocalMeans:
         if problem.blur is not None:
             raise ConfigError("nlm removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
-        sigma = problem.level()
+        sigma = level_of(problem)
         return direct_result(problem, torch.lerp(y, denoise(y, sigma, self), self.strength))
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from acutance.noise.level import level_of
 from acutance.operators import BlurField
 from acutance.problem import Problem
 
@@ -30,7 +31,7 @@ def patchwise(problem: Problem, solve: Callable[[Problem], Tensor]) -> Tensor:
     field, y = problem.blur, problem.observed
     assert isinstance(field, BlurField)
     height, width = y.shape[-2:]
-    problem = replace(problem, sigma=problem.level())
+    problem = replace(problem, sigma=level_of(problem))
     x = y.new_zeros(*y.shape[:2], *field.domain_size(height, width))
     for window in field.windows(height, width, y, MARGIN):
         place = (..., window.rows, window.cols)

@@ -22,8 +22,8 @@ from acutance.errors import ConfigError
 from acutance.frame import TILE, Precision
 from acutance.methods.half_quadratic import HalfQuadratic, HalfQuadraticState, Schedule, half_quadratic_steps
 from acutance.methods.inner import build_shipped, split
-from acutance.methods.spec import MethodSpec, Needs, catalogue, configure, find
-from acutance.problem import Method, Observer, Problem, Result
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, catalogue, configure, find
+from acutance.problem import Method, Problem
 from acutance.solver import Solver
 
 
@@ -81,7 +81,7 @@ class Closing:
 
 
 @dataclass(frozen=True, eq=False)
-class Pnp:
+class Pnp(Stepwise[HalfQuadraticState]):
     """Plug and play as a method."""
 
     config: PnpConfig
@@ -93,10 +93,6 @@ class Pnp:
         if self.config.closing == 0:
             return Solver(steps)
         return Solver([*steps[:-1], Closing(steps[-1], self.denoiser, self.config.closing)])
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(

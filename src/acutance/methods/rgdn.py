@@ -224,7 +224,7 @@ SPEC = MethodSpec(
     summary="learned gradient descent, any kernel, noise level unknown, any number of steps",
     reference="gong2020rgdn",
     build=build,
-    needs=Needs(kernel=True, channels=3, halo=2 * HALO),
+    needs=Needs(kernel=True, channels=3),
     weights="rgdn",
     aliases=("rgdm",),
     convert=convert,

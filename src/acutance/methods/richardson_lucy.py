@@ -33,6 +33,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise.level import level_of
 from acutance.operators import LinearOperator
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
@@ -124,7 +125,7 @@ class RichardsonLucyStep:
         x = problem.start().clamp_min(lowest + DARK)
         seen = _blur(problem).adjoint(weight)
         inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
-        prior = c.strength * problem.level().reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
         b = c.background - lowest
         light, unseen = torch.where(weight > 0, y + b, 0.0).clamp_min(0), (seen <= SEEN).to(x)
         return RichardsonLucyState(x, problem.residual(x), light, inverse, unseen, x, None, None, prior, lowest, b)
@@ -199,7 +200,7 @@ class RichardsonLucy:
         solver = self.solver()
         if self.config.discrepancy > 0:
             count = problem.observed[0].numel()
-            stop = Discrepancy(0.5 * count * (self.config.discrepancy * problem.level()) ** 2)
+            stop = Discrepancy(0.5 * count * (self.config.discrepancy * level_of(problem)) ** 2)
             solver = Solver(solver.steps, stop=stop)
         return solver.run(problem, on_step=on_step)
 

@@ -1,45 +1,30 @@
-"""What a method declares of itself, and the catalogue that finds it.
+"""What a method declares of itself, and how it is found.
 
-A method is one file in this package with a module-level ``SPEC``; nothing else has to be told about it. Methods that
-differ in settings only are one file with ``SPECS``. Another package adds methods by entry points of the group
-`acutance.methods`, each of which names such a file.
+A method is one file in this package with a module-level ``SPEC``, named in `acutance.catalogue`. Methods that differ in
+settings only are one file with ``SPECS``.
 """
 
 from __future__ import annotations
 
-import importlib
-import logging
-import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from acutance.errors import ConfigError, UnknownMethod, WeightsError
+from acutance.errors import ConfigError, WeightsError
 from acutance.frame import TILE, Frame, Precision, resolve_precision
 from acutance.operators import Boundary
 from acutance.problem import Method, Observer, Problem, Result, State
+from acutance.registry import METHODS
 from acutance.settings import from_table, meant
 from acutance.solver import Solver
 
 S = TypeVar("S", bound=State)
 T = TypeVar("T")
 StateDict = dict[str, Tensor]
-
-ROOMS = ("acutance.methods", "acutance.blind")
-"""Where methods are looked for."""
-
-GROUP = "acutance.methods"
-"""The group of entry points by which other packages add methods."""
-
-logger = logging.getLogger(__name__)
-
 
 Task = Literal["deblur", "denoise", "derain", "sense"]
 """What is wrong with a picture, or, to sense, that only few numbers of it were measured."""
@@ -53,11 +38,8 @@ class Needs:
         task: what the method is for.
         kernel: the blur has to be given.
         sigma: the noise level has to be given (or is estimated).
-        heeds_sigma: a noise level is used if it is told; else the method finds it out by itself.
+        uses_sigma: a noise level is used if it is told; else the method finds it out by itself.
         channels: number of channels of the pictures it takes; None: any.
-        multiple_of: sides that its network accepts.
-        halo: pixels that one output pixel of its network sees, per step.
-        global_statistics: names of statistics over the whole picture inside its network.
         mask: heeds `Problem.mask`.
         tile: side of the tiles, in pixels, in which its network is evaluated best.
     """
@@ -65,44 +47,14 @@ class Needs:
     task: Task = "deblur"
     kernel: bool = True
     sigma: bool = False
-    heeds_sigma: bool = False
+    uses_sigma: bool = False
     channels: int | None = None
-    multiple_of: int = 1
-    halo: int = 0
-    global_statistics: tuple[str, ...] = ()
     mask: bool = False
     tile: int = TILE
 
 
-@runtime_checkable
-class Iterative(Protocol):
-    """A method that lists its steps."""
-
-    def solver(self) -> Solver[Any]:
-        """The steps, ready to run."""
-        ...
-
-
-@runtime_checkable
-class Explains(Protocol):
-    """A step whose inside can be looked at."""
-
-    def explain(self, problem: Problem, state: Any) -> dict[str, Tensor]:
-        """What the step's parts make of the state, as pictures on the domain of the blur."""
-        ...
-
-
-@runtime_checkable
-class ExplainsItself(Protocol):
-    """A method whose inside can be looked at, but not step by step."""
-
-    def explanation(self, problem: Problem) -> Iterator[dict[str, Tensor]]:
-        """Pictures in [0, 1] by name, part after part."""
-        ...
-
-
-class Learned(nn.Module, ABC, Generic[S]):
-    """A method with weights: a module whose `solver` lists its steps."""
+class Stepwise(ABC, Generic[S]):
+    """A method whose run is that of its `solver`."""
 
     @abstractmethod
     def solver(self) -> Solver[S]:
@@ -111,6 +63,10 @@ class Learned(nn.Module, ABC, Generic[S]):
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
         return self.solver().run(problem, on_step=on_step)
+
+
+class Learned(nn.Module, Stepwise[S]):
+    """A method with weights: a module whose `solver` lists its steps."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +86,7 @@ class MethodSpec:
         convert: turns the state dict of the method's authors into ours, where there is one.
         channels_apart: every channel is restored as if it were alone, so that a large picture may be given one by one.
         own_strength: its setting `strength`, from 0 to 1, says how far to go; other methods are blended with the input.
+        own_views: its setting `views` says in how many views it restores; other methods are run in each.
         qualities: settings by the name of a quality: "fast", "balanced", "best", as far as the method has them.
         converted: settings that weights of the authors want. converted_boundary: the border they were made for.
     """
@@ -143,6 +100,7 @@ class MethodSpec:
     composed: bool = False
     channels_apart: bool = False
     own_strength: bool = False
+    own_views: bool = False
     aliases: tuple[str, ...] = ()
     convert: Callable[[StateDict], StateDict] | None = None
     qualities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -219,75 +177,24 @@ def builder(name: str, config: type[T], method: Callable[[T, Frame], L]) -> Call
     return build
 
 
-@cache
-def catalogue() -> MappingProxyType[str, MethodSpec]:
-    """Every method by name, sorted: of the modules of `ROOMS`, and of other packages (`added_methods`)."""
-    found: dict[str, MethodSpec] = {}
-    for room in ROOMS:
-        for module in pkgutil.iter_modules(importlib.import_module(room).__path__):
-            for spec in _specs_of(importlib.import_module(f"{room}.{module.name}")):
-                found[spec.name] = spec
-    for spec in added_methods(frozenset(_names(found.values()))):
-        found[spec.name] = spec
-    return MappingProxyType(dict(sorted(found.items())))
+def register(spec: MethodSpec) -> MethodSpec:
+    """Add a method, so that everybody finds it, and return it.
 
-
-def added_methods(taken: frozenset[str]) -> list[MethodSpec]:
-    """What other packages add by entry points: a module with ``SPEC`` or ``SPECS``, or a `MethodSpec`.
-
-    One that cannot be used is left out, and logged as a warning: a package of somebody else must not stop the library.
-
-    Args:
-        taken: names and aliases that are not free any more.
+    Raises:
+        ConfigError: its name, or an alias, is taken.
     """
-    found: list[MethodSpec] = []
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
-        try:
-            specs = _specs_of(entry.load())
-        except Exception as error:  # whatever somebody else's module raises
-            _leave_out(entry, f"{type(error).__name__}: {error}")
-            continue
-        if not specs:
-            _leave_out(entry, "it is neither a MethodSpec nor a module with SPEC or SPECS")
-        for spec in specs:
-            double = taken & {spec.name, *spec.aliases}
-            if double:
-                _leave_out(entry, f"there is a method {min(double)!r} already")
-                continue
-            taken |= {spec.name, *spec.aliases}
-            found.append(spec)
-    return found
-
-
-def _specs_of(content: object) -> tuple[MethodSpec, ...]:
-    """The methods of a module, or a method itself."""
-    if isinstance(content, MethodSpec):
-        return (content,)
-    alone = getattr(content, "SPEC", None)
-    specs = tuple(getattr(content, "SPECS", () if alone is None else (alone,)))
-    wrong = [spec for spec in specs if not isinstance(spec, MethodSpec)]
-    if wrong:
-        raise ConfigError(f"{wrong[0]!r} is no MethodSpec")
-    return specs
-
-
-def _leave_out(entry: EntryPoint, why: str) -> None:
-    package = entry.dist.name if entry.dist is not None else "a package"
-    logger.warning("a method of %s (%s = %s) is left out: %s", package, entry.name, entry.value, why)
+    return METHODS.register(spec)  # type: ignore[no-any-return]
 
 
 def find(name: str) -> MethodSpec:
     """The method of that name or alias.
 
     Raises:
-        UnknownMethod: with the names that there are.
+        UnknownMethod: with the name that may have been meant.
     """
-    for spec in catalogue().values():
-        if name == spec.name or name in spec.aliases:
-            return spec
-    known = _names(catalogue().values())
-    raise UnknownMethod(f"there is no method {name!r}{meant(str(name), known)}; `acutance methods` lists them all")
+    return METHODS.find(name)  # type: ignore[no-any-return]
 
 
-def _names(specs: Iterable[MethodSpec]) -> list[str]:
-    return [name for spec in specs for name in (spec.name, *spec.aliases)]
+def catalogue() -> Mapping[str, MethodSpec]:
+    """Every method by name, sorted: those of `acutance.catalogue`, and whatever was registered."""
+    return METHODS.rows()

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
+from acutance.noise.level import level_of
 from acutance.operators.filters import ALONG, DOWN
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Problem, State
 from acutance.solver import Solver
 
 
@@ -75,7 +76,7 @@ class TvStep:
     def init(self, problem: Problem) -> TvState:
         """The picture smoothed as if the prior were quadratic."""
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = self.config.strength * problem.level().reshape(-1, 1, 1, 1) ** self.config.power
+        prior = self.config.strength * level_of(problem).reshape(-1, 1, 1, 1) ** self.config.power
         laplacian = laplacian_power(*torus.size, problem.observed)
         estimate = torus.solve(prior * self.config.tie * laplacian + EPSILON, start=None, rounds=ROUNDS)
         picture, zero = torus.picture(estimate.spectrum), torch.zeros_like(torus.observed)
@@ -108,7 +109,7 @@ def _share(size: Tensor, threshold: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Tv:
+class Tv(Stepwise[TvState]):
     """TV as a method."""
 
     config: TvConfig
@@ -116,10 +117,6 @@ class Tv:
     def solver(self) -> Solver[TvState]:
         """`steps` equal steps."""
         return Solver([TvStep(self.config)] * self.config.steps)
-
-    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        """See `acutance.problem.Method.run`."""
-        return self.solver().run(problem, on_step=on_step)
 
 
 def build(**settings: Any) -> Tv:

@@ -24,6 +24,7 @@ from torch import Tensor
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
 from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.noise.level import level_of
 from acutance.problem import Observer, Problem, Result, direct_result
 
 SEEN = 0.03
@@ -57,7 +58,7 @@ class Wiener:
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        variance = problem.level().reshape(-1, 1, 1, 1) ** 2
+        variance = level_of(problem).reshape(-1, 1, 1, 1) ** 2
         regulariser = self.strength * variance * inverse_spectrum(torus, variance) + EPSILON
         x = torus.solve(regulariser, start=None, rounds=self.rounds)
         return direct_result(problem, torus.crop(torus.picture(x.spectrum)))

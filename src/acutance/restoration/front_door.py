@@ -18,7 +18,7 @@ from acutance.errors import ConfigError, KernelError
 from acutance.images import Image
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
-from acutance.prepare import MOST_SIGMA
+from acutance.prepare import check_level
 from acutance.restoration.given import Kernel, Picture, take_kernel, take_mask, take_picture
 from acutance.restoration.kernel import find_kernel
 from acutance.restoration.restorer import BLIND, DEFAULT, Restorer
@@ -101,11 +101,11 @@ def restore(
         raise KernelError(f"{name} needs the blur kernel: give kernel=, or leave out method= to have it estimated")
     if kernel is not None and not needs.kernel:
         raise ConfigError(f"{name} takes no kernel: leave out kernel=, or give another method=")
-    level = _checked_sigma(sigma)
+    check_level(sigma)
     psf, notes = (None, ()) if kernel is None else take_kernel(kernel)
     given = take_picture(picture)
     usable = None if mask is None else take_mask(mask, given.image.size)
-    done = Restorer.load(name, **settings)(given.image, psf, sigma=level, mask=usable)
+    done = Restorer.load(name, **settings)(given.image, psf, sigma=sigma, mask=usable)
     for note in (*given.image.info.notes, *notes, *done.notes):
         logger.info("%s", note)
     return given.back(done.image)
@@ -134,20 +134,3 @@ def estimate_kernel(picture: Picture) -> Any:
     logger.info("%s", found.remark)
     kernel = found.kernel[0, 0].float()
     return kernel.to(picture.device) if isinstance(picture, Tensor) else kernel.cpu().numpy()
-
-
-def _checked_sigma(sigma: Any) -> float | None:
-    """The noise level as a plain number.
-
-    Raises:
-        ConfigError: no number above 0 and up to `MOST_SIGMA`.
-    """
-    if sigma is None:
-        return None
-    number = isinstance(sigma, int | float | np.floating) and not isinstance(sigma, bool)
-    if not number or not 0 < sigma <= MOST_SIGMA:
-        raise ConfigError(
-            f"sigma={sigma!r}: give the noise level as a fraction of the range, above 0 and up to {MOST_SIGMA}; "
-            "1 % is 0.01; leave it out to have it estimated"
-        )
-    return float(sigma)

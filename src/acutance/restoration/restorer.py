@@ -18,12 +18,15 @@ from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
 from acutance.images.source import is_photograph
 from acutance.kernel_fit import fitted_kernel
+from acutance.methods.capabilities import explains, explanation, solver_of
 from acutance.methods.lamps import in_two_parts
-from acutance.methods.spec import Explains, ExplainsItself, Iterative, MethodSpec, Needs, find, settings_for
+from acutance.methods.spec import MethodSpec, Needs, find, settings_for
+from acutance.methods.wrappers import ChannelsApart, InViews
 from acutance.operators import Blur, BlurField, Boundary
-from acutance.prepare import Prepared, checked_pixels, prepare, steepness
-from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, worst
-from acutance.solver import Solver
+from acutance.prepare import Prepared, check, checked_pixels, prepare, steepness
+from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.restoration.batching import Kernels, alone, for_each, groups, levels_of, pictures_of, stacked
+from acutance.restoration.device import resolve_device
 from acutance.weights import embedded_for, find_weights
 
 DEFAULT = "acute"
@@ -44,10 +47,6 @@ NO_BLUR = 1 - 1e-6
 UNBLURRED = "the kernel says that there is no blur: the picture is left as it is"
 CLEAN = "no noise found: the picture is left as it is"
 
-NO_NOISE = 0.003
-"""Noise level, a fraction of the range, below which a network that is told none leaves a picture: it takes the text and
-the patterns of clean graphics for noise (6 to 38 dB)."""
-
 PROBE = 600
 """Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
 
@@ -65,6 +64,7 @@ class Restoration:
         scale: what a brightness of the method's is multiplied by to be one of the picture's.
         numbers: how many were measured, if not as many as the picture has.
         noise_level: that the method was told, as a fraction of the range; None: none. noise_assumed: nobody gave it.
+        noise_reason: where it comes from.
         strength: share of the method's result in the picture, see `Restorer`. unchanged: no pixel is another one.
     """
 
@@ -78,6 +78,7 @@ class Restoration:
     numbers: int | None = None
     noise_level: float | None = None
     noise_assumed: bool = False
+    noise_reason: str = ""
     strength: float = 1.0
     unchanged: bool = False
 
@@ -107,6 +108,23 @@ class Restoration:
         channels = self.result.x.shape[1] / self.image.pixels.shape[1]
         count = self.numbers or self.image.pixels[0].numel() * channels
         return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A picture between its preparation and its result.
+
+    Args:
+        whole: the picture. prepared: its own. problem: what is solved, that of a batch or its own.
+        complete: no pixel is missing. untouched: why it is left as it is; None: it is not. told: its noise level is.
+    """
+
+    whole: Image
+    prepared: Prepared
+    problem: Problem
+    complete: bool
+    untouched: str | None
+    told: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +160,7 @@ class Restorer:
         boundary: Boundary | None = None,
         quality: str | None = None,
         blend: float = 1.0,
+        views: int | None = None,
         **settings: Any,
     ) -> Restorer:
         """Build a method of the catalogue with its shipped weights, or with those of a file.
@@ -153,6 +172,8 @@ class Restorer:
             boundary: what is assumed beyond the frame; None: the honest "valid", or what foreign weights were made for.
             quality: "fast", "balanced" or "best", for methods that have them; None: the method's own default.
             blend: how far to go, from 0, the picture as it is, to 1; by the method's own way where it has one.
+            views: in how many of the eight ways to flip and turn it a picture is restored, for their mean; by the
+                method's own way where it has one; None: its default.
             settings: of the method, e.g. steps=20; they go before those of the quality. Where several weights are
                 shipped they also say which, e.g. ratio=0.25 of dgunet-sense.
 
@@ -166,6 +187,8 @@ class Restorer:
             raise ConfigError(f"tile={tile!r}: give a number of pixels, None, or 'auto'")
         if spec.own_strength and blend < 1:
             settings, blend = {**settings, "strength": blend}, 1.0
+        if spec.own_views and views is not None:
+            settings, views = {**settings, "views": views}, None
         if quality is not None:
             settings = {**settings_for(spec, quality), **settings}
         place = resolve_device(device)
@@ -187,6 +210,7 @@ class Restorer:
             settings = {**settings, "device": place, "precision": precision}
             settings["tile"] = spec.needs.tile if tile == "auto" else tile
         method = spec.build(**settings)
+        method = method if views in (None, 1) else InViews(method, views)
         return Restorer(spec, method, place, version, boundary or "valid", blend)
 
     @property
@@ -197,8 +221,7 @@ class Restorer:
     @property
     def explains(self) -> bool:
         """Whether `explain` has something to show."""
-        solver = _solver(self.method)
-        return isinstance(self.method, ExplainsItself) or (solver is not None and isinstance(solver.steps[0], Explains))
+        return explains(self.method)
 
     def check_kernel(self, kernel: Tensor | BlurField, size: tuple[int, int]) -> None:
         """Refuse what is no kernel or cannot fit, before a picture is read, see `acutance.kernel_fit`.
@@ -231,8 +254,8 @@ class Restorer:
         Args:
             image: a picture, or its pixels (1, C, H, W), C 1 or 3, any units, NaN where a pixel is missing.
             kernel: (1, 1 or C, h, w), see `docs/conventions.md`; or a field of kernels, one for every place.
-            sigma: noise level, fraction of the range (`acutance.prepare`), 0 to 0.5, of encoded values unless `linear`
-                is True; None: estimated where the method needs it.
+            sigma: noise level, fraction of the range (`acutance.prepare`), above 0 and up to 0.5, of encoded values
+                unless `linear` is True; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
                 that know or find a kernel, unless the kernel explains encoded values better.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
@@ -243,6 +266,7 @@ class Restorer:
             KernelError: the method needs a kernel, or it is none (NaN, zero), or it does not fit the picture.
             ConfigError: a mask for a method that uses none, or one that leaves nothing; a noise level out of range.
         """
+        check(self.spec, image, kernel, sigma=sigma, mask=mask)
         if linear is None:
             linear = self._light(image, kernel)
             sigma = sigma if sigma is None or not linear else sigma * steepness(checked_pixels(image))
@@ -261,17 +285,92 @@ class Restorer:
         on_step: Observer | None = None,
     ) -> Restoration:
         """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
+        begun = self._begin(image, kernel, sigma=sigma, linear=linear, mask=mask)
+        result, seconds = self._timed(begun, on_step)
+        return self._finish(begun, result, seconds)
+
+    def batch(
+        self,
+        images: Tensor | Sequence[Image | Tensor],
+        kernels: Kernels = None,
+        *,
+        sigma: float | Sequence[float | None] | None = None,
+        linear: bool | None = None,
+        masks: Tensor | Sequence[Tensor | None] | None = None,
+        on_step: Observer | None = None,
+    ) -> tuple[Restoration, ...]:
+        """Restore several pictures, those of the same form together, see `acutance.restoration.batching`.
+
+        The results are those of restoring them one by one, to rounding. All are checked before the first is restored.
+
+        Args:
+            images: (B, C, H, W), or a list of pictures of any sizes; else as for `prepare`.
+            kernels: one for all, (1, 1 or C, h, w) or a field; or one for each, (B, 1 or C, h, w) or a list.
+            sigma: one noise level for all, or one for each. linear: for all. masks: as kernels, (1 or B, 1, H, W).
+            on_step: sees every step of every group.
+
+        Raises:
+            as `prepare`; ConfigError: another number of kernels, levels or masks than of pictures.
+
+        Example:
+            >>> pictures, kernels = torch.rand(2, 1, 32, 32), torch.ones(2, 1, 3, 3) / 9
+            >>> [done.image.size for done in Restorer.load("wiener").batch(pictures, kernels, sigma=[0.01, 0.02])]
+            [(32, 32), (32, 32)]
+        """
+        pictures = pictures_of(images)
+        count = len(pictures)
+        given = list(
+            zip(pictures, for_each(kernels, count, "kernel"), levels_of(sigma, count), for_each(masks, count, "mask"),
+                strict=True)
+        )  # fmt: skip
+        for image, kernel, level, mask in given:
+            check(self.spec, image, kernel, sigma=level, mask=mask)  # type: ignore[arg-type]
+        begun = [
+            self._begin(image, kernel, sigma=level, linear=linear, mask=mask)  # type: ignore[arg-type]
+            for image, kernel, level, mask in given
+        ]
+        done: dict[int, Restoration] = {}
+        problems = [each.prepared.problem if each.untouched is None else None for each in begun]
+        for group in groups(problems, self.needs):
+            together = stacked([begun[i].prepared.problem for i in group])
+            result, seconds = self._timed(replace(begun[group[0]], problem=together), on_step)
+            for n, i in enumerate(group):
+                done[i] = self._finish(begun[i], alone(result, n), seconds / len(group))
+        for i, each in enumerate(begun):
+            if each.untouched is not None:
+                done[i] = self._finish(each, *self._timed(each, on_step))
+        return tuple(done[i] for i in range(count))
+
+    def _begin(
+        self,
+        image: Image | Tensor,
+        kernel: Tensor | BlurField | None,
+        *,
+        sigma: float | None,
+        linear: bool | None,
+        mask: Tensor | None,
+    ) -> Begun:
+        """A picture that is ready to be restored. Arguments as `prepare`."""
         prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
-        begun = time.perf_counter()
         whole = image if isinstance(image, Image) else Image(image)
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
         unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
-        untouched = UNBLURRED if unblurred else CLEAN if sigma is None and self._finds_no_noise(prepared) else None
-        result = self._run(prepared.problem, on_step) if untouched is None else no_step(prepared.problem, untouched)
+        untouched = UNBLURRED if unblurred else CLEAN if prepared.noise.invisible else None
+        return Begun(whole, prepared, prepared.problem, complete, untouched, told=sigma is not None)
+
+    def _timed(self, begun: Begun, on_step: Observer | None) -> tuple[Result, float]:
+        """The method's result, and its seconds."""
+        start = time.perf_counter()
+        result = self._run(begun.problem, on_step) if begun.untouched is None else no_step(begun)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        seconds = time.perf_counter() - begun
-        pixels = whole.pixels.float().cpu() if untouched is not None and complete else prepared.finish(result.x).cpu()
+        return result, time.perf_counter() - start
+
+    def _finish(self, begun: Begun, result: Result, seconds: float) -> Restoration:
+        """The picture, in its own units, and how it came about."""
+        whole, prepared, untouched = begun.whole, begun.prepared, begun.untouched
+        asis = untouched is not None and begun.complete
+        pixels = whole.pixels.float().cpu() if asis else prepared.finish(result.x).cpu()
         if self.strength < 1:
             pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
         own = [prepared.scale * level for level in result.levels]
@@ -284,7 +383,8 @@ class Restorer:
             notes=(*prepared.notes, *result.remarks),
             scale=prepared.scale,
             noise_level=max(own) if own else prepared.level,
-            noise_assumed=untouched is None and (prepared.assumed or (bool(own) and sigma is None)),
+            noise_assumed=untouched is None and (prepared.assumed or (bool(own) and not begun.told)),
+            noise_reason=prepared.noise.reason,
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
@@ -300,7 +400,7 @@ class Restorer:
         """
         pixels = image.pixels if isinstance(image, Image) else image
         height, width = pixels.shape[-2:]
-        solver = _solver(self.method)
+        solver = solver_of(self.method)
         steps = 1 if solver is None else len(solver.steps)
         piece = pixels[..., : min(height, PROBE), : min(width, PROBE)].nan_to_num(0, 0, 0)
         prepared = self.prepare(piece, kernel, sigma=sigma)
@@ -328,20 +428,9 @@ class Restorer:
         Raises:
             ConfigError: the method has nothing to show.
         """
-        solver, problem = _solver(self.method), prepared.problem
-        if isinstance(self.method, ExplainsItself):
-            yield from enumerate(self.method.explanation(problem), 1)
-            return
-        if solver is None or not isinstance(solver.steps[0], Explains):
+        if not self.explains:
             raise ConfigError(f"{self.spec.name} has no inner pictures to show; leave out --explain")
-        with torch.no_grad():
-            state = solver.steps[0].init(problem)
-            for t, step in enumerate(solver.steps[:steps], 1):
-                if (t - 1) % every == 0:
-                    assert isinstance(step, Explains)
-                    pictures = {"estimate": state.x, **step.explain(problem, state)}
-                    yield t, {k: problem.crop(v) for k, v in pictures.items()}
-                state = step(problem, state)
+        return explanation(self.method, prepared.problem, every, steps=steps)
 
     @torch.no_grad()
     def _trial(self, problem: Problem) -> tuple[float, float]:
@@ -353,7 +442,7 @@ class Restorer:
                 torch.cuda.synchronize(self.device)
             moments.append(time.perf_counter())
 
-        solver = _solver(self.method)
+        solver = solver_of(self.method)
         if solver is None:
             passed()
             self.method.run(problem)
@@ -365,39 +454,13 @@ class Restorer:
         passed()
         return moments[1] - moments[0], moments[2] - moments[1]
 
-    def _finds_no_noise(self, prepared: Prepared) -> bool:
-        """Whether a denoiser that finds the level out by itself has nothing to do."""
-        if (
-            self.needs.task != "denoise"
-            or self.needs.sigma
-            or self.needs.heeds_sigma
-            or prepared.problem.sigma is not None
-        ):
-            return False
-        return self.spec.weights is not None and prepared.scale * float(prepared.problem.level()) < NO_NOISE
-
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
+        large = problem.observed[0, 0].numel() >= APART
+        method = ChannelsApart(self.method) if large and self.spec.channels_apart else self.method
         if self.needs.kernel and self.needs.mask and problem.saturated is not None:
-            return in_two_parts(problem, lambda rest: self._part(rest, on_step))
-        return self._part(problem, on_step)
-
-    def _part(self, problem: Problem, on_step: Observer | None) -> Result:
-        """As `_run`, lamps apart."""
-        channels = problem.observed.shape[1]
-        if not self.spec.channels_apart or channels == 1 or problem.observed[0, 0].numel() < APART:
-            return self.method.run(problem, on_step=on_step)
-        problem = replace(problem, sigma=problem.level())  # the picture's, not the channel's
-        results = []
-        for c in range(channels):
-
-            def shifted(progress: Progress, c: int = c) -> None:
-                assert on_step is not None
-                before = c * progress.steps
-                on_step(replace(progress, step=before + progress.step, steps=channels * progress.steps))
-
-            results.append(self.method.run(problem.channel(c), on_step=None if on_step is None else shifted))
-        return merged(results)
+            return in_two_parts(problem, lambda rest: method.run(rest, on_step=on_step))
+        return method.run(problem, on_step=on_step)
 
     def _light(self, image: Image | Tensor, kernel: Tensor | BlurField | None) -> bool:
         """Whether to solve in linear light: where blur happens, but not always what was blurred in a computer."""
@@ -420,50 +483,12 @@ def says_no_blur(problem: Problem) -> bool:
     return bool((centre > NO_BLUR * kernel.sum((-2, -1))).all())
 
 
-def no_step(problem: Problem, remark: str) -> Result:
+def no_step(begun: Begun) -> Result:
     """The picture as it is, as a method's result, and why."""
     return Result(
-        x=problem.start(),
+        x=begun.problem.start(),
         outcomes=(Outcome.COMPLETED,),
         steps=(0,),
         trace=torch.zeros(1, 1),
-        remarks=(remark,),
+        remarks=() if begun.untouched is None else (begun.untouched,),
     )
-
-
-def merged(results: Sequence[Result]) -> Result:
-    """The results of a picture's channels as that of the picture."""
-    longest = max(len(r.trace) for r in results)
-    traces = [torch.cat((r.trace, r.trace[-1:].expand(longest - len(r.trace), -1))) for r in results]
-    return Result(
-        x=torch.cat([r.x for r in results], 1),
-        outcomes=(worst([r.outcome for r in results]),),
-        steps=(max(r.steps[0] for r in results),),
-        trace=torch.stack(traces).sum(0),
-    )
-
-
-def _solver(method: Method) -> Solver[Any] | None:
-    return method.solver() if isinstance(method, Iterative) else None
-
-
-def resolve_device(device: torch.device | str) -> torch.device:
-    """ "auto": a GPU if there is one, else the CPU.
-
-    Raises:
-        ConfigError: a device that torch does not know or that is not there.
-    """
-    if str(device) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"the device {str(device)!r} cannot be used ({_short(error)}); try --device cpu") from None
-    return found
-
-
-def _short(error: Exception) -> str:
-    """What torch says of a device, without the list of all that there are."""
-    text = str(error).splitlines()[0]
-    return "there is no such kind of device" if text.startswith("Expected one of") else text

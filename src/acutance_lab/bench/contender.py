@@ -17,6 +17,9 @@ from acutance_lab.bench.peers import PEERS, load_peer
 from acutance_lab.bench.plain import Plain
 from acutance_lab.bench.runner import MethodRunner, Runner
 
+LEAST = 1e-6
+"""The noise level that stands for none; 0 is refused."""
+
 Told = Literal["true", "estimated"] | float
 """The noise level that a method is told: the true one, none (it estimates), or always the same."""
 
@@ -66,7 +69,7 @@ class Contender:
             told = _told(settings.pop("sigma"), text)
             if told == ("true" if needs.sigma else "estimated"):  # as without saying it
                 told = None
-            elif not (needs.sigma or needs.heeds_sigma):
+            elif not (needs.sigma or needs.uses_sigma):
                 raise ConfigError(f"{known} is told no noise level; leave out sigma in {text!r}")
         flags = {name: settings.pop(name, False) for name in ("linear", "plain", "untrained")}
         for flag, value in flags.items():
@@ -99,12 +102,16 @@ class Contender:
         return f"{self.name}:{','.join(shown)}" if shown else self.name
 
     def tell(self, sigma: float | None, needs: Needs) -> float | None:
-        """The noise level that a method of such needs is told where `sigma` is the true one; None: it estimates."""
+        """The noise level that a method of such needs is told where `sigma` is the true one; None: it estimates.
+
+        Of a picture without noise it is `LEAST`.
+        """
+        true = None if sigma is None else max(sigma, LEAST)
         match self.sigma:
             case None:
-                return sigma if needs.sigma else None
+                return true if needs.sigma else None
             case "true":
-                return sigma
+                return true
             case "estimated":
                 return None
             case fixed:

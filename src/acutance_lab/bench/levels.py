@@ -1,9 +1,9 @@
 """Compares estimated noise levels with true ones: photographs with known noise, suites, real noisy pairs.
 
-The contenders are estimators: `noise-level` of the picture alone (`acutance.noise`), `noise-level-behind` of a method
-that knows the kernel (`acutance.noise_behind`), `noise-level-wavelets` of scikit-image. True is the root mean square of
-(noisy - clean) over the pixels inside the range: the noise that clipping, JPEG and rounding take away or add is
-counted. Of a suite of blurred pictures it is the level that was added.
+The contenders are estimators: `noise-level` of the picture alone (`acutance.noise.blocks`), `noise-level-behind` of a
+method that knows the kernel (`acutance.noise.behind_blur`), `noise-level-wavelets` of scikit-image. True is the root
+mean square of (noisy - clean) over the pixels inside the range: the noise that clipping, JPEG and rounding take away or
+add is counted. Of a suite of blurred pictures it is the level that was added.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from torch import Tensor
 from acutance.errors import ConfigError, MissingExtra
 from acutance.images import Image
 from acutance.methods.spec import Needs
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
+from acutance.noise.level import level_of
 from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.saturation import heeding
@@ -66,7 +67,7 @@ def _alone(noisy: Tensor, _: Tensor | None) -> float:
 def _behind(noisy: Tensor, kernel: Tensor | None) -> float:
     if kernel is None:
         raise ConfigError("noise-level-behind needs the kernel of each picture; give suites such as set12 and levin32")
-    return float(heeding(Problem(noisy, Blur(kernel))).level())
+    return float(level_of(heeding(Problem(noisy, Blur(kernel)))))
 
 
 def wavelet_level(noisy: Tensor, _: Tensor | None = None) -> float:

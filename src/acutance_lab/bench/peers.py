@@ -43,7 +43,7 @@ from acutance.errors import ConfigError, MissingExtra
 from acutance.images import Image
 from acutance.linear import bridge, laplacian_power
 from acutance.methods.spec import Needs, configure
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
 from acutance.operators import Blur
 from acutance.problem import Outcome
 from acutance.tensors import fast_length

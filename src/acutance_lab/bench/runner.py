@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from acutance.images import Image
-from acutance.methods.spec import Iterative, Needs
+from acutance.methods.capabilities import solver_of
+from acutance.methods.spec import Needs
 from acutance.problem import Progress
 from acutance.restoration.restorer import Restoration, Restorer
 
@@ -92,7 +93,7 @@ class MethodRunner:
     @property
     def has_steps(self) -> bool:
         """See `Runner`."""
-        return isinstance(self.restorer.method, Iterative)
+        return solver_of(self.restorer.method) is not None
 
     def __call__(
         self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None

@@ -116,7 +116,6 @@ def _page(file: Path) -> str:
 
 
 for _measure in (
-    measuring.speed,
     measuring.size,
     measuring.sheet,
     measuring.border,

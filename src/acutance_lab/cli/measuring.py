@@ -1,4 +1,4 @@
-"""`acutance-lab bench speed`, `size`, `sheet`, `border`, `noise`, `times`, `curves`, ...: suites of the one runner."""
+"""`acutance-lab bench size`, `sheet`, `border`, `noise`, `times`, `curves`, ...: suites of the one runner."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from acutance.cli.console import escape, out, parse_levels, parse_precision, progress_bar, say
+from acutance.cli.console import escape, out, parse_levels, progress_bar, say
 from acutance.errors import ConfigError
-from acutance.frame import TILE
 from acutance.images import write_atomically
-from acutance.methods.spec import find
 from acutance.restoration.restorer import DEFAULT
-from acutance.weights import embedded_names
 from acutance_lab.bench import levels, tables
 from acutance_lab.bench.case import Suite, bench_folder
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.curves import LEAST, SIDE, curve_suite, find_curves, find_pictures
-from acutance_lab.bench.plain import Plain
 from acutance_lab.bench.real import REAL
 from acutance_lab.bench.report_plots import curve_plot
 from acutance_lab.bench.rows import Row
@@ -80,39 +76,6 @@ def written(folder: Path | None, name: str) -> None:
     """Say where the rows are, if anywhere."""
     if folder is not None:
         say(f"rows: {escape(folder / f'{name}.jsonl')}")
-
-
-def speed(
-    method: Annotated[str, typer.Option(help="rgdn, golf, dgunet-deblur, ...; NAME:SETTING=VALUE,...")] = "rgdn",
-    weights: Weights = None,
-    sizes: Annotated[str, typer.Option(help="WIDTHxHEIGHT[:PAIRS],... of the pictures.")] = "256x256:5,1280x720:3",
-    precision: Annotated[str, typer.Option(help="Of our step: auto, bfloat16 or float32.")] = "auto",
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles of our step.")] = TILE,
-    threads: Threads = None,
-) -> None:
-    """Measure a network against the same one written plainly in float32: a step of RGDN, a run of golf or dgunet-...
-
-    Methods without shipped weights are measured with random ones. The same as `times` of NAME and NAME:plain=true.
-    """
-    wanted = [_size(part) for part in sizes.split(",")]
-    if threads is not None:
-        torch.set_num_threads(threads)
-    chosen = Contender.parse(method)
-    spec = find(chosen.name)
-    given: dict[str, Any] = {"precision": parse_precision(precision), "tile": tile, **chosen.settings}
-    given |= {} if weights is None else {"weights": weights}
-    given = {"steps": 1, **given} if spec.name == "rgdn" else given
-    ours = replace(
-        chosen, settings=given, untrained=chosen.untrained or (weights is None and spec.weights not in embedded_names())
-    )
-    plain = replace(ours, plain=True)
-    Plain.of(find(chosen.name).build(device="cpu", **chosen.settings))
-    for height, width, runs in wanted:
-        with measuring("speed") as measured:
-            suite = scene_suite(height, width, channels=3, kernel=min(19, min(height, width) // 2 - 1 | 1))
-            rows = measured(suite, [ours, plain], rounds=runs, device="cpu")
-        out.print(tables.times_table(rows), markup=False)
-        say(f"{width}x{height}: {rows[1].ratio(rows[0]):.1f} times faster")
 
 
 def size(
@@ -213,7 +176,7 @@ def arithmetic(
     with measuring("arithmetic") as measured:
         found = [
             row
-            for height, width, _ in map(_size, sizes.split(","))
+            for height, width in map(_size, sizes.split(","))
             for row in measured(random_suite(height, width, channels), split_methods(methods), count=True, device="cpu")
         ]
     out.print(tables.arithmetic_table(found), markup=False)
@@ -307,14 +270,13 @@ def split_methods(text: str) -> list[str]:
     return found
 
 
-def _size(text: str) -> tuple[int, int, int]:
-    """(height, width, pairs) from "1280x720:3"; 5 pairs unless said."""
-    size, _, pairs = text.strip().partition(":")
-    width, _, height = size.partition("x")
+def _size(text: str) -> tuple[int, int]:
+    """(height, width) from "1280x720"."""
+    width, _, height = text.strip().partition("x")
     try:
-        numbers = int(height), int(width), int(pairs or 5)
+        numbers = int(height), int(width)
     except ValueError:
-        numbers = (0, 0, 0)
-    if not (32 <= numbers[0] <= 20_000 and 32 <= numbers[1] <= 20_000 and 1 <= numbers[2] <= 1000):
-        raise ConfigError(f"--sizes {text}: give WIDTHxHEIGHT:PAIRS, e.g. 1280x720:3, with sides of 32 pixels or more")
+        numbers = (0, 0)
+    if not all(32 <= n <= 20_000 for n in numbers):
+        raise ConfigError(f"--sizes {text}: give WIDTHxHEIGHT, e.g. 1280x720, with sides of 32 pixels or more")
     return numbers

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError
-from acutance.networks.vgg import Vgg11
 from acutance_lab.bench.score import require_ssim, structural_similarity
 from acutance_lab.bench.sheet import GAP, text_line
 from acutance_lab.data.photographs import Photographs
@@ -39,6 +38,7 @@ from acutance_lab.experiments.short_training import (
     start,
 )
 from acutance_lab.plots import COLOURS
+from acutance_lab.train.judges import Vgg11
 from acutance_lab.train.perceptual import Perceptual
 
 WEIGHTS = (1e-10, 5e-6, 2e-4, 1e-2)

@@ -24,7 +24,8 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.methods.golf import Golf
 from acutance.methods.spec import find
 from acutance.metrics import psnr
-from acutance.restoration.restorer import Restorer, resolve_device
+from acutance.restoration.device import resolve_device
+from acutance.restoration.restorer import Restorer
 from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.experiments.cases import Case

@@ -17,9 +17,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from acutance.errors import ConfigError, MissingExtra, WeightsError
-from acutance.networks.squeezenet import SqueezeNet
-from acutance.networks.vgg import LEAST, Vgg11
 from acutance.weights import read_weights
+from acutance_lab.train.judges import LEAST, Judge, SqueezeNet, Vgg11
 
 TORCHVISION = "torchvision"
 """Instead of a file: let torchvision find, or fetch, its weights."""
@@ -31,7 +30,7 @@ FIRE = "features.3.squeeze.weight"
 class Perceptual(nn.Module):
     """The loss with its network. Args: judge: V, (B, 1 or 3, H, W) -> features; it stays in evaluation."""
 
-    def __init__(self, judge: Vgg11 | SqueezeNet) -> None:
+    def __init__(self, judge: Judge) -> None:
         super().__init__()
         self.judge = judge
 
@@ -47,6 +46,7 @@ class Perceptual(nn.Module):
             WeightsError: no such file, or not of this network. MissingExtra: torchvision is not installed.
         """
         tensors = _from_torchvision() if source == TORCHVISION else read_weights(Path(source)).tensors
+        judge: Judge
         judge, name = (
             (SqueezeNet(caffe=_wants_blue_first(Path(source))), "SqueezeNet 1.1")
             if FIRE in tensors

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from acutance.images import Image as Picture
 from acutance.metrics import psnr
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
 from acutance.quantised import noise_bound
 from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.errors import ImageError
-from acutance.noise import FLOOR, UNKNOWN, noise_level
+from acutance.noise.blocks import FLOOR, UNKNOWN, noise_level
 from acutance.operators import Blur
 from acutance.tensors import brightness
 

@@ -113,7 +113,7 @@ def noise_coarseness(pixels: Tensor) -> Tensor:
     coarse: 2 to 6. Texture in every block of a picture counts as coarse noise.
 
     Args:
-        pixels: as for `noise_level`, of which `acutance.noise` says how N is measured.
+        pixels: as for `noise_level`, of which `acutance.noise.blocks` says how N is measured.
 
     Returns:
         (B,), positive, of the type and on the device of `pixels`; 1 where nothing can be measured.

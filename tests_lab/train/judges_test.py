@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from acutance.networks.squeezenet import CAFFE_MEAN, LEAST, SqueezeNet
-from acutance.networks.vgg import DEVIATION, MEAN
+from acutance_lab.train.judges import CAFFE_MEAN, DEVIATION, LEAST, MEAN, SqueezeNet
 
 
 def test_the_network_is_torchvisions() -> None:

@@ -1,7 +1,7 @@
 r"""How much noise is in a picture whose blur is known: the power at frequencies that no light came through.
 
-`acutance.noise` looks for smooth blocks, and takes texture for noise where a picture has none. Behind a known blur
-there is a better place to look. With y = k * x + n and a Hann window w against the edges of the frame,
+`acutance.noise.blocks` looks for smooth blocks, and takes texture for noise where a picture has none. Behind a known
+blur there is a better place to look. With y = k * x + n and a Hann window w against the edges of the frame,
 
     P(f) = |F(w (y - mean y))(f)|^2 / sum w^2        has the mean        N(f) + |K(f)|^2 S(f),
 
@@ -37,7 +37,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.noise import FLOOR, noise_level, possible
+from acutance.noise.blocks import FLOOR, noise_level, possible
 from acutance.tensors import brightness
 
 LEAST, MOST = 32, 512
@@ -102,7 +102,7 @@ def level_behind(pixels: Tensor, power: Tensor, *, weight: Tensor | None = None,
     Args:
         pixels: (B, C, h, w), finite, any units. power: |K|^2 on (h, w) as `torch.fft.rfft2` orders it, (B or 1, C or
             1, ...). weight: (B or 1, C or 1, h, w), 0 where there is no noise because the sensor was full; None:
-            nowhere. step: see `acutance.noise.noise_level`.
+            nowhere. step: see `acutance.noise.blocks.noise_level`.
 
     Returns:
         (B,)
