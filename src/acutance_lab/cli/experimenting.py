@@ -20,6 +20,7 @@ from acutance_lab.experiments import (
     brightness,
     convergence,
     forgetting,
+    guesses,
     motion,
     motion_report,
     night,
@@ -259,3 +260,18 @@ def use(
 
         found = usage.run(data, settings, usage.default(), on_trial=note)
     finish(output, usage.report(found, settings))
+
+
+@app.command("guesses")
+def guessed(
+    data: Data,
+    side: Annotated[int, typer.Option(min=192, help="Of a picture, pixels.")] = guesses.Settings.side,
+    seed: Seed = guesses.Settings.seed,
+    method: Annotated[str, typer.Option(help="That restores with the kernel.")] = guesses.Settings.method,
+    output: Output = OUT / "guesses",
+) -> None:
+    """Tell what a guess of the blur that is off by a third does, as it is and refined."""
+    settings = guesses.Settings(side=side, seed=seed, method=method)
+    with going_on(output, "guesses", 2 * len(guesses.TRUE)) as step:
+        found = guesses.run(data, settings, lambda trial: step(trial.guess))
+    finish(output, guesses.report(found, settings))
