@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acutance.errors import KernelError
+from acutance.images.kernel_interpolated import interpolated
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def made_small(array: Array, enlarged: int, notes: list[str]) -> Array:
 
     A kernel is taken for enlarged if its rows and columns come in runs of a common length of equal ones, and if it has
     at least `_TELLING` different values (a box, a disc or a line of two values may be meant as it is); or if its file
-    says so.
+    says so. One that was enlarged smoothly is looked for last.
     """
     h, w = array.shape[1:]
     factor = enlarged
@@ -95,11 +96,24 @@ def made_small(array: Array, enlarged: int, notes: list[str]) -> Array:
         factor = math.gcd(h, w, *rows.tolist(), *cols.tolist())
         factor = 1 if factor in (h, w) else factor
     if factor <= 1:
-        return array
+        return _without_interpolation(array, notes)
     small: Array = array.reshape(len(array), h // factor, factor, w // factor, factor).mean((2, 4))
     notes.append(
         f"The kernel was enlarged {factor} times, each value a square of {factor} x {factor} pixels; it was made "
         f"{w // factor} x {h // factor} pixels again (width x height)."
+    )
+    return small
+
+
+def _without_interpolation(array: Array, notes: list[str]) -> Array:
+    """(C, h, w) as it was before a viewer enlarged it smoothly, see `acutance.images.kernel_interpolated`."""
+    found = interpolated(array)
+    if found is None:
+        return array
+    small, factor, name = found
+    notes.append(
+        f"The kernel was enlarged {factor} times with {name} interpolation, as viewers do; it was made "
+        f"{small.shape[2]} x {small.shape[1]} pixels again (width x height). The original file is more exact."
     )
     return small
 

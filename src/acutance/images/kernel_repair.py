@@ -50,13 +50,13 @@ def repair_kernel(
 ) -> KernelFile:
     """Make a kernel out of an array; what is changed is said in the notes.
 
-    In this order: a kernel enlarged by repeating its pixels is made small again, channels that tell the same are
-    merged, a dark kernel on white is inverted, a flat background is subtracted, small negative values are clipped, an
-    origin in the corner is moved to the middle, a symmetric kernel with an even side is moved by half a pixel onto the
-    centre, another even side gets one zero row or column behind, `flip`, `centre`, empty margins are cut off
-    symmetrically about the centre, the sum is made 1. A floating-point array that is non-negative and sums to 1 is
-    taken at its word: no background is subtracted and nothing is inverted. Integers have no scale, so dividing them by
-    their sum is not worth a note.
+    In this order: a kernel enlarged by repeating its pixels or by interpolation is made small again, channels that
+    tell the same are merged, a dark kernel on white is inverted, a flat background is subtracted, small negative
+    values are clipped, an origin in the corner is moved to the middle, a symmetric kernel with an even side is
+    moved by half a pixel onto the centre, another even side gets one zero row or column behind, `flip`, `centre`,
+    empty margins are cut off symmetrically about the centre, the sum is made 1. A floating-point array that is non-
+    negative and sums to 1 is taken at its word: no background is subtracted and nothing is inverted. Integers have
+    no scale, so dividing them by their sum is not worth a note.
 
     Args:
         values: (h, w), (h, w, 3), (3, h, w) or (1, C, h, w) with C = 1 or 3, any real type, any scale; (h, w, 4) if

@@ -4,9 +4,9 @@ Maximum likelihood of Poisson noise over a background b, with a penalty on the l
 
     min_{x >= o}  sum (A x + b) - (y + b) log(A x + b)  +  l sum_i s_i ||(D x)_i||,          s = A'M 1
 
-    x(t+1) + b = (p(t) + b) / (1 - l div(D p / |D p|))  *  A'M((y + b) / (A p(t) + b)) / A'M 1
+    z(t) + b = (p(t) + b) / (1 - l div(D p / |D p|))  *  A'M((y + b) / (A p(t) + b)) / A'M 1
 
-    p(t) = x(t) + a(t) (x(t) - x(t-1))
+    x(t+1) = max(z(t) - m (p(t) + b), o),    m such that <s, x(t+1)> = <M, y>,       p(t) = x(t) + a(t) (x(t) - x(t-1))
 
 With "valid" borders A'M 1, the share of a pixel's light that is seen, is not 1 beyond the frame and beside masked
 pixels: dividing by it is what makes both right. Where y is saturated the ratio is at least 1. Of a pixel that is not
@@ -16,7 +16,10 @@ is not of the scene, such as the noise of reading a sensor out (Snyder et al. 19
 the same in light and shade, want a large one, photon counts none.
 
 A picture whose background was subtracted has negative values. A scene that is forced above zero would gain light there,
-so o = 2 min(y, 0) over the valid pixels, and b is larger by -o: then the flux is kept.
+so o = 2 min(y, 0) over the valid pixels, and b is larger by -o. m keeps the flux of each channel: without it, what is
+cut off at o, as are the rings around stars on a black sky, is added to the flux at every step, and the penalty takes a
+little away. It is the multiplier of the constraint <s, x> = <M, y>, x being the point that is nearest to z in the
+metric of the step, (p + b) / s (Bonettini et al. 2009). Where y is saturated its flux is unknown: m = 0.
 
 Without a penalty the method fits the noise in the end: then stop it when the residual is as small as the noise
 (Morozov's discrepancy). With one, all steps are best, and a noise level that is told wrong does little harm.
@@ -53,6 +56,9 @@ STABLE = 3.0
 
 SEEN = 1e-3
 """Share of a pixel's light, at least, that has to be in the picture for the pixel to be changed."""
+
+KEPT, MOST_NEWTON = 1e-9, 4
+"""Error of the flux at which m is good enough, as a part of <s, p + b>, and the most steps to find it."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ class RichardsonLucyState(State):
         light: y + b, nowhere negative. inverse: 1 / A'M 1 where it is seen, else 0; unseen: 1 where it is not, else 0.
         before: x(t-1). update, update_before: the last two x(t) - p(t-1). prior: l, (B, 1, 1, 1).
         lowest: o, (B, 1, 1, 1). background: b, made larger by -o, (B, 1, 1, 1).
+        seen: s. flux: <M, y>, (B, C, 1, 1); None where y is saturated.
     """
 
     residual: Tensor
@@ -109,6 +116,8 @@ class RichardsonLucyState(State):
     prior: Tensor
     lowest: Tensor
     background: Tensor
+    seen: Tensor
+    flux: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +137,10 @@ class RichardsonLucyStep:
         prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
         b = c.background - lowest
         light, unseen = torch.where(weight > 0, y + b, 0.0).clamp_min(0), (seen <= SEEN).to(x)
-        return RichardsonLucyState(x, problem.residual(x), light, inverse, unseen, x, None, None, prior, lowest, b)
+        flux = None if problem.saturated is not None else _sums(torch.where(weight > 0, y, 0.0))
+        return RichardsonLucyState(
+            x, problem.residual(x), light, inverse, unseen, x, None, None, prior, lowest, b, seen, flux
+        )
 
     def __call__(self, problem: Problem, state: RichardsonLucyState) -> RichardsonLucyState:
         """x(t) -> x(t+1)."""
@@ -142,7 +154,9 @@ class RichardsonLucyStep:
         factor = torch.addcmul(state.unseen, blur.adjoint(ratio), state.inverse)
         if self.config.strength > 0:
             factor /= (1 - state.prior * _curvature(p, state.prior)).clamp_min_(0.1)
-        new = torch.maximum(factor.mul_(p + b).sub_(b), least)
+        shifted = p + b
+        new = factor.mul_(shifted).sub_(b)
+        new = torch.maximum(new, least) if state.flux is None else _with_flux(new, shifted, least, state)
         update = new - p if self.config.accelerated else None
         return replace(
             state, x=new, residual=problem.residual(new), before=x, update=update, update_before=state.update
@@ -162,6 +176,31 @@ def _blur(problem: Problem) -> LinearOperator:
     if problem.blur is None:
         raise ConfigError("richardson-lucy needs a blur; give a kernel")
     return problem.blur
+
+
+def _sums(x: Tensor) -> Tensor:
+    """Sum over the pixels of each channel, (B, C, 1, 1)."""
+    return x.sum((-2, -1), keepdim=True)
+
+
+def _with_flux(z: Tensor, shifted: Tensor, least: Tensor, state: RichardsonLucyState) -> Tensor:
+    """max(z - m (p + b), least) with the flux of y, see the module; m by Newton's method, which cannot overshoot twice.
+
+    Args:
+        z, shifted: z(t) and p(t) + b, (B, C, H, W). least: (B, 1, 1, 1).
+    """
+    assert state.flux is not None
+    x, m = torch.maximum(z, least), torch.zeros_like(state.flux)
+    away = (shifted * state.seen).masked_fill_(state.unseen > 0, 0)
+    whole = _sums(away)
+    for _ in range(MOST_NEWTON):
+        excess = _sums(x * state.seen) - state.flux
+        if bool((excess.abs() <= KEPT * whole).all()):
+            break
+        slope = _sums(torch.where(x > least, away, 0.0))
+        m = torch.where(slope > 0, m + excess / slope, m).clamp(-0.5, 0.5)
+        x = torch.where(state.unseen > 0, x, torch.maximum(torch.addcmul(z, -m, shifted), least))
+    return x
 
 
 def _weight(problem: Problem) -> Tensor:
