@@ -73,7 +73,7 @@ def test_a_right_side_is_added_and_a_start_is_used(generator: torch.Generator) -
     y = torch.rand(1, 2, 12, 13, generator=generator, dtype=torch.float64)
     torus = Torus.of(y, Blur(kernel_of(5, 5)))
     extra = torus.spectrum(torch.rand(1, 2, *torus.size, generator=generator, dtype=torch.float64))
-    regulariser = 0.05 + laplacian_power(*torus.size, y)
+    regulariser = 0.05 + laplacian_power(*torus.size, like=y)
     found = torus.solve(regulariser, extra, start=None, rounds=100)
     x = found.spectrum
     torch.testing.assert_close(torus.normal(x) + regulariser * x, torus.data + extra, rtol=1e-9, atol=1e-9)
@@ -91,7 +91,7 @@ def test_a_right_side_is_added_and_a_start_is_used(generator: torch.Generator) -
 def test_laplacian_power_is_that_of_the_circular_differences(size: tuple[int, int], generator: torch.Generator) -> None:
     x = torch.rand(1, 1, *size, generator=generator, dtype=torch.float64)
     expected = Difference("rows", circular=True).gram(x) + Difference("columns", circular=True).gram(x)
-    got = torch.fft.irfft2(torch.fft.rfft2(x) * laplacian_power(*size, x), s=size)
+    got = torch.fft.irfft2(torch.fft.rfft2(x) * laplacian_power(*size, like=x), s=size)
     torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-13)
 
 
@@ -180,7 +180,7 @@ def test_the_border_is_as_good_as_the_middle(shape: tuple[int, int]) -> None:
 
     def restored(blur: Blur) -> Tensor:
         torus = Torus.of(y, blur)
-        regulariser = 1e-2 * laplacian_power(*torus.size, y) + 1e-8
+        regulariser = 1e-2 * laplacian_power(*torus.size, like=y) + 1e-8
         return torus.crop(torus.picture(torus.solve(regulariser, start=None, rounds=10).spectrum))
 
     ours = float(psnr(blur.crop(restored(blur)), truth))

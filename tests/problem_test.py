@@ -99,7 +99,7 @@ def test_masks_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
     [
         torch.zeros(3, 4),
         torch.zeros(3, 4, 5),
-        torch.zeros(1, 1, 1, 4, 5),
+        torch.zeros(1, 1, 1, 1, 4, 5),
         torch.zeros(1, 3, 0, 5),
         torch.zeros(0, 3, 4, 5),
         torch.zeros(1, 3, 4, 5, dtype=torch.uint8),

@@ -23,15 +23,15 @@ def test_padding_has_its_exact_adjoint(
 ) -> None:
     if border == "circular" and (radii[0] > size[0] or radii[1] > size[1]):
         with pytest.raises(ValueError, match="wider than the picture"):
-            pad(torch.zeros(1, 1, *size), *radii, border)
+            pad(torch.zeros(1, 1, *size), *radii, border=border)
         return
     x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64).requires_grad_()
-    wide = pad(x, *radii, border)
+    wide = pad(x, *radii, border=border)
     assert wide.shape == (2, 3, size[0] + 2 * radii[0], size[1] + 2 * radii[1])
     z = torch.randn(wide.shape, generator=generator, dtype=torch.float64)
     (transpose,) = torch.autograd.grad(wide, x, z)
     before = z.clone()
-    torch.testing.assert_close(pad_adjoint(z, *radii, border), transpose, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(pad_adjoint(z, *radii, border=border), transpose, rtol=1e-13, atol=1e-13)
     assert torch.equal(z, before)
     assert torch.equal(crop(wide, *radii), x)
 
@@ -39,7 +39,7 @@ def test_padding_has_its_exact_adjoint(
 @pytest.mark.parametrize("border", BORDERS)
 def test_what_lies_beyond_the_frame(border: Any) -> None:
     x = torch.arange(1.0, 7.0).reshape(1, 1, 2, 3)
-    above, left = pad(x, 1, 0, border)[0, 0, 0], pad(x, 0, 1, border)[0, 0, :, 0]
+    above, left = pad(x, 1, 0, border=border)[0, 0, 0], pad(x, 0, 1, border=border)[0, 0, :, 0]
     expected = {
         "zero": ([0, 0, 0], [0, 0]),
         "circular": ([4, 5, 6], [3, 6]),

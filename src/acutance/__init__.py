@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from acutance.problem import Outcome, Problem, Result
     from acutance.restoration.front_door import estimate_kernel, restore
     from acutance.restoration.restorer import Restoration, Restorer
+    from acutance.restoration.volume import restore_volume
     from acutance.solver import RelativeChange, Solver
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "read_image",
     "read_kernel",
     "restore",
+    "restore_volume",
     "write_image",
     "write_kernel",
 ]
@@ -50,6 +52,7 @@ _HOMES = {
     "problem": ("Outcome", "Problem", "Result"),
     "restoration.front_door": ("estimate_kernel", "restore"),
     "restoration.restorer": ("Restoration", "Restorer"),
+    "restoration.volume": ("restore_volume",),
     "solver": ("RelativeChange", "Solver"),
 }
 

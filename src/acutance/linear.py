@@ -22,7 +22,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.operators import Blur, LinearOperator
-from acutance.tensors import fast_length, filled
+from acutance.tensors import box, fast_length, filled, spatial
 
 MARGIN = 8
 """Pixels of the torus, at least, between one edge of the scene and the opposite one."""
@@ -92,9 +92,10 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Torus:
-    """A picture, its blur, and the torus on which the scene is solved for.
+    """A picture or a volume, its blur, and the torus on which the scene is solved for.
 
-    A spectrum is what `torch.fft.rfft2` makes of a picture on the torus.
+    A spectrum is what `torch.fft.rfftn` makes of a picture on the torus. Shapes are those of pictures; of volumes there
+    is one axis more.
 
     Args:
         size: of the torus. offset, frame: corner and size of what was observed.
@@ -104,11 +105,11 @@ class Torus:
         data: K' M y, a spectrum. mask: M inside the frame, (B or 1, C or 1, H, W); None: all of it was observed.
     """
 
-    size: tuple[int, int]
-    offset: tuple[int, int]
-    frame: tuple[int, int]
-    corner: tuple[int, int]
-    domain: tuple[int, int]
+    size: tuple[int, ...]
+    offset: tuple[int, ...]
+    frame: tuple[int, ...]
+    corner: tuple[int, ...]
+    domain: tuple[int, ...]
     otf: Tensor
     power: Tensor
     observed: Tensor
@@ -126,29 +127,32 @@ class Torus:
         Raises:
             ConfigError: a blur that is no convolution.
         """
-        blur = blur if blur is not None else Blur(observed.new_ones(1, 1, 1, 1))
+        blur = blur if blur is not None else Blur(observed.new_ones((1,) * observed.ndim))
         if mask is not None:
             observed = filled(observed, mask)
         if not isinstance(blur, Blur):
             raise ConfigError("this method works in the Fourier domain and needs one kernel for the whole picture")
-        height, width = frame = (observed.shape[-2], observed.shape[-1])
+        frame, axes = tuple(observed.shape[2:]), spatial(observed)
+        nowhere = (0,) * len(frame)
         if blur.boundary == "circular":
-            n, m, offset, corner = height, width, (0, 0), (0, 0)
+            size, offset, corner = frame, nowhere, nowhere
             y = masked = observed
         else:
-            r, s = blur.radius
-            n, m = (fast_length(a + 2 * b + max(2 * b, MARGIN)) for a, b in ((height, r), (width, s)))
-            offset, corner = (r, s), (0, 0) if blur.boundary == "valid" else (r, s)
-            y = bridge(bridge(observed, n, -2), m, -1)
-            y = torch.roll(y, offset, (-2, -1))
+            offset = blur.radius
+            size = tuple(fast_length(a + 2 * b + max(2 * b, MARGIN)) for a, b in zip(frame, offset, strict=True))
+            corner = nowhere if blur.boundary == "valid" else offset
+            y = observed
+            for dim, n in zip(axes, size, strict=True):
+                y = bridge(y, n, dim)
+            y = torch.roll(y, offset, axes)
             masked = torch.zeros_like(y)
-            masked[..., r : r + height, s : s + width] = observed
+            masked[box(offset, frame)] = observed
         if mask is not None:
             masked = masked.clone()
-            masked[..., offset[0] : offset[0] + height, offset[1] : offset[1] + width] *= mask
-        otf = blur.otf(n, m)
-        power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfft2(masked)
-        return Torus((n, m), offset, frame, corner, blur.domain_size(height, width), otf, power, y, data, mask)
+            masked[box(offset, frame)] *= mask
+        otf = blur.otf(*size)
+        power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfftn(masked, dim=axes)
+        return Torus(size, offset, frame, corner, blur.domain_size(*frame), otf, power, y, data, mask)
 
     @property
     def whole(self) -> bool:
@@ -157,18 +161,17 @@ class Torus:
 
     def spectrum(self, x: Tensor) -> Tensor:
         """Of a picture on the torus."""
-        out: Tensor = torch.fft.rfft2(x)
+        out: Tensor = torch.fft.rfftn(x, dim=spatial(x))
         return out
 
     def picture(self, spectrum: Tensor) -> Tensor:
         """On the torus, (B, C, n, m)."""
-        out: Tensor = torch.fft.irfft2(spectrum, s=self.size)
+        out: Tensor = torch.fft.irfftn(spectrum, s=self.size, dim=spatial(spectrum))
         return out
 
     def crop(self, x: Tensor) -> Tensor:
         """The part of a picture on the torus that is wanted."""
-        (top, left), (height, width) = self.corner, self.domain
-        return x[..., top : top + height, left : left + width]
+        return x[box(self.corner, self.domain)]
 
     def solve(
         self, regulariser: Tensor, extra: Tensor | None = None, *, start: Estimate | None, rounds: int
@@ -204,20 +207,19 @@ class Torus:
     def normal(self, spectrum: Tensor) -> Tensor:
         """K' M K x, from spectrum to spectrum."""
         y = self.picture(self.otf * spectrum)
-        (r, s), (height, width) = self.offset, self.frame
-        y[..., :r, :] = 0
-        y[..., r + height :, :] = 0
-        y[..., :, :s] = 0
-        y[..., :, s + width :] = 0
+        for dim, r, n in zip(spatial(y), self.offset, self.frame, strict=True):
+            y.narrow(dim, 0, r).zero_()
+            y.narrow(dim, r + n, y.shape[dim] - r - n).zero_()
         if self.mask is not None:
-            y[..., r : r + height, s : s + width] *= self.mask
+            y[box(self.offset, self.frame)] *= self.mask
         return self.otf.conj() * self.spectrum(y)
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Of pictures, from their half spectra: the columns in between stand for two."""
         product = torch.view_as_real(a) * torch.view_as_real(b)
-        total = 2 * product.sum((-3, -2, -1)) - product[..., 0, :].sum((-2, -1))
-        return total - product[..., -1, :].sum((-2, -1)) if self.size[1] % 2 == 0 else total
+        inside = tuple(range(2, product.ndim - 1))  # axes of one column of the half spectrum, and its two parts
+        total = 2 * product.sum((*inside, -1)) - product[..., 0, :].sum(inside)
+        return total - product[..., -1, :].sum(inside) if self.size[-1] % 2 == 0 else total
 
 
 def scaled(spectrum: Tensor, by: Tensor) -> Tensor:
@@ -238,8 +240,19 @@ def bridge(x: Tensor, length: int, dim: int) -> Tensor:
     return torch.cat((x, end * (1 - ramp) + start * ramp), dim)
 
 
-def laplacian_power(height: int, width: int, like: Tensor) -> Tensor:
-    """|D_rows|^2 + |D_cols|^2 of the circular first differences, (height, width // 2 + 1), real."""
-    rows = 2 - 2 * torch.cos(2 * torch.pi * torch.fft.fftfreq(height, dtype=like.dtype, device=like.device))
-    cols = 2 - 2 * torch.cos(2 * torch.pi * torch.fft.rfftfreq(width, dtype=like.dtype, device=like.device))
-    return rows[:, None] + cols[None, :]
+def difference_powers(*size: int, like: Tensor) -> tuple[Tensor, ...]:
+    """|D_j|^2 of the circular first difference along each axis, broadcastable to (height, width // 2 + 1), real."""
+    found = []
+    for i, n in enumerate(size):
+        frequencies = torch.fft.rfftfreq if i == len(size) - 1 else torch.fft.fftfreq
+        power = 2 - 2 * torch.cos(2 * torch.pi * frequencies(n, dtype=like.dtype, device=like.device))
+        found.append(power.reshape(-1, *(1,) * (len(size) - 1 - i)))
+    return tuple(found)
+
+
+def laplacian_power(*size: int, like: Tensor) -> Tensor:
+    """The sum of the `difference_powers`: (height, width // 2 + 1), real."""
+    total, *others = difference_powers(*size, like=like)
+    for power in others:
+        total = total + power
+    return total

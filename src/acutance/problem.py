@@ -12,7 +12,7 @@ from torch import Tensor
 
 from acutance.errors import ImageError
 from acutance.operators import LinearOperator
-from acutance.tensors import filled, per_image
+from acutance.tensors import filled, per_image, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Problem:
     """y = A x + n: what was observed and what is known about it.
 
     Args:
-        observed: y, (B, C, H, W), floating point, nominal range [0, 1].
+        observed: y, (B, C, H, W), of volumes (B, C, D, H, W), floating point, nominal range [0, 1].
         blur: A; None where the method has to find it.
         sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown, see
             `acutance.noise.level`.
@@ -35,7 +35,7 @@ class Problem:
         linear: whether y is linear light, a tone curve having been removed.
 
     Raises:
-        ImageError: `observed` is no non-empty floating-point (B, C, H, W) tensor, or a mask does not fit it.
+        ImageError: `observed` is no non-empty floating-point tensor of four or five dimensions, or a mask does not fit.
     """
 
     observed: Tensor
@@ -50,12 +50,15 @@ class Problem:
 
     def __post_init__(self) -> None:
         y = self.observed
-        if y.ndim != 4 or 0 in y.shape or not y.is_floating_point():
-            raise ImageError(f"observed must be a non-empty float (B, C, H, W) tensor, not {y.dtype} {tuple(y.shape)}")
+        if y.ndim not in (4, 5) or 0 in y.shape or not y.is_floating_point():
+            raise ImageError(
+                f"observed must be a non-empty float tensor (B, C, H, W) or (B, C, D, H, W), not {y.dtype} "
+                f"{tuple(y.shape)}"
+            )
         for m in (self.mask, self.saturated):
             if m is not None and (
-                m.ndim != 4 or any(a not in (1, b) for a, b in zip(m.shape, y.shape, strict=True))
-                or m.shape[-2:] != y.shape[-2:]
+                m.ndim != y.ndim or any(a not in (1, b) for a, b in zip(m.shape, y.shape, strict=True))
+                or m.shape[2:] != y.shape[2:]
             ):  # fmt: skip
                 raise ImageError(
                     f"a mask of {tuple(m.shape)} for a picture of {tuple(y.shape)}; give (B or 1, C or 1, H, W)"
@@ -206,7 +209,7 @@ def direct_result(problem: Problem, x: Tensor) -> Result:
     """The result of a method that needs no iteration; a non-finite x is reported and replaced by the start."""
     start = problem.start()
     finite = torch.isfinite(x).flatten(1).all(1)
-    x = torch.where(finite[:, None, None, None], x, start)
+    x = torch.where(spread(finite, x), x, start)
     trace = torch.stack([problem.fitting_error(start), problem.fitting_error(x)])
     outcomes = tuple(Outcome.COMPLETED if ok else Outcome.DIVERGED for ok in finite.tolist())
     return Result(x=x, outcomes=outcomes, steps=(1,) * len(outcomes), trace=trace)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from acutance.problem import Measured, Observer, Outcome, Problem, Progress, Result, State, Step
-from acutance.tensors import per_image
+from acutance.tensors import per_image, spread
 
 S = TypeVar("S", bound=State)
 
@@ -157,8 +157,8 @@ class Solver(Generic[S]):
             if self.stop is not None or not bool(good.all()):
                 x = problem.start() if x is None else x
                 if not bool(good.all()):
-                    new = torch.where(good[:, None, None, None], new, x)
-                moves.append(problem.crop(new - x).square().mean((1, 2, 3)).sqrt())
+                    new = torch.where(spread(good, x), new, x)
+                moves.append(problem.crop(new - x).square().mean(tuple(range(1, x.ndim))).sqrt())
             x = new
             errors.append(torch.where(good, error, errors[-1]))
             now = torch.zeros_like(ended) if self.stop is None else self.stop.done(errors, moves)

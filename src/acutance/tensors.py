@@ -1,12 +1,13 @@
 """Small exact operations on plain tensors: borders and their adjoints, fast transform sizes.
 
-Images are (B, C, H, W). Nothing here knows of blur.
+Images are (B, C, H, W), volumes (B, C, D, H, W). Nothing here knows of blur.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,23 +32,26 @@ def fast_length(n: int) -> int:
         m += 2
 
 
-def pad(x: Tensor, rows: int, cols: int, border: Border) -> Tensor:
-    """Extend (B, C, H, W) by `rows` above and below and `cols` left and right.
+def pad(x: Tensor, *more: int, border: Border) -> Tensor:
+    """Extend the last axes, each by so many samples at both ends: (B, C, H, W), rows, cols or (B, C, D, H, W), ...
 
     Raises:
         ValueError: a circular border wider than the picture.
     """
-    if rows == 0 and cols == 0:
+    if not any(more):
         return x
-    if border == "circular" and (rows > x.shape[-2] or cols > x.shape[-1]):
-        raise ValueError(f"a circular border of {rows}x{cols} is wider than the picture ({tuple(x.shape[-2:])})")
+    size = tuple(x.shape[-len(more) :])
+    if border == "circular" and any(m > n for m, n in zip(more, size, strict=True)):
+        raise ValueError(f"a circular border of {'x'.join(map(str, more))} is wider than the picture ({size})")
     mode = {"zero": "constant", "circular": "circular", "replicate": "replicate"}[border]
-    return F.pad(x, (cols, cols, rows, rows), mode=mode)
+    return F.pad(x, [m for m in reversed(more) for _ in range(2)], mode=mode)
 
 
-def pad_adjoint(z: Tensor, rows: int, cols: int, border: Border) -> Tensor:
+def pad_adjoint(z: Tensor, *more: int, border: Border) -> Tensor:
     """Adjoint of `pad`: (B, C, H + 2 rows, W + 2 cols) -> (B, C, H, W); what was copied out is summed back."""
-    return _fold(_fold(z, rows, -2, border), cols, -1, border)
+    for dim, m in zip(range(-len(more), 0), more, strict=True):
+        z = _fold(z, m, dim, border)
+    return z
 
 
 def _fold(z: Tensor, r: int, dim: int, border: Border) -> Tensor:
@@ -66,16 +70,36 @@ def _fold(z: Tensor, r: int, dim: int, border: Border) -> Tensor:
     return inner
 
 
-def crop(x: Tensor, rows: int, cols: int) -> Tensor:
-    """Remove `rows` above and below and `cols` left and right."""
-    return x[..., rows : x.shape[-2] - rows, cols : x.shape[-1] - cols]
+def crop(x: Tensor, *less: int) -> Tensor:
+    """Shorten the last axes, each by so many samples at both ends."""
+    return x[box(less, [n - 2 * m for m, n in zip(less, x.shape[-len(less) :], strict=True)])]
+
+
+def box(corner: Sequence[int], size: Sequence[int]) -> tuple[Any, ...]:
+    """The index of a piece of pictures or volumes, from its corner and its size along the last axes."""
+    return (..., *(slice(a, a + max(0, n)) for a, n in zip(corner, size, strict=True)))
+
+
+def spread(values: Tensor, like: Tensor) -> Tensor:
+    """Numbers of the pictures of a batch, (B,), as (B, 1, ..., 1) that broadcasts with `like`."""
+    return values.reshape(-1, *(1,) * (like.ndim - 1))
+
+
+def spatial(x: Tensor) -> tuple[int, ...]:
+    """The axes of a picture or volume, without batch and channels: (-2, -1) or (-3, -2, -1)."""
+    return tuple(range(2 - x.ndim, 0))
 
 
 def filled(x: Tensor, mask: Tensor, *, side: int = 17) -> Tensor:
     """x (B, C, H, W) with what lies where the mask (B or 1, C or 1, H, W) is 0 replaced, whatever it was.
 
     By the mean of the believed pixels in a square of `side` pixels around it; where there are none, of the picture.
+    Of a volume (B, C, D, H, W) every plane is filled on its own.
     """
+    if x.ndim == 5:
+        b, c, d = x.shape[:3]
+        planes, seen = (z.expand(b, c, *x.shape[2:]).reshape(b, c * d, *x.shape[3:]) for z in (x, mask))
+        return filled(planes, seen, side=side).reshape(x.shape)
     seen = (mask > 0).to(x.dtype).expand(x.shape[0], -1, -1, -1)
     known = torch.where(seen > 0, x, 0.0)
     whole = known.sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp_min(1)
@@ -125,8 +149,8 @@ def _brightness(values: Tensor) -> Tensor:
 
 
 def flip(x: Tensor) -> Tensor:
-    """Rotate by 180 degrees in the image plane."""
-    return torch.flip(x, (-2, -1))
+    """Turn every axis of a picture or volume round: in the image plane, a rotation by 180 degrees."""
+    return torch.flip(x, spatial(x))
 
 
 def cosine_matrix(n: int) -> Tensor:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON
-from acutance.methods.fd import ALONG, DOWN, Fd, FdConfig, FdState, build
+from acutance.methods.fd import Fd, FdConfig, FdState, build
 from acutance.metrics import psnr
 from acutance.operators import Blur, Difference
+from acutance.operators.filters import ALONG, DOWN
 from acutance.priors.sparse import HyperLaplacian
 from acutance.problem import Outcome, Problem
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON
-from acutance.methods.levin import FILTERS, START, Levin, LevinConfig, LevinState, build
+from acutance.methods.levin import START, Levin, LevinConfig, LevinState, build, filters_of
 from acutance.metrics import psnr
 from acutance.operators import Blur, Difference
 from acutance.problem import Outcome, Problem
@@ -86,7 +86,7 @@ def test_the_energy_falls(exponent: float, knee: float, boundary: Any, rounds: i
 
     def energy(x: Tensor) -> float:
         total = 0.5 * ((a @ x.flatten() - y).square().sum() + EPSILON * x.square().sum())
-        for share, chain in FILTERS:
+        for share, chain in filters_of(x):
             v = x
             for d in chain:
                 v = d.forward(v)
@@ -100,7 +100,7 @@ def test_the_energy_falls(exponent: float, knee: float, boundary: Any, rounds: i
 
 def test_its_filters_are_the_first_and_second_differences() -> None:
     x = torch.eye(56, dtype=torch.float64).reshape(56, 1, 7, 8)
-    for (share, chain), (c, expected) in zip(FILTERS, filters((7, 8)), strict=True):
+    for (share, chain), (c, expected) in zip(filters_of(x), filters((7, 8)), strict=True):
         v = x
         for d in chain:
             v = d.forward(v)

@@ -122,7 +122,7 @@ def test_the_multiplier_proves_the_minimum(boundary: Any, isotropic: bool) -> No
     end = states(problem, config)[-1]
     a, y = observed_part(problem, end.torus)
     d, factor, x = differences(end.torus.size), 5.0 * 0.02**1.5, end.picture.flatten()
-    p = factor * config.tie * torch.stack((end.down.flatten(), end.along.flatten()))
+    p = factor * config.tie * torch.stack([u.flatten() for u in end.multipliers])
     size = torch.hypot(*p) if isotropic else p.abs()
     assert float(size.max()) <= factor * (1 + 1e-12)
     gradient = a.T @ (a @ x - y) + EPSILON * x
@@ -163,7 +163,7 @@ def test_every_x_solves_the_dense_normal_equations(
         u = v - w
         expected = torch.linalg.solve(system, a.T @ y + tie * d.T @ (w - u).flatten())
         torch.testing.assert_close(state.picture.flatten(), expected, rtol=1e-7, atol=1e-8)
-        torch.testing.assert_close(torch.stack((state.down.flatten(), state.along.flatten())), u, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(torch.stack([v.flatten() for v in state.multipliers]), u, rtol=1e-7, atol=1e-9)
         torch.testing.assert_close(state.x, torus.crop(state.picture), rtol=0, atol=0)
 
 

@@ -51,7 +51,7 @@ def test_it_minimises_its_energy(strength: float, size: tuple[int, int]) -> None
     r = regulariser(strength)
     assert bool((r > 0).all())
     torch.testing.assert_close(r, strength * regulariser(1.0), rtol=1e-6, atol=1e-12)
-    logs = laplacian_power(*size, problem.observed).flatten()[1:].log()
+    logs = laplacian_power(*size, like=problem.observed).flatten()[1:].log()
     fall = torch.linalg.lstsq(torch.stack((logs, torch.ones_like(logs)), 1), r.log()[:, None]).solution
     torch.testing.assert_close(fall[0] * logs + fall[1], r.log(), rtol=1e-6, atol=1e-6)
     assert 0.5 - 1e-6 <= float(fall[0]) <= 2 + 1e-6
@@ -63,7 +63,7 @@ def test_the_spectrum_of_a_picture_is_found(level: float, fall: float) -> None:
     size, g = (256, 250), torch.Generator().manual_seed(6)
     blur = Blur(kernel_of(1, 1, 5, 5), "circular")
     white = torch.randn(1, 2, *size, generator=g, dtype=torch.float64)
-    laplacian = laplacian_power(*size, white)
+    laplacian = laplacian_power(*size, like=white)
     shape = torch.where(laplacian > 0, laplacian, 1) ** (-fall / 4) * level**0.5
     sharp = torch.fft.irfft2(torch.fft.rfft2(white) * shape, s=size)
     y = blur.forward(sharp) + 0.01 * torch.randn(sharp.shape, generator=g, dtype=torch.float64)

@@ -11,7 +11,7 @@ OPERATORS: dict[str, LinearOperator] = {
     "valid": Blur(torch.rand(1, 1, 3, 5, generator=torch.Generator().manual_seed(1)).double()),
     "circular": Blur(torch.rand(1, 1, 4, 3, generator=torch.Generator().manual_seed(2)).double(), "circular"),
     "field": BlurField(torch.rand(2, 2, 1, 3, 3, generator=torch.Generator().manual_seed(3)).double()),
-    "difference": Difference("across"),
+    "difference": Difference("columns"),
 }
 
 

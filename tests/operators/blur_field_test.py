@@ -114,8 +114,8 @@ def test_the_norm_is_the_largest_singular_value(generator: torch.Generator) -> N
     basis = torch.eye(size[0] * size[1], dtype=torch.float64).reshape(-1, 1, *size)
     dense = field.forward(basis).flatten(1).mT
     expected = float(torch.linalg.matrix_norm(dense, 2))
-    assert math.isclose(field.norm(8, 9, kernels, rounds=200), expected, rel_tol=1e-3)
-    assert field.norm(8, 9, kernels, rounds=200) <= expected * (1 + 1e-9)
+    assert math.isclose(field.norm(8, 9, like=kernels, rounds=200), expected, rel_tol=1e-3)
+    assert field.norm(8, 9, like=kernels, rounds=200) <= expected * (1 + 1e-9)
 
 
 def test_a_channel_has_its_own_kernels(generator: torch.Generator) -> None:

@@ -214,14 +214,18 @@ def test_the_power_of_any_operator_is_that_of_its_answer_to_a_point(
     """What `LinearOperator` does by itself, of a circular blur: the same, kernels of channels and batches included."""
     blur = Blur(taps(KERNELS[name], generator), "circular", evaluation)
     like = torch.zeros(1, dtype=torch.float64)
-    torch.testing.assert_close(LinearOperator.power(blur, *torus, like), blur.power(*torus), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(
+        LinearOperator.power(blur, *torus, like=like), blur.power(*torus), rtol=1e-11, atol=1e-11
+    )
 
 
 @pytest.mark.parametrize("boundary", ["valid", "zero", "replicate"])
 def test_nor_does_the_border_matter_in_the_middle(boundary: Any, generator: torch.Generator) -> None:
     blur = Blur(taps((1, 1, 3, 5), generator), boundary)
     like = torch.zeros(1, dtype=torch.float64)
-    torch.testing.assert_close(LinearOperator.power(blur, 17, 18, like), blur.power(17, 18), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(
+        LinearOperator.power(blur, 17, 18, like=like), blur.power(17, 18), rtol=1e-11, atol=1e-11
+    )
 
 
 def test_the_power_has_the_type_of_what_it_is_for(generator: torch.Generator) -> None:
@@ -233,7 +237,7 @@ def test_the_power_has_the_type_of_what_it_is_for(generator: torch.Generator) ->
             return 2 * y
 
     for dtype in (torch.float32, torch.float64):
-        power = Double().power(6, 8, torch.zeros(1, dtype=dtype))
+        power = Double().power(6, 8, like=torch.zeros(1, dtype=dtype))
         torch.testing.assert_close(power, torch.full((1, 1, 6, 5), 4, dtype=dtype))
     assert Double().power(6, 8).dtype is torch.float32
 
@@ -343,7 +347,9 @@ def test_single_precision_stays_single_and_close(evaluation: Any, generator: tor
     assert adjoint_error(blur, (1, 3, 32, 33), generator=generator, dtype=torch.float32) < 1e-5
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (3, 3), (1, 3, 3), (1, 1, 1, 3, 3), (1, 1, 0, 3), (0, 1, 3, 3)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(), (3,), (3, 3), (1, 3, 3), (1, 1, 1, 1, 3, 3), (1, 1, 0, 3), (0, 1, 3, 3)], ids=str
+)
 def test_what_is_no_kernel_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(KernelError, match=r"must be a non-empty"):
         Blur(torch.zeros(shape))

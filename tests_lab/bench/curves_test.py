@@ -176,7 +176,7 @@ def test_pictures_are_what_the_curve_says(pictures: list[Picture], name: str) ->
         assert true.kernel is not None
         assert torch.equal(made.observed, true.observed), "the picture is blurred by the true kernel"
         room = (made.kernel.shape[-1] - condition.span) // 2
-        off = centroid(made.kernel) - centroid(pad(true.kernel, room, room, "zero"))
+        off = centroid(made.kernel) - centroid(pad(true.kernel, room, room, border="zero"))
         assert float(off.abs().max()) < 0.005, "an estimate does not move the picture"
         if value in (0, 1) and name not in ("steps", "noise"):
             assert torch.allclose(crop(made.kernel, room, room), true.kernel, atol=1e-4), "nothing is wrong with it"

@@ -60,7 +60,7 @@ class Closed:
         picture = bridge(bridge(y, n, -2), m, -1)
         otf = Blur(kernel, "circular").otf(n, m)
         power, data = otf.real.square() + otf.imag.square(), otf.conj() * torch.fft.rfft2(picture)
-        return Closed(picture, data, power, laplacian_power(n, m, y))
+        return Closed(picture, data, power, laplacian_power(n, m, like=y))
 
     def rounds(
         self, x: Tensor, data: Tensor, power: Tensor, strength: float, growth: float, last: float = LAST

@@ -161,7 +161,7 @@ def predicted(y: Tensor, kernel: Tensor, edges: Tensor, tie: float) -> Tensor:
     g = F.pad(edges, (0, m - w + 1, 0, n - h + 1))
     tied = torch.fft.rfft2(DOWN.adjoint(g[:, :1]) + ALONG.adjoint(g[:, 1:]))
     data = otf.conj() * torch.fft.rfft2(bridge(bridge(y, n, -2), m, -1))
-    inverse = 1 / (otf.real.square() + otf.imag.square() + tie * laplacian_power(n, m, y))
+    inverse = 1 / (otf.real.square() + otf.imag.square() + tie * laplacian_power(n, m, like=y))
     x: Tensor = torch.fft.irfft2(scaled(data + tie * tied, inverse), s=(n, m))
     return x[..., :h, :w]
 

@@ -185,14 +185,14 @@ class Bank(nn.Module):
         if isinstance(blur, BlurField):
             return self._local(blur, gradient, level, dtype)
         n, m = (fast_length(size) for size in gradient.shape[-2:])
-        return self._solved(blur.power(n, m, gradient), (n, m), gradient, level, dtype)
+        return self._solved(blur.power(n, m, like=gradient), (n, m), gradient, level, dtype)
 
     def _solved(
         self, power: Tensor, size: tuple[int, int], gradient: Tensor, level: Tensor, dtype: torch.dtype
     ) -> Tensor:
         """All g_j on a torus of that size, where |K|^2 is `power`."""
         (height, width), (n, m) = gradient.shape[-2:], size
-        differences = laplacian_power(n, m, gradient)
+        differences = laplacian_power(n, m, like=gradient)
         strength, constant = self.quadratics(level.to(gradient))
 
         def solved(spectrum: Tensor, power: Tensor, strength: Tensor, constant: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 r"""FD, fast deconvolution with a hyper-Laplacian prior (Krishnan & Fergus 2009).
 
-    min_x  1/2 ||A x - y||^2 + l sum_j sum_i |(D_j x)_i|^a,      D_j: differences down and along, a = 2/3
+    min_x  1/2 ||A x - y||^2 + l sum_j sum_i |(D_j x)_i|^a,      D_j: differences along each axis, a = 2/3
 
 Half-quadratic splitting with w_j for D_j x; the weight b of the tie grows from step to step:
 
@@ -22,10 +22,11 @@ from acutance.errors import ConfigError
 from acutance.linear import EPSILON, Estimate, Torus, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
-from acutance.operators.filters import ALONG, DOWN
+from acutance.operators.filters import circular_differences
 from acutance.priors.sparse import HyperLaplacian
 from acutance.problem import Problem, State
 from acutance.solver import Solver
+from acutance.tensors import spread
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class HyperLaplacianStep:
         """The picture smoothed as if the prior were quadratic."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
-        laplacian = laplacian_power(*torus.size, problem.observed)
+        prior = c.strength * spread(level_of(problem), problem.observed) ** c.power
+        laplacian = laplacian_power(*torus.size, like=problem.observed)
         estimate = torus.solve(prior * c.start * laplacian + EPSILON, start=None, rounds=c.rounds)
         picture = torus.picture(estimate.spectrum)
         return FdState(torus.crop(picture), torus, picture, estimate, laplacian, prior)
@@ -90,8 +91,10 @@ class HyperLaplacianStep:
         """One half-quadratic step."""
         torus, picture = state.torus, state.picture
         prior = HyperLaplacian.of(self.config.exponent, picture)
-        tied = DOWN.adjoint(prior.prox(DOWN.forward(picture), self.weight))
-        tied += ALONG.adjoint(prior.prox(ALONG.forward(picture), self.weight))
+        first, *others = circular_differences(picture)
+        tied = first.adjoint(prior.prox(first.forward(picture), self.weight))
+        for d in others:
+            tied += d.adjoint(prior.prox(d.forward(picture), self.weight))
         tie = state.prior * self.weight
         estimate = torus.solve(
             tie * state.laplacian + EPSILON,
@@ -126,6 +129,6 @@ SPEC = MethodSpec(
     summary="fast classical deconvolution, sparse gradients; wants the noise level",
     reference="krishnan2009fast",
     build=build,
-    needs=Needs(kernel=True, sigma=True, mask=True),
+    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
     channels_apart=True,
 )

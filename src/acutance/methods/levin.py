@@ -2,7 +2,7 @@ r"""Deconvolution with a sparse prior (Levin et al. 2007): reweighted least squa
 
     min_x  1/2 ||A x - y||^2 + l sum_j c_j sum_i |(D_j x)_i|^a,           a = 0.8
 
-D_j: the first differences, c = 1, and the three second ones, c = 1/4. Each step replaces the prior by the parabola that
+D_j: the first differences, c = 1, and all second ones, c = 1/4. Each step replaces the prior by the parabola that
 touches it at the current x,
 
     |v|^a  ~  a/2 max(|v|, e)^(a - 2) v^2 + const,
@@ -21,21 +21,23 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, laplacian_power, scaled
+from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, difference_powers, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
-from acutance.operators.filters import ALONG, DOWN, Difference
+from acutance.operators.filters import Difference, circular_differences
 from acutance.problem import Problem, State
 from acutance.solver import Solver
+from acutance.tensors import spatial, spread
 
-FILTERS = (
-    (1.0, (DOWN,)),
-    (1.0, (ALONG,)),
-    (0.25, (DOWN, DOWN)),
-    (0.25, (ALONG, ALONG)),
-    (0.25, (DOWN, ALONG)),
-)
-"""c_j, and the differences that D_j is made of."""
+SECOND = 0.25
+"""c_j of the second differences; that of the first ones is 1."""
+
+
+def filters_of(like: Tensor) -> list[tuple[float, tuple[Difference, ...]]]:
+    """c_j, and the differences that D_j is made of, of a picture or a volume."""
+    first = circular_differences(like)
+    mixed = [(a, b) for i, a in enumerate(first) for b in first[i + 1 :]]
+    return [*((1.0, (d,)) for d in first), *((SECOND, (d, d)) for d in first), *((SECOND, pair) for pair in mixed)]
 
 
 START = 0.05
@@ -87,9 +89,9 @@ class Reweighting:
         """The solution with the weights of a picture all of whose differences are `START`."""
         c = self.config
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * spread(level_of(problem), problem.observed) ** c.power
         weight = c.exponent * START ** (c.exponent - 2)
-        power = laplacian_power(*torus.size, problem.observed)
+        power = laplacian_power(*torus.size, like=problem.observed)
         spectrum = torus.solve(prior * weight * power + EPSILON, start=None, rounds=ROUNDS).spectrum
         picture = torus.picture(spectrum)
         return LevinState(torus.crop(picture), torus, picture, spectrum, prior)
@@ -99,19 +101,20 @@ class Reweighting:
         torus, picture, c = state.torus, state.picture, self.config
         weights = []
         mean = torch.zeros_like(torus.power[:1, :1])
-        for share, filters in FILTERS:
+        chosen = filters_of(picture)
+        for share, filters in chosen:
             v = picture
             for d in filters:
                 v = d.forward(v)
             w = state.prior * share * c.exponent * v.abs().clamp_min(c.knee) ** (c.exponent - 2)
             weights.append(w)
-            mean = mean + w.log().mean((-2, -1), keepdim=True).exp() * _power(torus, filters, picture)
+            mean = mean + w.log().mean(spatial(w), keepdim=True).exp() * _power(torus, filters, picture)
         inverse = 1 / (torus.power + mean + EPSILON)
 
         def apply(spectrum: Tensor) -> Tensor:
             x = torus.picture(spectrum)
             total = torch.zeros_like(x)
-            for (_, filters), w in zip(FILTERS, weights, strict=True):
+            for (_, filters), w in zip(chosen, weights, strict=True):
                 v = x
                 for d in filters:
                     v = d.forward(v)
@@ -135,12 +138,11 @@ class Reweighting:
 
 def _power(torus: Torus, filters: tuple[Difference, ...], like: Tensor) -> Tensor:
     """|D_j|^2, broadcastable to a spectrum."""
-    n, m = torus.size
-    rows = (2 - 2 * torch.cos(2 * torch.pi * torch.fft.fftfreq(n, dtype=like.dtype, device=like.device)))[:, None]
-    cols = 2 - 2 * torch.cos(2 * torch.pi * torch.fft.rfftfreq(m, dtype=like.dtype, device=like.device))
-    out = torch.ones(1, 1, 1, 1, dtype=like.dtype, device=like.device)
+    axes = ("planes", "rows", "columns")[-len(torus.size) :]
+    powers = dict(zip(axes, difference_powers(*torus.size, like=like), strict=True))
+    out = torch.ones((1,) * like.ndim, dtype=like.dtype, device=like.device)
     for d in filters:
-        out = out * (rows if d.axis == "rows" else cols)
+        out = out * powers[d.axis]
     return out
 
 
@@ -165,6 +167,6 @@ SPEC = MethodSpec(
     summary="sparse first and second derivatives by reweighted least squares; wants the noise level",
     reference="levin2007image",
     build=build,
-    needs=Needs(kernel=True, sigma=True, mask=True),
+    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
     channels_apart=True,
 )

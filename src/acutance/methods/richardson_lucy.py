@@ -40,7 +40,7 @@ from acutance.noise.level import level_of
 from acutance.operators import LinearOperator
 from acutance.problem import Observer, Problem, Result, State
 from acutance.solver import Solver
-from acutance.tensors import per_image
+from acutance.tensors import per_image, spatial, spread
 
 DARK = 1e-7
 """Least value of x - o and of a model: the method multiplies, so nothing may be black. Too little to add to a flux."""
@@ -130,11 +130,11 @@ class RichardsonLucyStep:
         """The observed picture, extended and nowhere black."""
         c, y = self.config, problem.observed
         weight = _weight(problem)
-        lowest = BELOW * torch.where(weight > 0, y, 0.0).amin((1, 2, 3), keepdim=True).clamp_max(0)
+        lowest = BELOW * torch.where(weight > 0, y, 0.0).amin(tuple(range(1, y.ndim)), keepdim=True).clamp_max(0)
         x = problem.start().clamp_min(lowest + DARK)
         seen = _blur(problem).adjoint(weight)
         inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
-        prior = c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
+        prior = c.strength * spread(level_of(problem), y) ** c.power
         b = c.background - lowest
         light, unseen = torch.where(weight > 0, y + b, 0.0).clamp_min(0), (seen <= SEEN).to(x)
         flux = None if problem.saturated is not None else _sums(torch.where(weight > 0, y, 0.0))
@@ -168,7 +168,7 @@ class RichardsonLucyStep:
             return state.x
         along = per_image(state.update * state.update_before)
         a = (along / per_image(state.update_before.square()).clamp_min(1e-30)).clamp(0, 1).nan_to_num(0)
-        ahead = torch.lerp(state.before, state.x, 1 + a.reshape(-1, 1, 1, 1))
+        ahead = torch.lerp(state.before, state.x, 1 + spread(a, state.x))
         return torch.maximum(ahead, state.lowest + DARK)
 
 
@@ -180,7 +180,7 @@ def _blur(problem: Problem) -> LinearOperator:
 
 def _sums(x: Tensor) -> Tensor:
     """Sum over the pixels of each channel, (B, C, 1, 1)."""
-    return x.sum((-2, -1), keepdim=True)
+    return x.sum(spatial(x), keepdim=True)
 
 
 def _with_flux(z: Tensor, shifted: Tensor, least: Tensor, state: RichardsonLucyState) -> Tensor:
@@ -214,13 +214,19 @@ def _weight(problem: Problem) -> Tensor:
 def _curvature(x: Tensor, prior: Tensor) -> Tensor:
     """div(D x / |D x|), smoothed where x is flat, the more the stronger l; zero slope across the border."""
     flat = (STABLE * prior).clamp_min(FLAT)
-    down = torch.diff(x, dim=-2, append=x[..., -1:, :])
-    along = torch.diff(x, dim=-1, append=x[..., :, -1:])
-    size = torch.sqrt(down.square() + along.square() + flat**2)
-    down, along = down / size, along / size
-    out = down + along
-    out[..., 1:, :] -= down[..., :-1, :]
-    out[..., :, 1:] -= along[..., :, :-1]
+    axes = spatial(x)
+    slopes = [torch.diff(x, dim=dim, append=x.narrow(dim, x.shape[dim] - 1, 1)) for dim in axes]
+    square = slopes[0].square()
+    for slope in slopes[1:]:
+        square = square + slope.square()
+    size = torch.sqrt(square + flat**2)
+    slopes = [slope / size for slope in slopes]
+    out = slopes[0] + slopes[1]
+    for slope in slopes[2:]:
+        out += slope
+    for dim, slope in zip(axes, slopes, strict=True):
+        length = x.shape[dim] - 1
+        out.narrow(dim, 1, length).sub_(slope.narrow(dim, 0, length))
     return out
 
 
@@ -254,6 +260,6 @@ SPEC = MethodSpec(
     summary="the astronomers' method, Poisson noise, with total variation; wants the noise level",
     reference="richardson1972",
     build=build,
-    needs=Needs(kernel=True, sigma=True, mask=True),
+    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
     aliases=("rl",),
 )

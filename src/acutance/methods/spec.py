@@ -42,6 +42,7 @@ class Needs:
         channels: number of channels of the pictures it takes; None: any.
         mask: heeds `Problem.mask`.
         tile: side of the tiles, in pixels, in which its network is evaluated best.
+        volumes: also takes (B, C, D, H, W) with a kernel (1, 1, d, h, w).
     """
 
     task: Task = "deblur"
@@ -51,6 +52,7 @@ class Needs:
     channels: int | None = None
     mask: bool = False
     tile: int = TILE
+    volumes: bool = False
 
 
 class Stepwise(ABC, Generic[S]):

@@ -1,8 +1,8 @@
 r"""Total variation (Rudin, Osher & Fatemi 1992) by the alternating direction method of multipliers (Wang et al. 2008).
 
-    min_x  1/2 ||A x - y||^2 + l sum_i ||(D x)_i||,      D: differences down and along
+    min_x  1/2 ||A x - y||^2 + l sum_i ||(D x)_i||,      D: differences along each axis
 
-with the Euclidean length of both differences at a pixel (isotropic) or the sum of their sizes (anisotropic). w stands
+with the Euclidean length of all differences at a pixel (isotropic) or the sum of their sizes (anisotropic). w stands
 for D x, u is the scaled multiplier of w = D x:
 
     w <- shrink(D x + u, 1/b)
@@ -14,6 +14,7 @@ l = c sigma^p. The problem is convex: the iterates approach its minimum whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,10 @@ from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power, scaled
 from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
-from acutance.operators.filters import ALONG, DOWN
+from acutance.operators.filters import circular_differences
 from acutance.problem import Problem, State
 from acutance.solver import Solver
+from acutance.tensors import spread
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,13 @@ class TvConfig:
 
 @dataclass(frozen=True, eq=False)
 class TvState(State):
-    """x; on the torus it and its spectrum; D'D as a spectrum; the multipliers u down and along; l, (B, 1, 1, 1)."""
+    """x; on the torus it and its spectrum; D'D as a spectrum; the multipliers u along each axis; l, (B, 1, ..., 1)."""
 
     torus: Torus
     picture: Tensor
     estimate: Estimate
     laplacian: Tensor
-    down: Tensor
-    along: Tensor
+    multipliers: tuple[Tensor, ...]
     prior: Tensor
 
 
@@ -76,32 +77,38 @@ class TvStep:
     def init(self, problem: Problem) -> TvState:
         """The picture smoothed as if the prior were quadratic."""
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        prior = self.config.strength * level_of(problem).reshape(-1, 1, 1, 1) ** self.config.power
-        laplacian = laplacian_power(*torus.size, problem.observed)
+        prior = self.config.strength * spread(level_of(problem), problem.observed) ** self.config.power
+        laplacian = laplacian_power(*torus.size, like=problem.observed)
         estimate = torus.solve(prior * self.config.tie * laplacian + EPSILON, start=None, rounds=ROUNDS)
         picture, zero = torus.picture(estimate.spectrum), torch.zeros_like(torus.observed)
-        return TvState(torus.crop(picture), torus, picture, estimate, laplacian, zero, zero, prior)
+        multipliers = (zero,) * len(torus.size)
+        return TvState(torus.crop(picture), torus, picture, estimate, laplacian, multipliers, prior)
 
     def __call__(self, problem: Problem, state: TvState) -> TvState:
         """One iteration."""
         torus, picture, c = state.torus, state.picture, self.config
-        down, along = DOWN.forward(picture) + state.down, ALONG.forward(picture) + state.along
-        keep_down, keep_along = self._kept(down, along)
-        w_down, w_along = down * keep_down, along * keep_along
-        down, along = down - w_down, along - w_along  # u of the next step
-        tied = DOWN.adjoint(w_down - down) + ALONG.adjoint(w_along - along)
+        differences = circular_differences(picture)
+        moved = [d.forward(picture) + u for d, u in zip(differences, state.multipliers, strict=True)]
+        w = [v * kept for v, kept in zip(moved, self._kept(moved), strict=True)]
+        u = tuple(v - shrunk for v, shrunk in zip(moved, w, strict=True))  # of the next step
+        tied, *others = (d.adjoint(a - b) for d, a, b in zip(differences, w, u, strict=True))
+        for other in others:
+            tied = tied + other
         tie = state.prior * c.tie
         regulariser = tie * state.laplacian + EPSILON
         estimate = torus.solve(regulariser, scaled(torus.spectrum(tied), tie), start=state.estimate, rounds=c.rounds)
         picture = torus.picture(estimate.spectrum)
-        return TvState(torus.crop(picture), torus, picture, estimate, state.laplacian, down, along, state.prior)
+        return TvState(torus.crop(picture), torus, picture, estimate, state.laplacian, u, state.prior)
 
-    def _kept(self, down: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+    def _kept(self, differences: Sequence[Tensor]) -> list[Tensor]:
         """The share of each difference that shrinkage by 1 / b leaves."""
+        threshold = 1 / self.config.tie
         if self.config.isotropic:
-            kept = _share(torch.hypot(down, along), 1 / self.config.tie)
-            return kept, kept
-        return _share(down.abs(), 1 / self.config.tie), _share(along.abs(), 1 / self.config.tie)
+            length, *others = differences
+            for other in others:
+                length = torch.hypot(length, other)
+            return [_share(length, threshold)] * len(differences)
+        return [_share(v.abs(), threshold) for v in differences]
 
 
 def _share(size: Tensor, threshold: float) -> Tensor:
@@ -129,6 +136,6 @@ SPEC = MethodSpec(
     summary="total variation by ADMM, convex; wants the noise level",
     reference="wang2008new",
     build=build,
-    needs=Needs(kernel=True, sigma=True, mask=True),
+    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
     channels_apart=True,
 )

@@ -26,6 +26,7 @@ from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
 from acutance.methods.spec import MethodSpec, Needs, configure
 from acutance.noise.level import level_of
 from acutance.problem import Observer, Problem, Result, direct_result
+from acutance.tensors import spread
 
 SEEN = 0.03
 """|K|^2 above which a frequency counts for the first guess of a."""
@@ -58,7 +59,7 @@ class Wiener:
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
         torus = Torus.of(problem.observed, problem.blur, problem.mask)
-        variance = level_of(problem).reshape(-1, 1, 1, 1) ** 2
+        variance = spread(level_of(problem), problem.observed) ** 2
         regulariser = self.strength * variance * inverse_spectrum(torus, variance) + EPSILON
         x = torus.solve(regulariser, start=None, rounds=self.rounds)
         return direct_result(problem, torus.crop(torus.picture(x.spectrum)))
@@ -70,9 +71,8 @@ def inverse_spectrum(torus: Torus, variance: Tensor) -> Tensor:
     Args:
         torus: with the picture. variance: of the noise, (B, 1, 1, 1).
     """
-    n, m = torus.size
-    laplacian = laplacian_power(n, m, torus.observed)
-    power = torus.spectrum(torus.observed).abs().square() / (n * m)
+    laplacian = laplacian_power(*torus.size, like=torus.observed)
+    power = torus.spectrum(torus.observed).abs().square() / math.prod(torus.size)
     known = (laplacian > 0).to(power)
     logs = torch.where(laplacian > 0, laplacian, 1).log()  # of |D|^2
     floor = variance.clamp_min(FAINTEST)
@@ -96,7 +96,7 @@ def inverse_spectrum(torus: Torus, variance: Tensor) -> Tensor:
 
 def _total(x: Tensor) -> Tensor:
     """Sum over channels and frequencies: (B, 1, 1, 1)."""
-    return x.sum((-3, -2, -1), keepdim=True)
+    return x.sum(tuple(range(1, x.ndim)), keepdim=True)
 
 
 def build(**settings: Any) -> Wiener:
@@ -109,5 +109,5 @@ SPEC = MethodSpec(
     summary="the classical filter, one pass, nothing to tune; wants the noise level",
     reference="wiener1949",
     build=build,
-    needs=Needs(kernel=True, sigma=True, mask=True),
+    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
 )

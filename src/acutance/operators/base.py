@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from acutance.tensors import box, spatial
+
 
 class LinearOperator(ABC):
     """A linear map A between images, with its exact adjoint: `A @ x` is A x, `A.T @ y` is A' y.
 
-    Shapes are (B, C, H, W). The two sides may differ in size: `domain_size` tells the size of x for a given y.
+    Shapes are (B, C, H, W), of volumes (B, C, D, H, W). The two sides may differ in size: `domain_size` tells the size
+    of x for a given y.
     """
 
     @abstractmethod
@@ -41,9 +44,9 @@ class LinearOperator(ABC):
         """A' A x."""
         return self.adjoint(self.forward(x))
 
-    def domain_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size (H, W) of x for a y of `height` x `width`; the same unless an operator says otherwise."""
-        return height, width
+    def domain_size(self, *size: int) -> tuple[int, ...]:
+        """Size (H, W) or (D, H, W) of x for a y of that size; the same unless an operator says otherwise."""
+        return size
 
     def start(self, y: Tensor) -> Tensor:
         """A first estimate on the domain of A: y itself, extended where the domain is larger."""
@@ -57,31 +60,32 @@ class LinearOperator(ABC):
         """What A does to one channel of a picture; itself unless an operator tells channels apart."""
         return self
 
-    def norm(self, height: int, width: int, like: Tensor | None = None, *, rounds: int = 30) -> float:
-        """The largest singular value of A for a y of `height` x `width`, by power iteration: a step 1 / norm^2 is safe.
+    def norm(self, *size: int, like: Tensor | None = None, rounds: int = 30) -> float:
+        """The largest singular value of A for a y of that size, by power iteration: a step 1 / norm^2 is safe.
 
         Args:
             like: type and device; None: float32 on the processor. rounds: of the iteration; it comes from below, to
                 0.1 % after 30 rounds where the kernels do not change sign.
         """
-        size = self.domain_size(height, width)
-        x = torch.ones(1, 1, *size) if like is None else like.new_ones(1, 1, *size)
+        domain = self.domain_size(*size)
+        x = torch.ones(1, 1, *domain) if like is None else like.new_ones(1, 1, *domain)
         value = 0.0
         for _ in range(rounds):
             x = self.gram(x / x.norm())
             value = float(x.norm())
         return math.sqrt(value)
 
-    def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
-        """The spectrum of A'A on a torus of that size, as `torch.fft.rfft2` orders it: (B or 1, C or 1, ...), real.
+    def power(self, *size: int, like: Tensor | None = None) -> Tensor:
+        """The spectrum of A'A on a torus of that size, as `torch.fft.rfftn` orders it: (B or 1, C or 1, ...), real.
 
         Exact for a convolution. Of any other operator it is what A'A makes of one point in the middle of the picture,
         which is of the type and on the device of `like`.
         """
-        point = torch.zeros(1, 1, height, width) if like is None else like.new_zeros(1, 1, height, width)
-        point[..., height // 2, width // 2] = 1
-        answer = torch.roll(self.gram(point), (-(height // 2), -(width // 2)), (-2, -1))
-        spectrum: Tensor = torch.fft.rfft2(answer).real
+        point = torch.zeros(1, 1, *size) if like is None else like.new_zeros(1, 1, *size)
+        middle, axes = [n // 2 for n in size], spatial(point)
+        point[box(middle, (1,) * len(middle))] = 1
+        answer = torch.roll(self.gram(point), [-m for m in middle], axes)
+        spectrum: Tensor = torch.fft.rfftn(answer, dim=axes).real
         return spectrum.clamp_min(0)
 
 
@@ -104,10 +108,9 @@ class Transposed(LinearOperator):
         """A itself."""
         return self.of
 
-    def domain_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size of A x for an x of `height` x `width`."""
-        made = self.of.forward(torch.zeros(1, 1, height, width))
-        return made.shape[-2], made.shape[-1]
+    def domain_size(self, *size: int) -> tuple[int, ...]:
+        """Size of A x for an x of that size."""
+        return tuple(self.of.forward(torch.zeros(1, 1, *size)).shape[2:])
 
     def start(self, y: Tensor) -> Tensor:
         """A y."""

@@ -62,14 +62,14 @@ class Window(NamedTuple):
     domain_rows: slice
     domain_cols: slice
 
-    def power(self, height: int, width: int) -> Tensor:
+    def power(self, *size: int) -> Tensor:
         """|K|^2 of the node, nowhere so small that dividing by it would blow up what the kernels around let through.
 
         Returns:
             (1, C or 1, height, width // 2 + 1), as `torch.fft.rfft2` orders it.
         """
-        largest = Blur(self.around).power(height, width).amax(0, keepdim=True)
-        return self.blur.power(height, width).maximum(NEIGHBOUR * largest)
+        largest = Blur(self.around).power(*size).amax(0, keepdim=True)
+        return self.blur.power(*size).maximum(NEIGHBOUR * largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +121,13 @@ class BlurField(LinearOperator):
         """Convolution with the mean kernel, for methods that need one kernel."""
         return Blur(self.kernels.mean((0, 1))[None])
 
-    def domain_size(self, height: int, width: int) -> tuple[int, int]:
+    def domain_size(self, *size: int) -> tuple[int, ...]:
         """Size of x for a y of the given size: larger by the radius on every side."""
-        r, s = self.radius
-        return height + 2 * r, width + 2 * s
+        return tuple(n + 2 * r for n, r in zip(size, self.radius, strict=True))
 
     def start(self, y: Tensor) -> Tensor:
         """y, extended by replication to the domain of x."""
-        return pad(y, *self.radius, "replicate")
+        return pad(y, *self.radius, border="replicate")
 
     def crop(self, x: Tensor) -> Tensor:
         """The part of x inside the frame of y."""
@@ -177,7 +176,7 @@ class BlurField(LinearOperator):
                 x[..., row.start : row.start + p + 2 * r, col.start : col.start + q + 2 * s] += patch
         return x
 
-    def power(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
+    def power(self, *size: int, like: Tensor | None = None) -> Tensor:
         """The mean of |K_i|^2 over the nodes, (1, C or 1, height, width // 2 + 1): what A'A is on the average.
 
         It is the spectrum of the mean autocorrelation, so it costs one transform of that size.
@@ -187,7 +186,7 @@ class BlurField(LinearOperator):
         spectra = torch.fft.rfft2(self.kernels.detach(), s=(n, m))
         mean = torch.fft.irfft2((spectra.real.square() + spectra.imag.square()).mean((0, 1)), s=(n, m))
         centred = torch.roll(mean, (h - 1, w - 1), (-2, -1))[..., : 2 * h - 1, : 2 * w - 1]
-        otf: Tensor = Blur(centred[None]).otf(height, width)
+        otf: Tensor = Blur(centred[None]).otf(*size)
         power = otf.real.clamp_min(0)
         return power if like is None else power.to(like)
 

@@ -16,21 +16,22 @@ class Difference(LinearOperator):
     """First difference along one axis: y[i] = x[i+1] - x[i], one shorter on that axis, or circular of equal size.
 
     Args:
-        axis: "rows" differences down the columns, "columns" along a row.
+        axis: "rows" differences down the columns, "columns" along a row, "planes" from plane to plane of a volume.
         circular: wrap around, so that the operator is diagonal in the Fourier domain.
     """
 
-    axis: Literal["rows", "columns"]
+    axis: Literal["rows", "columns", "planes"]
     circular: bool = False
 
     @property
     def _dim(self) -> int:
-        return -2 if self.axis == "rows" else -1
+        return {"planes": -3, "rows": -2, "columns": -1}[self.axis]
 
-    def domain_size(self, height: int, width: int) -> tuple[int, int]:
+    def domain_size(self, *size: int) -> tuple[int, ...]:
         """One longer along the axis, unless circular."""
-        extra = 0 if self.circular else 1
-        return (height + extra, width) if self.axis == "rows" else (height, width + extra)
+        longer = list(size)
+        longer[self._dim] += 0 if self.circular else 1
+        return tuple(longer)
 
     def forward(self, x: Tensor) -> Tensor:
         """x[i+1] - x[i]."""
@@ -48,6 +49,14 @@ class Difference(LinearOperator):
 
 DOWN, ALONG = Difference("rows", circular=True), Difference("columns", circular=True)
 """The differences of a picture on a torus."""
+
+ACROSS = Difference("planes", circular=True)
+"""The third one of a volume, from plane to plane."""
+
+
+def circular_differences(like: Tensor) -> tuple[Difference, ...]:
+    """Those of a picture (B, C, H, W) or a volume (B, C, D, H, W) on a torus."""
+    return (DOWN, ALONG) if like.ndim == 4 else (ACROSS, DOWN, ALONG)
 
 
 def gradients(x: Tensor) -> tuple[Tensor, Tensor]:

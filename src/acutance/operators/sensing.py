@@ -60,9 +60,9 @@ class Sensing(LinearOperator):
         """Phi' b."""
         return block_sums(y, self.matrix.to(y), SENSED)
 
-    def domain_size(self, height: int, width: int) -> tuple[int, int]:
+    def domain_size(self, *size: int) -> tuple[int, ...]:
         """Pixels of that many blocks."""
-        return height * SENSED, width * SENSED
+        return tuple(n * SENSED for n in size)
 
     def start(self, y: Tensor) -> Tensor:
         """Phi' b."""

@@ -169,7 +169,7 @@ def _take_array(
     def back(restored: Image) -> NDArray[Any]:
         whole = np.concatenate((restored.pixels[0].numpy() * np.float32(peak), planes[count:] * np.float32(peak)))
         if native.dtype.kind != "f":
-            whole = _rounded(whole, native.dtype)
+            whole = rounded(whole, native.dtype)
         return whole.astype(native.dtype).reshape(axes.moved).transpose(axes.backward).astype(array.dtype)
 
     return Given(image, back)
@@ -222,7 +222,7 @@ def _info(dtype: np.dtype[Any], peak: float, like_file: PillowImage.Image | None
     return ImageInfo(kind, bits=bits, lossless=kind == "PNG", exif=like_file.info.get("exif"))
 
 
-def _rounded(values: Planes, dtype: np.dtype[Any]) -> NDArray[Any]:
+def rounded(values: Planes, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Whole numbers within the type."""
     if dtype.kind == "b":
         return values > 0.5

@@ -102,7 +102,7 @@ class Curve:
 def _linear(degrees: float = 0.0, scale: float = 1.0) -> Condition:
     def spoil(kernel: Tensor, _: torch.Generator) -> Tensor:
         room = kernel.shape[-1] // 4  # for corners that are turned, and for what grows
-        return turned(pad(kernel, room, room, "zero"), torch.tensor([degrees]), torch.tensor([scale]))
+        return turned(pad(kernel, room, room, border="zero"), torch.tensor([degrees]), torch.tensor([scale]))
 
     return Condition(spoil=spoil)
 
@@ -244,7 +244,7 @@ def _centred(wrong: Tensor, kernel: Tensor) -> Tensor:
     A kernel of which a whole arm was cut off moves by pixels, so nothing may be lost at the frame meanwhile.
     """
     size = 2 * kernel.shape[-1] + 1
-    wide, true = (pad(k, (size - k.shape[-1]) // 2, (size - k.shape[-1]) // 2, "zero") for k in (wrong, kernel))
+    wide, true = (pad(k, (size - k.shape[-1]) // 2, (size - k.shape[-1]) // 2, border="zero") for k in (wrong, kernel))
     moved = centred_like(wide, true)
     there = (moved[0, 0] > FAINT * moved.max()).nonzero()
     reach = max(kernel.shape[-1] // 2, int((there - size // 2).abs().max()))

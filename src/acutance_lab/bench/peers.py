@@ -253,7 +253,7 @@ def _regulariser(name: str, like: Plane) -> NDArray[np.complex64] | None:
     if name == "laplacian":
         return None
     height, width = like.shape
-    power: NDArray[np.float32] = laplacian_power(height, 2 * (width // 2), torch.zeros(1)).numpy()
+    power: NDArray[np.float32] = laplacian_power(height, 2 * (width // 2), like=torch.zeros(1)).numpy()
     return np.sqrt(power).astype(np.complex64)
 
 

@@ -77,7 +77,7 @@ def scene_suite(
     return _suite("times", name, kernel, noise, lambda: made)
 
 
-def _sharp(photograph: Path | None, size: tuple[int, int], kernel: int) -> tuple[Tensor, str]:
+def _sharp(photograph: Path | None, size: tuple[int, ...], kernel: int) -> tuple[Tensor, str]:
     """The middle of a photograph, at most of that size, or a made picture; and its name."""
     if photograph is None:
         return leafy_picture(*size), "leaves"
@@ -157,7 +157,7 @@ def leaves(height: int, width: int, *, seed: int = 0, smallest: float = 2.0) -> 
         shaded = colour[:, None, None] * (1 + (shade[0] * down + shade[1] * right) / radius)
         i, j = (rows % height)[:, None], (cols % width)[None, :]
         picture[:, i, j] = torch.where(inside, shaded, picture[:, i, j])
-    return F.avg_pool2d(pad(picture[None], 1, 1, "circular"), 3, stride=1).clamp(0, 1)
+    return F.avg_pool2d(pad(picture[None], 1, 1, border="circular"), 3, stride=1).clamp(0, 1)
 
 
 def leafy_picture(height: int, width: int, *, seed: int = 0) -> Tensor:
