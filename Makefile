@@ -1,11 +1,13 @@
 # `make demo` and `make test` are the whole set-up: each makes its own virtual environment in .venv and runs.
 #   PYTHON=python3.12 make test     another interpreter (3.11 or later) for a new .venv
 #   TESTS=tests/operators           some of the tests; LAB_TESTS=tests_lab/bench some of the laboratory's
+#   JOBS=1 make test                one process at a time; else one for each core, with one thread each
 #   DEMO_OPTIONS="--method wiener"  further options for the demo's restore command
 
 PYTHON ?= python3
 TESTS ?= tests
 LAB_TESTS ?= tests_lab
+JOBS ?= auto
 DEMO_OPTIONS ?=
 FUZZ_OPTIONS ?=
 DEMO_PICTURE = out/shaken-restored.png
@@ -43,10 +45,10 @@ demo: $(VENV)/core.stamp
 	@echo "Before and after: $(DEMO_COMPARISON)"
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 test-lab: $(VENV)/dev.stamp
-	$(BIN)/pytest $(LAB_TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(LAB_TESTS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

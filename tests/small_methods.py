@@ -18,10 +18,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "dgunet-sense": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
     "golf": {"drive": 4, "putt": 4},
     "rgdn": {"features": 6, "steps": 4},
+    "blind": {"method": "wiener", "otherwise": "nothing"},
     "bm3d": {"radius": 5, "first": 8, "second": 8},
     "epll": {"steps": 3},
+    "levin": {"steps": 2, "rounds": 5},
     "nlm": {"radius": 4, "patch": 3},
-    "pnp": {"steps": 2, "denoiser_radius": 5, "denoiser_first": 8, "denoiser_second": 8},
+    "pnp": {"steps": 2, "denoiser": "nlm", "denoiser_radius": 3, "denoiser_patch": 3},
     "richardson-lucy": {"steps": 10},
     "tv": {"steps": 10},
 }

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 WITHOUT = """
@@ -45,21 +44,24 @@ def test_the_laboratory_is_really_gone(tmp_path: Path) -> None:
     assert "No module named 'acutance_lab'" in done.stderr
 
 
-def test_every_module_of_the_product_is_imported(tmp_path: Path) -> None:
-    done = python(EVERY_MODULE + LAB, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+RESTORE = """
+from acutance.cli import main
+for number, options in enumerate(%r):
+    sys.argv = ["acutance", "restore", "picture.png", *options, "-o", f"restored-{number}.png"]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (options, end.code)
+"""
+OPTIONS = (("--motion", "5,30"), ("--disc", "2", "--method", "wiener:strength=2"), ("--method", "blind"))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [("--motion", "5,30"), ("--disc", "2", "--method", "wiener:strength=2"), ("--method", "blind")],
-    ids=["default", "settings", "blind"],
-)
-def test_a_picture_is_restored(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_every_module_is_imported_and_pictures_are_restored(tmp_path: Path) -> None:
+    """By the default method, by another with settings, and without a kernel; one process, as torch takes long."""
     rows, columns = np.mgrid[0:80, 0:72]
     Image.fromarray((((rows // 9 + columns // 7) % 2) * 160 + 40).astype(np.uint8)).save(tmp_path / "picture.png")
-    program = "from acutance.cli import main\nmain()"
-    done = python(program, "restore", "picture.png", *options, "-o", "restored.png", folder=tmp_path)
+    done = python(EVERY_MODULE + RESTORE % (OPTIONS,) + LAB, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    with Image.open(tmp_path / "restored.png") as restored:
-        assert restored.size == (72, 80)
+    for number in range(len(OPTIONS)):
+        with Image.open(tmp_path / f"restored-{number}.png") as restored:
+            assert restored.size == (72, 80)

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from acutance.registry import METHODS
+from acutance.registry import METHODS as _METHODS
 
 if TYPE_CHECKING:
     from acutance.errors import AcutanceError
@@ -63,7 +63,7 @@ def _methods() -> Iterable[Any]:
     return methods()
 
 
-METHODS.provide(_methods)
+_METHODS.provide(_methods)
 
 
 def __getattr__(name: str) -> Any:

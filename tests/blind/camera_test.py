@@ -16,7 +16,7 @@ from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.judge import judge
 from acutance.psf.poses import CameraPoses
 
-SIZE = (330, 400)
+SIZE = (260, 320)
 
 
 def movement(degrees: float, along: float) -> CameraPoses:

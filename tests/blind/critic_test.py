@@ -18,7 +18,7 @@ from acutance.psf import shapes
 from acutance.texture import quarters
 
 
-def photograph(kernel: Tensor, side: int = 192) -> Image:
+def photograph(kernel: Tensor, side: int = 160) -> Image:
     """A town that was blurred in linear light, as a camera's file."""
     room = kernel.shape[-1] // 2
     light = Blur(kernel).forward(srgb_to_linear(town(side + 2 * room)))

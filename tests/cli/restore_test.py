@@ -335,7 +335,7 @@ def test_what_has_an_option_is_no_setting(folder: Path, setting: str, option: st
 
 def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
     rng = np.random.default_rng(0)
-    PillowImage.fromarray(rng.integers(0, 255, (1300, 1300, 3), dtype=np.uint8)).save(folder / "large.png")
+    PillowImage.fromarray(rng.integers(0, 255, (700, 700, 3), dtype=np.uint8)).save(folder / "large.png")
     command = [sys.executable, "-m", "acutance", "restore", str(folder / "large.png"), "--disc", "3",
                "--weights", str(weights), "--steps", "1000", "-o", str(folder / "out.png")]  # fmt: skip
 
@@ -346,7 +346,7 @@ def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
     assert process.stderr is not None
     while "about" not in process.stderr.readline():  # the forecast: now it begins
         assert process.poll() is None
-    time.sleep(2)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error

@@ -14,7 +14,6 @@ from acutance.operators import Blur
 from acutance.problem import Method, Observer, Problem, Result
 from acutance.restoration.restorer import Restorer
 
-SETTINGS = {**SMALL, "blind": {"method": "wiener", "otherwise": "nothing"}}
 TAKE_A_KERNEL = [name for name, spec in catalogue().items() if spec.needs.kernel]
 TAKE_NONE = [n for n, s in catalogue().items() if not s.needs.kernel and s.needs.task != "sense" and n != "blind"]
 
@@ -34,7 +33,7 @@ class Counted:
 def restorer_of(name: str) -> tuple[Restorer, list[int]]:
     torch.manual_seed(1)
     spec, batches = catalogue()[name], list[int]()
-    return Restorer(spec, Counted(built(spec, **SETTINGS.get(name, {})), batches), torch.device("cpu")), batches
+    return Restorer(spec, Counted(built(spec, **SMALL.get(name, {})), batches), torch.device("cpu")), batches
 
 
 def kernels() -> list[Tensor]:

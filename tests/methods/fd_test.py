@@ -34,15 +34,15 @@ def states(problem: Problem, config: FdConfig) -> list[FdState]:
 
 
 @pytest.mark.parametrize(
-    ("boundary", "size", "kernel"),
+    ("exponent", "boundary", "size", "kernel"),
     [
-        ("circular", (10, 11), (5, 4)),
-        ("circular", (1, 12), (1, 5)),
-        ("valid", (7, 8), (3, 3)),
-        ("zero", (6, 7), (2, 5)),
+        (0.5, "circular", (10, 11), (5, 4)),
+        (2 / 3, "circular", (1, 12), (1, 5)),
+        (0.5, "valid", (7, 8), (3, 3)),
+        (2 / 3, "valid", (5, 6), (3, 3)),
+        (2 / 3, "zero", (6, 7), (2, 5)),
     ],
 )
-@pytest.mark.parametrize("exponent", [0.5, 2 / 3])
 def test_every_x_solves_the_dense_normal_equations(
     exponent: float, boundary: Any, size: tuple[int, int], kernel: tuple[int, int]
 ) -> None:

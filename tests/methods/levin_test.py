@@ -45,10 +45,16 @@ def penalty(v: Tensor, exponent: float, knee: float) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("boundary", "size", "kernel"),
-    [("circular", (9, 10), (5, 4)), ("circular", (1, 12), (1, 5)), ("valid", (6, 7), (3, 3)), ("zero", (5, 6), (2, 3))],
+    ("exponent", "boundary", "size", "kernel"),
+    [
+        (0.5, "circular", (9, 10), (5, 4)),
+        (0.8, "circular", (1, 12), (1, 5)),
+        (0.5, "valid", (5, 6), (3, 3)),
+        (0.8, "valid", (5, 6), (3, 3)),
+        (2.0, "valid", (5, 6), (3, 3)),
+        (0.8, "zero", (5, 6), (2, 3)),
+    ],
 )
-@pytest.mark.parametrize("exponent", [0.5, 0.8, 2.0])
 def test_every_x_solves_the_dense_reweighted_equations(
     exponent: float, boundary: Any, size: tuple[int, int], kernel: tuple[int, int]
 ) -> None:
@@ -74,12 +80,21 @@ def test_every_x_solves_the_dense_reweighted_equations(
         torch.testing.assert_close(state.x, torus.crop(state.picture), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("rounds", [1, 5, 100])
-@pytest.mark.parametrize("boundary", ["valid", "circular"])
-@pytest.mark.parametrize(("exponent", "knee"), [(0.8, 0.01), (0.5, 0.003), (1.0, 0.05)])
+@pytest.mark.parametrize(
+    ("exponent", "knee", "boundary", "rounds"),
+    [
+        (0.8, 0.01, "valid", 1),
+        (0.8, 0.01, "valid", 100),
+        (0.8, 0.01, "circular", 5),
+        (0.5, 0.003, "valid", 5),
+        (0.5, 0.003, "circular", 100),
+        (1.0, 0.05, "valid", 5),
+        (1.0, 0.05, "circular", 1),
+    ],
+)
 def test_the_energy_falls(exponent: float, knee: float, boundary: Any, rounds: int) -> None:
     """Each parabola lies above the prior and touches it at the current x, so less of it is less of the energy."""
-    problem = noisy(1, 1, 16, 15, boundary=boundary)
+    problem = noisy(1, 1, 12, 11, boundary=boundary)
     every = states(problem, replace(PLAIN, exponent=exponent, knee=knee, strength=1.0, rounds=rounds, steps=8))
     a, y = observed_part(problem, every[0].torus)
     factor = 0.02**1.6

@@ -85,7 +85,7 @@ def independent(isotropic: bool) -> tuple[Array, float]:
     return x, energy(a, y, d, factor, x, isotropic=isotropic)
 
 
-@pytest.mark.parametrize("tie", [5.0, 20.0, 80.0])
+@pytest.mark.parametrize("tie", [5.0, 80.0])
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_it_ends_where_another_solver_does_whatever_the_tie(isotropic: bool, tie: float) -> None:
     problem, d = circular(), differences(SIZE).numpy()
