@@ -18,6 +18,8 @@ import * as sidecar from '/page/sidecar.js';
 import { text } from '/page/texts.js';
 import { Viewer } from '/page/viewer.js';
 
+const MOST_AT_ONCE = 4; // pictures; each listens on a connection, and browsers open six to a host
+
 fill();
 byId('before').alt = text.beforeAlt;
 byId('after').alt = text.afterAlt;
@@ -215,7 +217,7 @@ async function load() {
   try {
     settings.setMethods(await api.methods());
     service = await api.ready();
-    runner.workers = service.workers;
+    runner.workers = Math.min(MOST_AT_ONCE, service.workers);
   } catch (error) {
     if (error.status === 401) askToken();
     else setTimeout(load, 2000); // the workers are starting
