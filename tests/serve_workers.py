@@ -55,6 +55,8 @@ class Copier(Obedient):
             time.sleep(0.02)
         if order.options.gaussian == 1:
             os._exit(9)
+        if order.options.candidates:
+            return guesses(order)
         if order.options.preview is None:
             shutil.copy(order.folder / order.picture, order.folder / "restored.png")
         else:
@@ -72,13 +74,33 @@ class Copier(Obedient):
             "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
             "method": order.options.method or "copier",
             "weights": "w-1", "steps": 4, "outcome": "completed", "seconds": 0.1,
+            "confidence": order.options.sigma and 10 * order.options.sigma,
             "notes": ["it was copied", *heard(order)],
         }  # fmt: skip
 
 
+def guesses(order: Order) -> Report:
+    """Two guesses: one point above the centre, and one below it."""
+    told: Report = {"candidates_before": "candidate-0.png", "width": 64, "height": 48, "notes": []}
+    told["candidates"] = [
+        {"kind": "path", "size": 5, "angle": None, "side": 5, "confidence": 0.62, "gain": 1.0},
+        {"kind": "line", "size": 3.5, "angle": 90, "side": 5, "confidence": 0.31, "gain": 0.2},
+    ]
+    shutil.copy(order.folder / order.picture, order.folder / "candidate-0.png")
+    for n, row in ((1, 1), (2, 3)):
+        kernel = np.zeros((5, 5), np.float32)
+        kernel[row, 2] = 1
+        np.save(order.folder / f"candidate-{n}.npy", kernel)
+        Image.fromarray((255 * kernel).astype(np.uint8)).save(order.folder / f"candidate-{n}-kernel.png")
+        shutil.copy(order.folder / order.picture, order.folder / f"candidate-{n}.png")
+        told |= {f"candidate_{n}": f"candidate-{n}.npy", f"candidate_{n}_kernel": f"candidate-{n}-kernel.png"}
+        told[f"candidate_{n}_picture"] = f"candidate-{n}.png"
+    return told
+
+
 def heard(order: Order) -> list[str]:
     """What an order asked for, a line for each option and file."""
-    told = [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
+    told = [f"{name}={value}" for name, value in vars(order.options).items() if value not in (None, False)]
     if order.kernel is not None and order.kernel.endswith(".npy"):
         kernel = np.load(order.folder / order.kernel)
         told.append(f"kernel={kernel.shape[0]}x{kernel.shape[1]} {kernel.dtype} {np.argwhere(kernel > 0.5).tolist()}")

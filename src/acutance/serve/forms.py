@@ -58,6 +58,9 @@ class Fields:
     trail: Annotated[
         str | None, Form(description="Box around a light trail, which shows the blur.", examples=["85,75,60,60"])
     ] = None
+    candidates: Annotated[
+        bool, Form(description="Of a kernel that is found: up to four guesses, each tried on a piece.")
+    ] = False
 
     def options(self) -> Options:
         """As options of an order; empty fields count as left out.
@@ -85,6 +88,7 @@ class Fields:
             preview=_rectangle("preview", self.preview),
             window=_rectangle("window", self.window),
             trail=_rectangle("trail", self.trail),
+            candidates=self.candidates,
         )
 
 

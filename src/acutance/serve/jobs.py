@@ -88,9 +88,13 @@ class Job:
         return told
 
 
-FILES = {"picture": "picture", "shown": "shown", "shown_before": "before", "kernel": "kernel.npy"} | {
-    "kernel_picture": "kernel.png"
-}
+FILES = {
+    "picture": "picture", "shown": "shown", "shown_before": "before", "kernel": "kernel.npy",
+    "kernel_picture": "kernel.png", "candidates_before": "candidate-0.png",
+    **{f"candidate_{n}": f"candidate-{n}.npy" for n in range(1, 5)},
+    **{f"candidate_{n}_kernel": f"candidate-{n}-kernel.png" for n in range(1, 5)},
+    **{f"candidate_{n}_picture": f"candidate-{n}.png" for n in range(1, 5)},
+}  # fmt: skip
 """Entries of a report that name files, and the last part of their address."""
 
 

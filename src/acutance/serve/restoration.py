@@ -15,21 +15,19 @@ from torch import Tensor
 
 from acutance import errors
 from acutance.images import Image, ImageInfo, read_image, write_image
-from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
+from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.methods.spec import catalogue, find
 from acutance.problem import Progress
 from acutance.psf import shapes
 from acutance.restoration.given import take_mask
 from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.serve import candidates
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
 
 LOADED = 6
 """Methods that a worker keeps loaded; the one that was not used for longest goes first."""
-
-KERNEL_SHOWN = 256
-"""Side that the picture of a kernel has at least, pixels."""
 
 FOUND = {"method": "fd", "otherwise": "nothing"}
 """Settings of `blind` where only the kernel is wanted."""
@@ -93,6 +91,8 @@ class Restorations:
         image = image if piece is None else piece.cut(image)
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
         tell({"phase": "kernel" if blind else "restoring"})
+        if order.options.candidates:
+            return self._candidates(order, image, mask)
 
         def on_step(progress: Progress) -> None:
             tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
@@ -116,6 +116,15 @@ class Restorations:
             if order.show:
                 report |= write_shown(order.folder, image, final)
         return report
+
+    def _candidates(self, order: Order, image: Image, mask: Tensor | None) -> Report:
+        """The kernel and the other guesses, by the method that restores in the end."""
+        if order.task != "kernel":
+            raise errors.ConfigError(f"candidates: {order.task} takes one kernel; ask for the task kernel")
+        restorer = self._restorer(BLIND, order.options.quality, None, **boxes_of(order))
+        told, kernel = candidates.write(restorer, image, order.folder, sigma=order.options.sigma, mask=mask)
+        told["notes"] = [plain(n) for n in (*image.info.notes, *told["notes"])]
+        return looks(image) | told | write_found(order.folder, kernel, wanted=True)
 
     def _for(self, order: Order, psf: KernelFile | None) -> Restorer:
         """The method that the order names, or the one for its task."""
@@ -244,13 +253,18 @@ def joined(before: Tensor, after: Tensor, only: Tensor) -> Tensor:
 
 def described(done: Restoration, image: Image, notes: tuple[str, ...]) -> Report:
     """What the command's JSON says of a picture, and its size and kind."""
-    height, width = image.pixels.shape[-2:]
-    return {
-        "width": width, "height": height, "format": image.info.format, "bits": image.info.bits,
+    sure = None if done.confidence is None else round(done.confidence, 3)
+    return looks(image) | {
         "method": done.method, "weights": done.weights, "steps": done.steps, "outcome": done.outcome.name.lower(),
-        "seconds": round(done.seconds, 3), "fitting_error": round(done.fitting_error, 6),
-        "notes": [plain(n) for n in (*notes, *image.info.notes, *done.notes)],
+        "seconds": round(done.seconds, 3), "fitting_error": round(done.fitting_error, 6), "confidence": sure,
+        "unchanged": done.unchanged, "notes": [plain(n) for n in (*notes, *image.info.notes, *done.notes)],
     }  # fmt: skip
+
+
+def looks(image: Image) -> Report:
+    """Size and kind of a picture."""
+    height, width = image.pixels.shape[-2:]
+    return {"width": width, "height": height, "format": image.info.format, "bits": image.info.bits}
 
 
 def write_found(folder: Path, kernel: Tensor, *, wanted: bool) -> Report:
@@ -258,9 +272,7 @@ def write_found(folder: Path, kernel: Tensor, *, wanted: bool) -> Report:
     side = kernel.shape[-1]
     if side == 1 and not wanted:
         return {"kernel_side": 1}
-    write_kernel(folder / "kernel.npy", kernel, overwrite=True)
-    shown = F.interpolate(kernel, scale_factor=float(-(-KERNEL_SHOWN // side)), mode="nearest")
-    write_kernel(folder / "kernel.png", shown / shown.sum(), bits=8, overwrite=True)
+    candidates.write_both(kernel, folder / "kernel.npy", folder / "kernel.png")
     return {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": side}
 
 

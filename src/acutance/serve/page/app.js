@@ -1,6 +1,7 @@
 // The page: pictures in, settings, jobs of the service, results. Nothing is loaded from elsewhere.
 import * as api from '/page/api.js';
 import { byId, download, fill, make } from '/page/dom.js';
+import { Guesses, unsure } from '/page/guesses.js';
 import { History } from '/page/history.js';
 import { intake } from '/page/intake.js';
 import { keys } from '/page/keys.js';
@@ -29,6 +30,7 @@ const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
 const brush = new Brush(viewer, () => current, () => preview.begin());
 const preview = new Preview(viewer, () => current, settings.read);
+const guesses = new Guesses(() => current, settings.read, useKernel);
 let current = null;
 let service = {}; // what it says of itself
 
@@ -50,6 +52,7 @@ async function show(picture) {
   byId('main').classList.remove('empty');
   byId('drop').hidden = true;
   queue.select(picture);
+  guesses.show(picture);
   render();
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
   if (picture !== current) return;
@@ -72,6 +75,7 @@ function changed(picture) {
   if (picture === current && picture.state === 'done' && viewer.afterUrl !== picture.afterUrl) {
     show(picture);
     say(text.done);
+    if (unsure(picture.report) && !picture.guesses && settings.read().blur === 'find') guesses.look();
   } else render();
 }
 
@@ -141,10 +145,13 @@ byId('settings-file').addEventListener('change', ({ target }) => {
 });
 
 for (const button of document.querySelectorAll('.use-found')) {
-  button.addEventListener('click', () => {
-    settings.write({ task: 'restore', blur: 'draw' });
-    settings.kernel.start(current.found.npy);
-  });
+  button.addEventListener('click', () => useKernel(current.found.npy));
+}
+
+/** Go on with a kernel of the service, a .npy file. */
+function useKernel(npy) {
+  settings.write({ task: 'restore', blur: 'draw' });
+  settings.kernel.start(npy);
 }
 
 // -- the jobs ---------------------------------------------------------------------------------------------------------
@@ -174,6 +181,7 @@ byId('cancel').addEventListener('click', () => {
 });
 window.addEventListener('pagehide', () => {
   preview.stop();
+  guesses.stop();
   queue.pictures.forEach((picture) => runner.cancel(picture));
 });
 

@@ -42,6 +42,15 @@ export async function trials(picture, settings, piece) {
   return Promise.all(methods.map(trial));
 }
 
+/** The form that asks for guesses of a picture's blur. */
+export async function guess(picture, settings) {
+  const sent = await order(picture, { ...settings, task: 'restore', blur: 'find' });
+  for (const name of ['strength', 'only', 'show']) sent.delete(name);
+  sent.set('task', 'kernel');
+  sent.set('candidates', 'true');
+  return sent;
+}
+
 function blur(sent, settings) {
   if (settings.blur === 'motion') sent.set('motion', `${settings.length},${settings.angle}`);
   if (settings.blur === 'disc') sent.set('disc', settings.radius);

@@ -14,6 +14,7 @@ export class Picture {
     this.saved = null; // the restored file
     this.shown = file; // what a browser can show of the latest state
     this.found = null; // the kernel that was found: { npy, url, side }
+    this.guesses = null; // see `Guesses`
     this.abort = null;
     this.strokes = []; // of the mask brush
     this.size = null; // [width, height], known once there are strokes

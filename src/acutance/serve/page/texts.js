@@ -1,4 +1,12 @@
 // Every text of the page. Another language is another table of the same keys.
+
+const kinds = {
+  path: (g) => `shaken, ${g.side} x ${g.side} pixels`,
+  disc: (g) => `out of focus, radius ${g.size} pixels`,
+  gaussian: (g) => `soft, width ${g.size} pixels`,
+  line: (g) => `straight motion, ${g.size} pixels at ${g.angle}°`,
+};
+
 const en = {
   tagline: 'Makes blurred pictures sharp again',
   viewLabel: 'Picture',
@@ -72,6 +80,15 @@ const en = {
   erase: 'Erase',
   clear: 'Clear',
   useFound: 'Start from the found kernel',
+  guess: 'Show other guesses',
+  guessesLabel: 'Guesses of the blur',
+  guessing: 'Trying several guesses on a piece of the picture …',
+  guessesAre: 'Which looks best? Choose one to take its blur.',
+  guessNone: 'No blur can be told from this picture.',
+  guessFailed: (message) => `No guesses: ${message}`,
+  asItIs: 'As it is',
+  guessIs: (n, g) => `${n}: ${kinds[g.kind](g)}${g.confidence === null ? '' : `, confidence ${Math.round(100 * g.confidence)} %`}`,
+  close: 'Close',
   kernelEmpty: 'Draw the blur first.',
   length: 'Length',
   angle: 'Angle',
