@@ -1,5 +1,6 @@
 // The page: pictures in, settings, jobs of the service, results. Nothing is loaded from elsewhere.
 import * as api from '/page/api.js';
+import { Boxes } from '/page/boxes.js';
 import { byId, download, fill, make } from '/page/dom.js';
 import { Guesses, unsure } from '/page/guesses.js';
 import { History } from '/page/history.js';
@@ -29,6 +30,7 @@ const runner = new Runner(changed, askToken);
 const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
 const brush = new Brush(viewer, () => current, () => preview.begin());
+const boxes = new Boxes(viewer, () => current);
 const preview = new Preview(viewer, () => current, settings.read);
 const guesses = new Guesses(() => current, settings.read, useKernel);
 let current = null;
@@ -53,12 +55,14 @@ async function show(picture) {
   byId('drop').hidden = true;
   queue.select(picture);
   guesses.show(picture);
+  boxes.show();
   render();
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
   if (picture !== current) return;
   byId('unshown').hidden = readable;
   loupe.show();
   brush.draw();
+  boxes.show();
 }
 
 function render() {
@@ -101,12 +105,15 @@ const history = new History(settings.read, apply, () => {
 
 function apply(values) {
   settings.write(values);
-  if (current) preview.begin();
+  if (!current) return;
+  boxes.show();
+  preview.begin();
 }
 
 byId('panel').addEventListener('input', (event) => {
-  if (event.target.id === 'preset') return;
+  if (event.target.id === 'preset' || event.target.id.startsWith('box-')) return;
   settings.refresh();
+  boxes.show();
   preview.begin();
 });
 byId('panel').addEventListener('change', () => history.note());

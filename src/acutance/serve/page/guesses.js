@@ -37,7 +37,7 @@ export class Guesses {
     try {
       const { report, files } = await run(await guess(picture, this.settings()), signal, NAMES);
       picture.guesses = cards(picture, report, files);
-      this.note(report.candidates.length ? text.guessesAre : [text.guessNone, ...report.notes].join(' '));
+      this.note([report.candidates.length ? text.guessesAre : text.guessNone, ...report.notes].join(' '));
       this.draw(picture);
     } catch (error) {
       if (!signal.aborted) this.note(text.guessFailed(error.message));

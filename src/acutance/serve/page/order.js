@@ -1,4 +1,5 @@
 // The form that is sent for a picture: its file and the settings as fields of the service.
+import { boxField } from '/page/boxes.js';
 import { byId } from '/page/dom.js';
 import { maskFiles } from '/page/mask.js';
 import { encode } from '/page/npy.js';
@@ -18,6 +19,8 @@ export async function order(picture, settings) {
   if (settings.task !== 'restore') return sent;
   if (mask) sent.set('mask', mask, 'mask.png');
   blur(sent, settings);
+  const box = boxField(picture);
+  if (settings.blur === 'find' && box) sent.set(...box);
   if (qualities(settings.task, settings.blur).includes(settings.quality)) sent.set('quality', settings.quality);
   return sent;
 }
@@ -33,7 +36,7 @@ export async function trials(picture, settings, piece) {
   const methods = deblurs ? [{ method: 'fd' }, { method: 'acute', quality: 'fast' }] : [{}];
   const trial = async (method) => {
     const sent = await order(picture, settings);
-    sent.delete('quality');
+    for (const name of ['quality', 'trail', 'window']) sent.delete(name);
     if (finds) sent.set('kernel', picture.found.npy, 'kernel.npy');
     sent.set('preview', [piece.x, piece.y, piece.width, piece.height].join());
     for (const [name, value] of Object.entries(method)) sent.set(name, value);

@@ -17,6 +17,7 @@ export class Picture {
     this.guesses = null; // see `Guesses`
     this.abort = null;
     this.strokes = []; // of the mask brush
+    this.box = null; // where the blur is seen, { kind, x, y, width, height }, see `Boxes`
     this.size = null; // [width, height], known once there are strokes
     this.urls = [];
     this.beforeUrl = this.url(file);
