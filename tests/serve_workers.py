@@ -63,17 +63,23 @@ class Copier(Obedient):
             x, y, width, height = order.options.preview
             with Image.open(order.folder / order.picture) as picture:
                 picture.crop((x, y, x + width, y + height)).save(order.folder / "restored.png")
-        found = {}
+        found: Report = {}
+        if order.options.iterates:  # darker before the last step
+            found["iterates"] = [1, 2, 4]
+            with Image.open(order.folder / "restored.png") as picture:
+                for n in (1, 2, 3):
+                    picture.point(lambda v, n=n: v * n // 3).save(order.folder / f"iterate-{n}.png")
+                    found[f"iterate_{n}"] = f"iterate-{n}.png"
         if order.kernel is None and order.options.disc is None:  # as if it had been found: one point left of the centre
             kernel = np.zeros((5, 5), np.float32)
             kernel[2, 1] = 1
             np.save(order.folder / "kernel.npy", kernel)
             Image.fromarray((255 * kernel).astype(np.uint8)).save(order.folder / "kernel.png")
-            found = {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": 5}
+            found |= {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": 5}
         return found | {
             "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
             "method": order.options.method or "copier",
-            "weights": "w-1", "steps": 4, "outcome": "completed", "seconds": 0.1,
+            "weights": "w-1", "steps": order.options.step or 4, "outcome": "completed", "seconds": 0.1,
             "confidence": order.options.sigma and 10 * order.options.sigma,
             "notes": ["it was copied", *heard(order)],
         }  # fmt: skip

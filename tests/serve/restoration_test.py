@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import pickletools
 from pathlib import Path
@@ -16,7 +17,9 @@ from acutance.images.kernel_file import read_kernel, write_kernel
 from acutance.operators import Blur
 from acutance.psf import shapes
 from acutance.restoration.restorer import Restorer
+from acutance.serve import iterates
 from acutance.serve.header import declared_size
+from acutance.serve.iterates import MOST, Steps
 from acutance.serve.orders import Event, Failed, Options, Order
 from acutance.serve.restoration import Restorations, plain
 
@@ -251,3 +254,51 @@ def test_boxes_that_cannot_be_are_refused(
     write_image(tmp_path / "picture.png", picture)
     with pytest.raises(Failed, match=says):
         carry_out(order(tmp_path, **options), quiet)
+
+
+@pytest.mark.parametrize("blind", [False, True], ids=["kernel", "blind"])
+def test_every_step_is_what_comes_out_after_it(smeared: Path, carry_out: Restorations, blind: bool) -> None:
+    """The last is the picture itself; a step alone is that of all; the steps go on from one to the next."""
+    options: dict[str, Any] = {"strength": 0.8} if blind else {"motion": (7.0, 0.0), "strength": 0.8}
+    report = carry_out(order(smeared, iterates=True, **options), quiet)
+    assert report["iterates"] == [1, 2, 3, 4, 5]
+    shown = [read_image(smeared / report[f"iterate_{n}"]).pixels for n in report["iterates"]]
+    assert torch.equal(shown[-1], read_image(smeared / report["picture"]).pixels)
+    assert all((a - b).abs().max() > 1 / 255 for a, b in itertools.pairwise(shown))
+    assert (shown[0] - read_image(smeared / "picture.png").pixels).abs().max() > 0.02
+    if blind:
+        return
+    (smeared / report["picture"]).unlink()
+    alone = carry_out(order(smeared, step=3, **options), quiet)
+    assert (alone["steps"], alone["iterates"]) == (3, [])
+    assert torch.equal(read_image(smeared / alone["picture"]).pixels, shown[2])
+
+
+def test_the_steps_of_a_piece_are_pieces(smeared: Path, carry_out: Restorations) -> None:
+    options = {"disc": 2.0, "quality": "fast", "preview": (20, 30, 40, 50)}
+    report = carry_out(order(smeared, iterates=True, show=True, **options), quiet)
+    assert [read_image(smeared / report[f"iterate_{n}"]).size for n in report["iterates"]] == [(50, 40)] * 2
+
+
+@pytest.mark.parametrize("options", [{"task": "denoise", "method": "nlm"}, {"disc": 2.0, "method": "wiener"}])
+def test_a_method_without_steps_has_none(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations, options: dict[str, Any]
+) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    report = carry_out(order(tmp_path, iterates=True, step=2, **options), quiet)
+    assert report["iterates"] == []
+    assert (tmp_path / report["picture"]).exists()
+
+
+def test_a_long_run_keeps_some_of_its_steps(tmp_path: Path, picture: torch.Tensor) -> None:
+    recorder = Steps(Restorer.load("acute", device="cpu", steps=30)).recording
+    recorder(picture, shapes.disc(2.0))
+    kept = recorder.method.runs[0][1]  # type: ignore[attr-defined]
+    assert len(kept) == MOST
+    assert (min(kept), max(kept)) == (1, 30)
+
+
+def test_a_large_picture_has_no_steps(smeared: Path, carry_out: Restorations, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iterates, "MOST_PIXELS", 1000)
+    report = carry_out(order(smeared, iterates=True, step=1, disc=2.0), quiet)
+    assert (report["iterates"], report["steps"]) == ([], 1)

@@ -91,6 +91,8 @@ class Job:
 FILES = {
     "picture": "picture", "shown": "shown", "shown_before": "before", "kernel": "kernel.npy",
     "kernel_picture": "kernel.png", "candidates_before": "candidate-0.png",
+    **{f"iterate_{n}": f"iterate-{n}" for n in range(1, 13)},
+    **{f"iterate_{n}_shown": f"iterate-{n}-shown" for n in range(1, 13)},
     **{f"candidate_{n}": f"candidate-{n}.npy" for n in range(1, 5)},
     **{f"candidate_{n}_kernel": f"candidate-{n}-kernel.png" for n in range(1, 5)},
     **{f"candidate_{n}_picture": f"candidate-{n}.png" for n in range(1, 5)},

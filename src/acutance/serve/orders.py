@@ -24,6 +24,7 @@ class Options:
         method: of the catalogue. quality: fast, balanced or best.
         preview: only this piece of the picture, (x, y, width, height) in pixels.
         window, trail: boxes, likewise: where the blur is found, and around a light trail that shows it.
+        step: stop the method after this step. iterates: also tell what comes out after each step.
         candidates: tell the most promising kernels, each tried on a piece of the picture.
     """
 
@@ -37,6 +38,8 @@ class Options:
     preview: tuple[int, int, int, int] | None = None
     window: tuple[int, int, int, int] | None = None
     trail: tuple[int, int, int, int] | None = None
+    step: int | None = None
+    iterates: bool = False
     candidates: bool = False
 
 

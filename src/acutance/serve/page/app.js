@@ -17,6 +17,7 @@ import { Queue } from '/page/queue.js';
 import { Runner } from '/page/runner.js';
 import * as settings from '/page/settings.js';
 import * as sidecar from '/page/sidecar.js';
+import { Sharpness } from '/page/sharpness.js';
 import { text } from '/page/texts.js';
 import { Viewer } from '/page/viewer.js';
 
@@ -31,7 +32,8 @@ const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
 const brush = new Brush(viewer, () => current, () => preview.begin());
 const boxes = new Boxes(viewer, () => current);
-const preview = new Preview(viewer, () => current, settings.read);
+const sharpness = new Sharpness(choose);
+const preview = new Preview(viewer, () => current, settings.read, offer);
 const guesses = new Guesses(() => current, settings.read, useKernel);
 let current = null;
 let service = {}; // what it says of itself
@@ -56,6 +58,7 @@ async function show(picture) {
   queue.select(picture);
   guesses.show(picture);
   boxes.show();
+  sharpness.offer(picture.steps, picture.report && picture.report.steps);
   render();
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
   if (picture !== current) return;
@@ -94,6 +97,20 @@ function remove(picture) {
   picture.close();
   if (picture === current) show(next);
   else render();
+}
+
+/** Show one of the steps, of the piece where there is one; the whole is then restored as far. */
+function choose(entry, isLast) {
+  settings.stopAfter(isLast ? null : entry.step);
+  if (preview.shown) return preview.lay(entry.shown);
+  current.choose(entry);
+  viewer.swap(current.afterUrl).then(() => loupe.show());
+  queue.render(current);
+}
+
+function offer(steps) {
+  sharpness.offer(steps, settings.read().step);
+  if (steps.length && settings.read().step) preview.lay(sharpness.entry.shown);
 }
 
 // -- the settings -----------------------------------------------------------------------------------------------------

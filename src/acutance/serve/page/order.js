@@ -13,6 +13,8 @@ export async function order(picture, settings) {
   sent.set('task', settings.task);
   sent.set('show', 'true');
   if (settings.noise) sent.set('sigma', settings.noise);
+  if (settings.keep) sent.set('iterates', 'true');
+  if (settings.keep && settings.step) sent.set('step', settings.step);
   if (Number(settings.strength) < 100) sent.set('strength', settings.strength / 100);
   const { mask, only } = await maskFiles(picture);
   if (only) sent.set('only', only, 'only.png');
@@ -36,7 +38,8 @@ export async function trials(picture, settings, piece) {
   const methods = deblurs ? [{ method: 'fd' }, { method: 'acute', quality: 'fast' }] : [{}];
   const trial = async (method) => {
     const sent = await order(picture, settings);
-    for (const name of ['quality', 'trail', 'window']) sent.delete(name);
+    for (const name of ['quality', 'trail', 'window', 'step']) sent.delete(name);
+    if (method.method === 'fd') sent.delete('iterates'); // it has no steps
     if (finds) sent.set('kernel', picture.found.npy, 'kernel.npy');
     sent.set('preview', [piece.x, piece.y, piece.width, piece.height].join());
     for (const [name, value] of Object.entries(method)) sent.set(name, value);
@@ -48,7 +51,7 @@ export async function trials(picture, settings, piece) {
 /** The form that asks for guesses of a picture's blur. */
 export async function guess(picture, settings) {
   const sent = await order(picture, { ...settings, task: 'restore', blur: 'find' });
-  for (const name of ['strength', 'only', 'show']) sent.delete(name);
+  for (const name of ['strength', 'only', 'show', 'step', 'iterates']) sent.delete(name);
   sent.set('task', 'kernel');
   sent.set('candidates', 'true');
   return sent;
