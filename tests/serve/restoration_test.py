@@ -256,6 +256,53 @@ def test_boxes_that_cannot_be_are_refused(
         carry_out(order(tmp_path, **options), quiet)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "noise", "faults", "size"),
+    [
+        (shapes.disc(4), 0.0, ["focus"], 4),
+        (shapes.line(15, 30), 0.0, ["line"], 15),
+        (shapes.gaussian(1.5), 0.0, ["soft"], 1.5),
+        (torch.ones(1, 1, 1, 1), 0.0, [], 0),
+        (torch.ones(1, 1, 1, 1), 0.05, ["noise"], 0),
+    ],
+    ids=["focus", "line", "soft", "nothing", "noise"],
+)
+def test_a_look_tells_what_is_wrong(
+    tmp_path: Path, generator: torch.Generator, carry_out: Restorations,
+    kernel: torch.Tensor, noise: float, faults: list[str], size: float,
+) -> None:  # fmt: skip
+    blurred = Blur(kernel, "valid").forward(read_image(EXAMPLES / "sharp.png").pixels)
+    noisy = blurred + noise * torch.randn(blurred.shape, generator=generator)
+    write_image(tmp_path / "picture.png", noisy.clamp(0, 1))
+    report = carry_out(order(tmp_path, task="look"), quiet)
+    assert [fault["what"] for fault in report["faults"]] == faults
+    assert report["noise"] == pytest.approx(noise, abs=0.01)
+    if size:
+        assert report["faults"][0]["size"] == pytest.approx(size, rel=0.1)
+        assert report["faults"][0]["confidence"] > 0.9
+    else:
+        assert report["confidence"] > 0.9
+
+
+def test_a_look_that_nobody_waits_for_ends(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
+    write_image(tmp_path / "picture.png", picture)
+
+    def given_up(event: Event) -> None:
+        if event["phase"] == "looking":
+            raise Failed("cancelled", "cancelled")
+
+    with pytest.raises(Failed, match="cancelled"):
+        carry_out(order(tmp_path, task="look"), given_up)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 200), (3, 3)])
+def test_a_look_at_a_small_picture_says_nothing_wrong(
+    tmp_path: Path, carry_out: Restorations, size: tuple[int, int]
+) -> None:
+    write_image(tmp_path / "picture.png", torch.full((1, 1, *size), 0.4))
+    assert carry_out(order(tmp_path, task="look"), quiet)["faults"] == []
+
+
 @pytest.mark.parametrize("blind", [False, True], ids=["kernel", "blind"])
 def test_every_step_is_what_comes_out_after_it(smeared: Path, carry_out: Restorations, blind: bool) -> None:
     """The last is the picture itself; a step alone is that of all; the steps go on from one to the next."""

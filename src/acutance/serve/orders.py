@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["restore", "kernel", "denoise", "derain"]
+Task = Literal["restore", "kernel", "denoise", "derain", "look"]
+"""look: only tell what seems to be wrong with the picture."""
 
 Kind = Literal["request", "input", "memory", "crash", "deadline", "cancelled", "closing", "bug"]
 """Why nothing became of an order. request: a field is wrong; input: the picture or the kernel file is unusable;

@@ -23,6 +23,7 @@ from acutance.restoration.given import take_mask
 from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.serve import candidates, iterates
+from acutance.serve.look import look
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
 
@@ -89,6 +90,9 @@ class Restorations:
         piece = piece_of(order, psf, image)
         mask, only = (mask_of(order, name, image, piece) for name in (order.mask, order.only))
         image = image if piece is None else piece.cut(image)
+        if order.task == "look":
+            told = look(image, lambda size: tell({"phase": "looking"}))
+            return looks(image) | told | {"notes": list(image.info.notes)}
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
         tell({"phase": "kernel" if blind else "restoring"})
         if order.options.candidates:

@@ -15,6 +15,7 @@ import * as presets from '/page/presets.js';
 import { Preview } from '/page/preview.js';
 import { Queue } from '/page/queue.js';
 import { Runner } from '/page/runner.js';
+import { Seems } from '/page/seems.js';
 import * as settings from '/page/settings.js';
 import * as sidecar from '/page/sidecar.js';
 import { Sharpness } from '/page/sharpness.js';
@@ -31,9 +32,13 @@ const runner = new Runner(changed, askToken);
 const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
 const brush = new Brush(viewer, () => current, () => preview.begin());
+const seems = new Seems(() => current, (values) => {
+  apply(values);
+  history.note();
+});
 const boxes = new Boxes(viewer, () => current);
 const sharpness = new Sharpness(choose);
-const preview = new Preview(viewer, () => current, settings.read, offer);
+const preview = new Preview(viewer, () => current, settings.read, offer, () => seems.stop());
 const guesses = new Guesses(() => current, settings.read, useKernel);
 let current = null;
 let service = {}; // what it says of itself
@@ -63,6 +68,7 @@ async function show(picture) {
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
   if (picture !== current) return;
   byId('unshown').hidden = readable;
+  seems.show(picture);
   loupe.show();
   brush.draw();
   boxes.show();
@@ -185,6 +191,7 @@ async function restore(pictures) {
     const values = settings.read();
     for (const picture of pictures) runner.add(picture, await order(picture, values));
     preview.stop();
+    seems.stop();
   } catch (error) {
     current.error = error.message;
     render();
@@ -206,6 +213,7 @@ byId('cancel').addEventListener('click', () => {
 window.addEventListener('pagehide', () => {
   preview.stop();
   guesses.stop();
+  seems.stop();
   queue.pictures.forEach((picture) => runner.cancel(picture));
 });
 

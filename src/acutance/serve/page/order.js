@@ -48,6 +48,14 @@ export async function trials(picture, settings, piece) {
   return Promise.all(methods.map(trial));
 }
 
+/** The form that asks what is wrong with a picture. */
+export function look(picture) {
+  const sent = new FormData();
+  sent.set('image', picture.file);
+  sent.set('task', 'look');
+  return sent;
+}
+
 /** The form that asks for guesses of a picture's blur. */
 export async function guess(picture, settings) {
   const sent = await order(picture, { ...settings, task: 'restore', blur: 'find' });

@@ -15,6 +15,7 @@ export class Picture {
     this.shown = file; // what a browser can show of the latest state
     this.found = null; // the kernel that was found: { npy, url, side }
     this.steps = []; // of the restoration: { step, saved, shown, url }
+    this.seems = null; // what is wrong with it, see `Seems`
     this.guesses = null; // see `Guesses`
     this.abort = null;
     this.strokes = []; // of the mask brush

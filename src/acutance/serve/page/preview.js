@@ -14,10 +14,10 @@ const SECOND = 500; // the same before the slower method begins
 export class Preview {
   /**
    * viewer: shows it. picture(): the current one. settings(): the current ones. offer(steps): those of a piece,
-   * [{ step, shown }].
+   * [{ step, shown }]. begins(): a piece is to be restored, so that other questions had better wait.
    */
-  constructor(viewer, picture, settings, offer) {
-    Object.assign(this, { viewer, picture, settings, offer });
+  constructor(viewer, picture, settings, offer, begins) {
+    Object.assign(this, { viewer, picture, settings, offer, begins });
     this.place = null; // of the piece that is shown
     this.abort = null;
     this.side = 192; // of quick previews; follows the machine
@@ -63,6 +63,7 @@ export class Preview {
     const forms = await trials(picture, this.settings(), quick);
     if (!forms.length) return this.note(text.previewLater);
     this.note(text.previewing);
+    this.begins();
     const took = await this.show(forms[0], quick, signal);
     this.side = Math.round(Math.min(MOST, Math.max(LEAST, this.side * Math.sqrt(GOAL / took))));
     if (forms.length < 2) return;

@@ -1,5 +1,22 @@
 // Every text of the page. Another language is another table of the same keys.
 
+const faults = {
+  shaken: () => 'shaken',
+  line: (f) => `shaken along a line of ${f.size} pixels`,
+  focus: (f) => `out of focus by ${f.size} pixels`,
+  soft: (f) => `soft by ${f.size} pixels`,
+};
+
+function seems({ faults: found, noise, confidence }) {
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  const level = `${(100 * noise).toFixed(1)} %`;
+  const [blur] = found.filter(({ what }) => what !== 'noise');
+  const noisy = found.length > (blur ? 1 : 0);
+  if (blur) return `It seems ${faults[blur.what](blur)} (${percent(blur.confidence)} sure). Noise: ${level}${noisy ? ', much' : ''}.`;
+  const sharp = confidence === null ? 'Whether it is blurred cannot be told.' : `No blur is seen (${percent(confidence)} sure).`;
+  return noisy ? `It seems noisy: ${level}. ${sharp}` : `${sharp} Noise: ${level}.`;
+}
+
 const kinds = {
   path: (g) => `shaken, ${g.side} x ${g.side} pixels`,
   disc: (g) => `out of focus, radius ${g.size} pixels`,
@@ -62,6 +79,8 @@ const en = {
     'P  N  previous, next picture',
     'Ctrl+Z  Ctrl+Shift+Z  undo, redo the settings',
   ].join('\n'),
+  seems,
+  seemsApply: 'Set this',
   task: 'What is wrong?',
   deblur: 'Blur',
   denoise: 'Noise',
