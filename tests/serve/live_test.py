@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -126,6 +128,19 @@ def test_more_clients_than_it_can_serve(live: Live, photo: Path) -> None:
     assert sum((a for a in answers[1:]), Counter[int]())[500] == 0, "a crash is that of its own picture alone"
     assert live.post(picture).status_code == 200
     until(lambda: list(live.server.guard.app.state.store.root.iterdir()) == [])
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_with_success(tmp_path: Path, sent: signal.Signals) -> None:
+    """As an administrator, or Ctrl-C, ends it: nothing is said of pictures, and nothing is left behind."""
+    command = [sys.executable, "-m", "acutance", "serve", "--no-browser", "--port", "0", "--workers", "1"]
+    with (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(tmp_path)})
+        until(lambda: "http://" in (tmp_path / "log").read_text())
+        process.send_signal(sent)
+        assert process.wait(60) == 0
+    assert "stopped" not in (tmp_path / "log").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 def test_the_end_is_graceful(photo: Path) -> None:
