@@ -176,14 +176,18 @@ class Load:
             if each.role == "kernel":
                 sent = {"image": ("p.png", photo(32)), "kernel": (each.file, content)}
             status = 429
+            said = ""
             while status == 429:
                 data = {"method": "fd"} if each.role == "kernel" else {"disc": "2", "method": "fd"}
-                answer = await http.post("/v1/restore", files=sent, data=data)
-                status = answer.status_code
+                try:
+                    answer = await http.post("/v1/restore", files=sent, data=data)
+                    status, said = answer.status_code, answer.text[:120]
+                except httpx.HTTPError as error:
+                    status, said = 0, type(error).__name__
                 await asyncio.sleep(0.2 * (status == 429))
             self.damaged[status] += 1
-            if status not in (200, 400, 413, 422):
-                self.wrong.append(f"{each.name}, {what}: {status} {answer.text[:120]}")
+            if status not in (200, 400, 413, 422, 503):
+                self.wrong.append(f"{each.name}, {what}: {status} {said}")
 
     async def run(self, clients: int, damages: int) -> None:
         """Both parts."""
@@ -258,11 +262,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--damaged", type=int, default=500)
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--serve", nargs="*", default=["--workers", "1", "--queue", "9", "--memory", "2"])
+    parser.add_argument(
+        "--serve", default="--workers 1 --queue 9 --memory 2 --deadline 60", help="options of the service"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        service = Service(folder, given.serve)
+        service = Service(folder, given.serve.split())
         load = Load(service, photo(256), given.seconds)
         try:
             asyncio.run(load.run(given.clients, given.damaged))

@@ -103,7 +103,8 @@ def looked(order: Order) -> Report:
 
 def guesses(order: Order) -> Report:
     """Two guesses: one point above the centre, and one below it."""
-    told: Report = {"candidates_before": "candidate-0.png", "width": 64, "height": 48, "notes": heard(order)}
+    told: Report = {"candidates_before": "candidate-0.png", "width": 64, "height": 48, "method": "copier"}
+    told["notes"] = heard(order)
     told["candidates"] = [
         {"kind": "path", "size": 5, "angle": None, "side": 5, "confidence": 0.62, "gain": 1.0},
         {"kind": "line", "size": 3.5, "angle": 90, "side": 5, "confidence": 0.31, "gain": 0.2},

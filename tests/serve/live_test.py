@@ -156,23 +156,3 @@ def test_the_end_is_graceful(photo: Path) -> None:
         live.thread.join(20)
         assert not root.exists()
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-
-
-PAGE = (Path(__file__).parents[2] / "docs" / "server.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("language", ["bash", "python"])
-def test_the_examples_of_the_documentation_run_as_printed(
-    live: Live, photo: Path, tmp_path: Path, language: str
-) -> None:
-    if language == "bash" and shutil.which("curl") is None:
-        pytest.skip("there is no curl here")
-    (example,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    shutil.copy(photo, tmp_path / "photo.jpg")
-    shutil.copy(photo, tmp_path / "psf.png")
-    command = ["bash", "-ec"] if language == "bash" else [sys.executable, "-c"]
-    example = example.replace("http://127.0.0.1:8347", live.url).replace('"disc": "4"', '"disc": "0.1"')
-    run = subprocess.run([*command, example], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 0, run.stderr
-    assert (tmp_path / "restored.jpg").read_bytes() == photo.read_bytes()
-    assert ("done" in run.stdout) if language == "python" else ('"state":"done"' in run.stdout)
