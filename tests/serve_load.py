@@ -153,7 +153,11 @@ class Load:
         """Send a picture that would fill the memory."""
         bomb = png(60_000, 60_000, bytes(1000))
         while self.now < self.seconds:
-            answer = await http.post("/v1/restore", files={"image": ("p.png", bomb)}, data={"disc": "2"})
+            try:
+                answer = await http.post("/v1/restore", files={"image": ("p.png", bomb)}, data={"disc": "2"})
+            except httpx.HTTPError as error:
+                self.lost[f"bomb: {type(error).__name__}"] += 1
+                continue
             self.bombs[answer.status_code] += 1
             await asyncio.sleep(0.5 if answer.status_code == 429 else 10)
 
@@ -191,7 +195,8 @@ class Load:
 
     async def run(self, clients: int, damages: int) -> None:
         """Both parts."""
-        limits = httpx.Limits(max_connections=clients + AT_ONCE + 1)
+        # no connection is used again that the service, which waits for 15 seconds, may just be closing
+        limits = httpx.Limits(max_connections=clients + AT_ONCE + 1, keepalive_expiry=5)
         watching = asyncio.ensure_future(self.watch())
         async with httpx.AsyncClient(base_url=self.service.url, timeout=120, limits=limits) as http:
             everybody = [self.client(http) for _ in range(clients)]
