@@ -22,7 +22,7 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-lab check docs docs-commands gallery fuzz format clean
+.PHONY: help demo test test-lab check docs docs-commands gallery fuzz load format clean
 
 help:
 	@echo "make demo     restore the sample picture"
@@ -33,6 +33,7 @@ help:
 	@echo "                docs-commands runs the commands that its pages print, gallery makes its pictures"
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
+	@echo "make load     200 clients, slow senders and damaged files on a service for three minutes; out/load.png"
 	@echo "make format   put the code into its format"
 	@echo "make clean    remove the virtual environment and everything generated"
 
@@ -68,6 +69,9 @@ gallery: $(VENV)/dev.stamp
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz.py $(FUZZ_OPTIONS)
+
+load: $(VENV)/dev.stamp
+	$(BIN)/python tests/serve_load.py --plot out/load.png
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

@@ -54,7 +54,7 @@ def running(**limits: Any) -> Iterator[Live]:
         assert not live.thread.is_alive()
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -48,6 +48,8 @@ class Copier(Obedient):
     """Answers with the picture or the piece of it, after `disc` seconds; dies of a Gaussian of 1 pixel."""
 
     def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
+        if order.task == "look":
+            return looked(order)
         tell({"phase": "restoring", "step": 1, "steps": 4})
         end = time.monotonic() + (order.options.disc or 0)
         while time.monotonic() < end:
@@ -55,30 +57,73 @@ class Copier(Obedient):
             time.sleep(0.02)
         if order.options.gaussian == 1:
             os._exit(9)
+        if order.options.candidates:
+            return guesses(order)
         if order.options.preview is None:
             shutil.copy(order.folder / order.picture, order.folder / "restored.png")
         else:
             x, y, width, height = order.options.preview
             with Image.open(order.folder / order.picture) as picture:
                 picture.crop((x, y, x + width, y + height)).save(order.folder / "restored.png")
-        found = {}
+        found: Report = {}
+        if order.options.iterates:  # darker before the last step
+            found["iterates"] = [1, 2, 4]
+            with Image.open(order.folder / "restored.png") as picture:
+                for n in (1, 2, 3):
+                    picture.point(lambda v, n=n: v * n // 3).save(order.folder / f"iterate-{n}.png")
+                    found[f"iterate_{n}"] = f"iterate-{n}.png"
         if order.kernel is None and order.options.disc is None:  # as if it had been found: one point left of the centre
             kernel = np.zeros((5, 5), np.float32)
             kernel[2, 1] = 1
             np.save(order.folder / "kernel.npy", kernel)
             Image.fromarray((255 * kernel).astype(np.uint8)).save(order.folder / "kernel.png")
-            found = {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": 5}
+            found |= {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": 5}
         return found | {
             "picture": "restored.png", "width": 64, "height": 48, "format": "PNG", "bits": 8,
             "method": order.options.method or "copier",
-            "weights": "w-1", "steps": 4, "outcome": "completed", "seconds": 0.1,
+            "weights": "w-1", "steps": order.options.step or 4, "outcome": "completed", "seconds": 0.1,
+            "confidence": order.options.sigma and 10 * order.options.sigma,
             "notes": ["it was copied", *heard(order)],
         }  # fmt: skip
 
 
+def looked(order: Order) -> Report:
+    """What is wrong with a picture, as its height says."""
+    with Image.open(order.folder / order.picture) as picture:
+        height = picture.height
+    blur = {"confidence": 0.97, "size": 3.5, "angle": None}
+    faults = {
+        48: [],
+        56: [{"what": "focus", **blur}],
+        64: [{"what": "line", **blur, "angle": 120}, {"what": "noise"}],
+        40: [{"what": "noise"}],
+    }.get(height, [])
+    return {"faults": faults, "noise": 0.031, "confidence": None if faults else 0.88, "notes": []}
+
+
+def guesses(order: Order) -> Report:
+    """Two guesses: one point above the centre, and one below it."""
+    told: Report = {"candidates_before": "candidate-0.png", "width": 64, "height": 48, "method": "copier"}
+    told["notes"] = heard(order)
+    told["candidates"] = [
+        {"kind": "path", "size": 5, "angle": None, "side": 5, "confidence": 0.62, "gain": 1.0},
+        {"kind": "line", "size": 3.5, "angle": 90, "side": 5, "confidence": 0.31, "gain": 0.2},
+    ]
+    shutil.copy(order.folder / order.picture, order.folder / "candidate-0.png")
+    for n, row in ((1, 1), (2, 3)):
+        kernel = np.zeros((5, 5), np.float32)
+        kernel[row, 2] = 1
+        np.save(order.folder / f"candidate-{n}.npy", kernel)
+        Image.fromarray((255 * kernel).astype(np.uint8)).save(order.folder / f"candidate-{n}-kernel.png")
+        shutil.copy(order.folder / order.picture, order.folder / f"candidate-{n}.png")
+        told |= {f"candidate_{n}": f"candidate-{n}.npy", f"candidate_{n}_kernel": f"candidate-{n}-kernel.png"}
+        told[f"candidate_{n}_picture"] = f"candidate-{n}.png"
+    return told
+
+
 def heard(order: Order) -> list[str]:
     """What an order asked for, a line for each option and file."""
-    told = [f"{name}={value}" for name, value in vars(order.options).items() if value is not None]
+    told = [f"{name}={value}" for name, value in vars(order.options).items() if value not in (None, False)]
     if order.kernel is not None and order.kernel.endswith(".npy"):
         kernel = np.load(order.folder / order.kernel)
         told.append(f"kernel={kernel.shape[0]}x{kernel.shape[1]} {kernel.dtype} {np.argwhere(kernel > 0.5).tolist()}")

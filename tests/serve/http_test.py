@@ -120,6 +120,8 @@ def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
         ("/v1/restore", {"motion": "15"}, 400, "LENGTH,ANGLE"),
         ("/v1/restore", {"sigma": "80%"}, 400, "up to 50%"),
         ("/v1/restore", {"strength": "2"}, 400, "from 0 to 1"),
+        ("/v1/restore", {"step": "0"}, 400, "step=0: give a whole number"),
+        ("/v1/restore", {"iterates": "perhaps"}, 400, "iterates: "),
         ("/v1/restore", {"preview": "0,0,8"}, 400, "X,Y,WIDTH,HEIGHT"),
         ("/v1/restore", {"preview": "0,0,8,0"}, 400, "X,Y,WIDTH,HEIGHT"),
         ("/v1/restore", {"trail": "0,0,8"}, 400, "trail=0,0,8: give X,Y,WIDTH,HEIGHT"),
@@ -183,9 +185,11 @@ def test_the_service_describes_itself(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()
     form = schema["components"]["schemas"]["Body_restore_v1_restore_post"]["properties"]
     options = {"motion", "disc", "gaussian", "sigma", "strength", "method", "quality", "preview", "window", "trail"}
+    flags = {"candidates", "iterates"}
+    options |= {"step", *flags}
     uploads = {"image", "kernel", "mask", "only"}
     assert uploads | options == set(form)
-    assert all("examples" in form[f] for f in options)
+    assert all("examples" in form[f] for f in options - flags)
     text = client.get("/metrics").text
     assert 'acutance_answers_total{route="/health",status="200"}' in text
     assert "acutance_workers_ready 1" in text

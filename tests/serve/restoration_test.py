@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import pickletools
 from pathlib import Path
@@ -16,9 +17,13 @@ from acutance.images.kernel_file import read_kernel, write_kernel
 from acutance.operators import Blur
 from acutance.psf import shapes
 from acutance.restoration.restorer import Restorer
+from acutance.serve import iterates
 from acutance.serve.header import declared_size
+from acutance.serve.iterates import MOST, Steps
 from acutance.serve.orders import Event, Failed, Options, Order
 from acutance.serve.restoration import Restorations, plain
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -136,21 +141,48 @@ def test_strength_goes_from_the_picture_to_the_result(
     assert 0.2 * full < half < 0.8 * full
 
 
-def test_the_kernel_that_is_found_is_written(
-    tmp_path: Path, generator: torch.Generator, carry_out: Restorations
-) -> None:
-    sharp = (torch.rand(1, 1, 9, 9, generator=generator) > 0.5).float().repeat_interleave(7, -1)
-    blurred = Blur(shapes.line(5, 0), "valid").forward(sharp.repeat_interleave(7, -2))
-    write_image(tmp_path / "picture.png", blurred)
-    report = carry_out(order(tmp_path, task="kernel"), quiet)
-    found = np.load(tmp_path / report["kernel"])
+@pytest.fixture
+def smeared(tmp_path: Path) -> Path:
+    """A folder with a photograph behind a line of seven pixels, `picture.png`."""
+    sharp = read_image(EXAMPLES / "sharp.png").pixels[..., 100:270, 100:270].mean(1, keepdim=True)
+    write_image(tmp_path / "picture.png", Blur(shapes.line(7, 0), "valid").forward(sharp))
+    return tmp_path
+
+
+def test_the_kernel_that_is_found_is_written(smeared: Path, carry_out: Restorations) -> None:
+    report = carry_out(order(smeared, task="kernel"), quiet)
+    found = np.load(smeared / report["kernel"])
     assert found.shape == (report["kernel_side"],) * 2
     assert found.sum() == pytest.approx(1, abs=1e-4)
-    shown = declared_size(tmp_path / report["kernel_picture"])
+    shown = declared_size(smeared / report["kernel_picture"])
     assert shown is not None
     assert shown[0] >= 256
     assert "picture" not in report
     assert not any("acutance kernel" in note for note in report["notes"])
+
+
+def test_candidates_are_described_and_written(smeared: Path, carry_out: Restorations) -> None:
+    report = carry_out(order(smeared, task="kernel", candidates=True), quiet)
+    told = report["candidates"]
+    assert 1 <= len(told) <= 4
+    before = read_image(smeared / report["candidates_before"]).pixels
+    for n, each in enumerate(told, 1):
+        kernel = np.load(smeared / report[f"candidate_{n}"])
+        assert kernel.shape == (each["side"],) * 2
+        assert kernel.sum() == pytest.approx(1, abs=1e-4)
+        assert 0 <= each["confidence"] <= 1
+        after = read_image(smeared / report[f"candidate_{n}_picture"]).pixels
+        assert after.shape == before.shape
+        assert declared_size(smeared / report[f"candidate_{n}_kernel"]) is not None
+    np.testing.assert_array_equal(np.load(smeared / report["kernel"]), np.load(smeared / report["candidate_1"]))
+    assert (read_image(smeared / report["candidate_1_picture"]).pixels - before).abs().max() > 0.05
+
+
+def test_noise_has_no_candidates(tmp_path: Path, generator: torch.Generator, carry_out: Restorations) -> None:
+    write_image(tmp_path / "picture.png", torch.rand(1, 1, 90, 90, generator=generator))
+    report = carry_out(order(tmp_path, task="kernel", candidates=True), quiet)
+    assert (report["candidates"], report["kernel_side"]) == ([], 1)
+    assert any("noise" in note for note in report["notes"])
 
 
 @pytest.mark.parametrize(
@@ -167,6 +199,7 @@ def test_the_kernel_that_is_found_is_written(
         ({"disc": 2.0, "method": "wiener", "strength": -1.0}, "request", "from 0 .nothing. to 1"),
         ({"task": "denoise", "disc": 2.0}, "request", "takes no kernel"),
         ({"picture": "absent.png"}, "input", "cannot read the picture"),
+        ({"candidates": True}, "request", "ask for the task kernel"),
     ],
 )
 def test_errors_are_plain(
@@ -221,3 +254,98 @@ def test_boxes_that_cannot_be_are_refused(
     write_image(tmp_path / "picture.png", picture)
     with pytest.raises(Failed, match=says):
         carry_out(order(tmp_path, **options), quiet)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "noise", "faults", "size"),
+    [
+        (shapes.disc(4), 0.0, ["focus"], 4),
+        (shapes.line(15, 30), 0.0, ["line"], 15),
+        (shapes.gaussian(1.5), 0.0, ["soft"], 1.5),
+        (torch.ones(1, 1, 1, 1), 0.0, [], 0),
+        (torch.ones(1, 1, 1, 1), 0.05, ["noise"], 0),
+    ],
+    ids=["focus", "line", "soft", "nothing", "noise"],
+)
+def test_a_look_tells_what_is_wrong(
+    tmp_path: Path, generator: torch.Generator, carry_out: Restorations,
+    kernel: torch.Tensor, noise: float, faults: list[str], size: float,
+) -> None:  # fmt: skip
+    blurred = Blur(kernel, "valid").forward(read_image(EXAMPLES / "sharp.png").pixels)
+    noisy = blurred + noise * torch.randn(blurred.shape, generator=generator)
+    write_image(tmp_path / "picture.png", noisy.clamp(0, 1))
+    report = carry_out(order(tmp_path, task="look"), quiet)
+    assert [fault["what"] for fault in report["faults"]] == faults
+    assert report["noise"] == pytest.approx(noise, abs=0.01)
+    if size:
+        assert report["faults"][0]["size"] == pytest.approx(size, rel=0.1)
+        assert report["faults"][0]["confidence"] > 0.9
+    else:
+        assert report["confidence"] > 0.9
+
+
+def test_a_look_that_nobody_waits_for_ends(tmp_path: Path, picture: torch.Tensor, carry_out: Restorations) -> None:
+    write_image(tmp_path / "picture.png", picture)
+
+    def given_up(event: Event) -> None:
+        if event["phase"] == "looking":
+            raise Failed("cancelled", "cancelled")
+
+    with pytest.raises(Failed, match="cancelled"):
+        carry_out(order(tmp_path, task="look"), given_up)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 200), (3, 3)])
+def test_a_look_at_a_small_picture_says_nothing_wrong(
+    tmp_path: Path, carry_out: Restorations, size: tuple[int, int]
+) -> None:
+    write_image(tmp_path / "picture.png", torch.full((1, 1, *size), 0.4))
+    assert carry_out(order(tmp_path, task="look"), quiet)["faults"] == []
+
+
+@pytest.mark.parametrize("blind", [False, True], ids=["kernel", "blind"])
+def test_every_step_is_what_comes_out_after_it(smeared: Path, carry_out: Restorations, blind: bool) -> None:
+    """The last is the picture itself; a step alone is that of all; the steps go on from one to the next."""
+    options: dict[str, Any] = {"strength": 0.8} if blind else {"motion": (7.0, 0.0), "strength": 0.8}
+    report = carry_out(order(smeared, iterates=True, **options), quiet)
+    assert report["iterates"] == [1, 2, 3, 4, 5]
+    shown = [read_image(smeared / report[f"iterate_{n}"]).pixels for n in report["iterates"]]
+    assert torch.equal(shown[-1], read_image(smeared / report["picture"]).pixels)
+    assert all((a - b).abs().max() > 1 / 255 for a, b in itertools.pairwise(shown))
+    assert (shown[0] - read_image(smeared / "picture.png").pixels).abs().max() > 0.02
+    if blind:
+        return
+    (smeared / report["picture"]).unlink()
+    alone = carry_out(order(smeared, step=3, **options), quiet)
+    assert (alone["steps"], alone["iterates"]) == (3, [])
+    assert torch.equal(read_image(smeared / alone["picture"]).pixels, shown[2])
+
+
+def test_the_steps_of_a_piece_are_pieces(smeared: Path, carry_out: Restorations) -> None:
+    options = {"disc": 2.0, "quality": "fast", "preview": (20, 30, 40, 50)}
+    report = carry_out(order(smeared, iterates=True, show=True, **options), quiet)
+    assert [read_image(smeared / report[f"iterate_{n}"]).size for n in report["iterates"]] == [(50, 40)] * 2
+
+
+@pytest.mark.parametrize("options", [{"task": "denoise", "method": "nlm"}, {"disc": 2.0, "method": "wiener"}])
+def test_a_method_without_steps_has_none(
+    tmp_path: Path, picture: torch.Tensor, carry_out: Restorations, options: dict[str, Any]
+) -> None:
+    write_image(tmp_path / "picture.png", picture)
+    report = carry_out(order(tmp_path, iterates=True, step=2, **options), quiet)
+    assert report["iterates"] == []
+    assert (tmp_path / report["picture"]).exists()
+
+
+def test_a_long_run_keeps_some_of_its_steps(tmp_path: Path, picture: torch.Tensor) -> None:
+    recorder = Steps(Restorer.load("acute", device="cpu", steps=30)).recording
+    recorder(picture, shapes.disc(2.0))
+    kept = recorder.method.runs[0][1]  # type: ignore[attr-defined]
+    assert len(kept) == MOST
+    assert (min(kept), max(kept)) == (1, 30)
+
+
+def test_a_large_picture_has_no_steps(smeared: Path, carry_out: Restorations, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iterates, "MOST_PIXELS", 1000)
+    report = carry_out(order(smeared, iterates=True, step=1, disc=2.0), quiet)
+    assert (report["iterates"], report["steps"]) == ([], 1)

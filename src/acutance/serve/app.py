@@ -58,7 +58,7 @@ def create_app(settings: Settings, make: Maker = restorations) -> Guard:
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        form_limits={"max_files": 4, "max_fields": 12, "max_part_size": 4096},
+        form_limits={"max_files": 4, "max_fields": 20, "max_part_size": 4096},
     )
     app.state.pool, app.state.metrics = pool, metrics
     app.include_router(routes.router)

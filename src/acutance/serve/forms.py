@@ -58,6 +58,16 @@ class Fields:
     trail: Annotated[
         str | None, Form(description="Box around a light trail, which shows the blur.", examples=["85,75,60,60"])
     ] = None
+    step: Annotated[
+        str | None,
+        Form(description="The result after this step of the method, of which there may be fewer.", examples=["3"]),
+    ] = None
+    iterates: Annotated[
+        bool, Form(description="Also the results after each step, of pictures and pieces of up to 2 megapixels.")
+    ] = False
+    candidates: Annotated[
+        bool, Form(description="Of a kernel that is found: up to four guesses, each tried on a piece.")
+    ] = False
 
     def options(self) -> Options:
         """As options of an order; empty fields count as left out.
@@ -85,6 +95,9 @@ class Fields:
             preview=_rectangle("preview", self.preview),
             window=_rectangle("window", self.window),
             trail=_rectangle("trail", self.trail),
+            step=_count("step", self.step),
+            iterates=self.iterates,
+            candidates=self.candidates,
         )
 
 
@@ -134,6 +147,12 @@ def _name(field: str, text: str | None) -> str | None:
     if text and not re.fullmatch(r"[a-z0-9-]{1,40}", text):
         raise ConfigError(f"{field}={_short(text)}: give a name in small letters; /v1/methods lists the methods")
     return text or None
+
+
+def _count(field: str, text: str | None) -> int | None:
+    if text and not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise ConfigError(f"{field}={_short(text)}: give a whole number from 1 to 9999")
+    return int(text) if text else None
 
 
 def _rectangle(field: str, text: str | None) -> tuple[int, int, int, int] | None:

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,20 @@ from acutance.serve.pool import Pool, Ticket
 from acutance.serve.settings import Limits
 
 PREFIX = "acutance-serve-"
+LEASE = 10.0
+"""Seconds that a job with `attended` runs while nobody listens to it."""
 
 
 class Job:
     """One accepted picture.
 
     Args:
-        id: cannot be guessed. order: what is done.
+        id: cannot be guessed. order: what is done. attended: it stops where nobody listens to its events.
     """
 
-    def __init__(self, id: str, order: Order) -> None:
-        self.id, self.order = id, order
+    def __init__(self, id: str, order: Order, *, attended: bool = False) -> None:
+        self.id, self.order, self.attended = id, order, attended
+        self.listeners = 0
         self.state, self.event = "queued", Event()
         self.report: Report | None = None
         self.failure: Failed | None = None
@@ -84,9 +88,15 @@ class Job:
         return told
 
 
-FILES = {"picture": "picture", "shown": "shown", "shown_before": "before", "kernel": "kernel.npy"} | {
-    "kernel_picture": "kernel.png"
-}
+FILES = {
+    "picture": "picture", "shown": "shown", "shown_before": "before", "kernel": "kernel.npy",
+    "kernel_picture": "kernel.png", "candidates_before": "candidate-0.png",
+    **{f"iterate_{n}": f"iterate-{n}" for n in range(1, 13)},
+    **{f"iterate_{n}_shown": f"iterate-{n}-shown" for n in range(1, 13)},
+    **{f"candidate_{n}": f"candidate-{n}.npy" for n in range(1, 5)},
+    **{f"candidate_{n}_kernel": f"candidate-{n}-kernel.png" for n in range(1, 5)},
+    **{f"candidate_{n}_picture": f"candidate-{n}.png" for n in range(1, 5)},
+}  # fmt: skip
 """Entries of a report that name files, and the last part of their address."""
 
 
@@ -119,8 +129,8 @@ class Store:
         folder.mkdir(mode=0o700)
         return folder
 
-    def add(self, order: Order) -> Job:
-        """Queue an order, whose folder now belongs to the job.
+    def add(self, order: Order, *, attended: bool = False) -> Job:
+        """Queue an order, whose folder now belongs to the job. `attended`: see `Job`.
 
         Raises:
             Full, Failed: see `Pool.submit`.
@@ -128,11 +138,32 @@ class Store:
         self.expire()
         if len(self._jobs) >= self.limits.kept + self.limits.queue + self.pool.settings.workers:
             raise Full(self.pool.wait)
-        job = Job(order.folder.name, order)
+        job = Job(order.folder.name, order, attended=attended)
         job.ticket = self.pool.submit(order, job.from_keeper)
         job.ticket.future.add_done_callback(lambda _: self._settled(job))
         self._jobs[job.id] = job
+        self._left_alone(job)
         return job
+
+    @contextlib.contextmanager
+    def listening(self, job: Job) -> Iterator[None]:
+        """Somebody hears of the job meanwhile."""
+        job.listeners += 1
+        try:
+            yield
+        finally:
+            job.listeners -= 1
+            self._left_alone(job)
+
+    def _left_alone(self, job: Job) -> None:
+        """Stop the job where nobody comes to hear of it, if it is one that is to be attended."""
+
+        def check() -> None:
+            if not job.listeners and not job.ended.is_set():
+                self.remove(job)
+
+        if job.attended and not job.listeners:
+            job.loop.call_later(LEASE, check)
 
     @staticmethod
     def _settled(job: Job) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["restore", "kernel", "denoise", "derain"]
+Task = Literal["restore", "kernel", "denoise", "derain", "look"]
+"""look: only tell what seems to be wrong with the picture."""
 
 Kind = Literal["request", "input", "memory", "crash", "deadline", "cancelled", "closing", "bug"]
 """Why nothing became of an order. request: a field is wrong; input: the picture or the kernel file is unusable;
@@ -24,6 +25,8 @@ class Options:
         method: of the catalogue. quality: fast, balanced or best.
         preview: only this piece of the picture, (x, y, width, height) in pixels.
         window, trail: boxes, likewise: where the blur is found, and around a light trail that shows it.
+        step: stop the method after this step. iterates: also tell what comes out after each step.
+        candidates: tell the most promising kernels, each tried on a piece of the picture.
     """
 
     motion: tuple[float, float] | None = None
@@ -36,6 +39,9 @@ class Options:
     preview: tuple[int, int, int, int] | None = None
     window: tuple[int, int, int, int] | None = None
     trail: tuple[int, int, int, int] | None = None
+    step: int | None = None
+    iterates: bool = False
+    candidates: bool = False
 
 
 @dataclass(frozen=True)

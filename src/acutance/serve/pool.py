@@ -27,7 +27,7 @@ LOOK = 0.1
 GRACE = 1.0
 """Seconds that a cancelled worker has to stop by itself before it is killed."""
 PIECE_GRACE = 15.0
-"""The same for a piece of a picture: it stops by itself sooner than a new worker would be up."""
+"""The same for a piece of a picture, and for a look at it: it stops by itself sooner than a new worker would be up."""
 START = 180.0
 """Seconds that a worker may take to load its methods."""
 MOST_BACKOFF = 30.0
@@ -298,7 +298,8 @@ class Pool:
         if not process.send(ticket.order):
             return self._put_back(ticket)
         begun, told, taken = time.monotonic(), math.inf, False
-        grace = GRACE if ticket.order.options.preview is None else PIECE_GRACE
+        is_short = ticket.order.options.preview is not None or ticket.order.task == "look"
+        grace = PIECE_GRACE if is_short else GRACE
         while True:
             message = process.receive(LOOK)
             with self._changed:

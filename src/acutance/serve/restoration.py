@@ -15,21 +15,20 @@ from torch import Tensor
 
 from acutance import errors
 from acutance.images import Image, ImageInfo, read_image, write_image
-from acutance.images.kernel_file import KernelFile, read_kernel, write_kernel
+from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.methods.spec import catalogue, find
 from acutance.problem import Progress
 from acutance.psf import shapes
 from acutance.restoration.given import take_mask
 from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.serve import candidates, iterates
+from acutance.serve.look import look
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
 
 LOADED = 6
 """Methods that a worker keeps loaded; the one that was not used for longest goes first."""
-
-KERNEL_SHOWN = 256
-"""Side that the picture of a kernel has at least, pixels."""
 
 FOUND = {"method": "fd", "otherwise": "nothing"}
 """Settings of `blind` where only the kernel is wanted."""
@@ -91,31 +90,72 @@ class Restorations:
         piece = piece_of(order, psf, image)
         mask, only = (mask_of(order, name, image, piece) for name in (order.mask, order.only))
         image = image if piece is None else piece.cut(image)
+        if order.task == "look":
+            told = look(image, lambda size: tell({"phase": "looking"}))
+            return looks(image) | told | {"notes": list(image.info.notes)}
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
         tell({"phase": "kernel" if blind else "restoring"})
+        if order.options.candidates:
+            return self._candidates(order, image, mask)
 
         def on_step(progress: Progress) -> None:
             tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
 
         chosen = self._for(order, psf)
         kernel = None if psf is None else psf.kernel
-        done = chosen(image, kernel, sigma=order.options.sigma, mask=mask, on_step=on_step)
+
+        def restored(by: Restorer) -> Restoration:
+            return by(image, kernel, sigma=order.options.sigma, mask=mask, on_step=on_step)
+
+        done, later = self._run(order, chosen, image, restored)
         tell({"phase": "writing"})
-        found, final = done.result.kernel, done.image
-        if only is not None:
-            final = replace(final, pixels=joined(image.pixels, final.pixels, only))
-        if piece is not None:
-            image, final = piece.trim(image), piece.trim(final)
-        report = described(done, image, () if psf is None else psf.notes)
-        if found is not None:
-            report |= write_found(order.folder, found.cpu(), wanted=order.task == "kernel")
-        if order.task != "kernel":
-            name = f"restored{image.info.suffix}"
-            notes = write_image(order.folder / name, final)
-            report |= {"picture": name, "notes": [*report["notes"], *map(plain, notes)]}
-            if order.show:
-                report |= write_shown(order.folder, image, final)
+        before = image if piece is None else piece.trim(image)
+
+        def finished(done: Restoration) -> Image:
+            final = done.image
+            if only is not None:
+                final = replace(final, pixels=joined(image.pixels, final.pixels, only))
+            return final if piece is None else piece.trim(final)
+
+        report = described(done, before, () if psf is None else psf.notes)
+        if done.result.kernel is not None:
+            report |= write_found(order.folder, done.result.kernel.cpu(), wanted=order.task == "kernel")
+        if order.task == "kernel":
+            return report
+        final = finished(done)
+        name = f"restored{image.info.suffix}"
+        notes = write_image(order.folder / name, final)
+        report |= {"picture": name, "notes": [*report["notes"], *map(plain, notes)], "iterates": list(later)}
+        if order.show:
+            report |= write_shown(order.folder, before, final)
+        for n, t in enumerate(later, 1):
+            tell({"phase": "writing", "step": n, "steps": len(later)})
+            report |= write_iterate(order, n, finished(restored(later[t])))
         return report
+
+    @staticmethod
+    def _run(
+        order: Order, chosen: Restorer, image: Image, restored: Callable[[Restorer], Restoration]
+    ) -> tuple[Restoration, dict[int, Restorer]]:
+        """The restoration, and for each step the restorer that answers with it; {} where nobody asks for them."""
+        o = order.options
+        keep = o.iterates and image.pixels[0, 0].numel() <= iterates.MOST_PIXELS
+        if not keep and o.step is None:
+            return restored(chosen), {}
+        steps = iterates.Steps(chosen, None if keep else o.step)
+        done = restored(steps.recording)
+        if o.step is not None and any(t >= o.step for t in steps.kept):
+            done = restored(steps.at(min(t for t in steps.kept if t >= o.step)))
+        return done, {t: steps.at(t) for t in steps.kept} if keep and len(steps.kept) > 1 else {}
+
+    def _candidates(self, order: Order, image: Image, mask: Tensor | None) -> Report:
+        """The kernel and the other guesses, by the method that restores in the end."""
+        if order.task != "kernel":
+            raise errors.ConfigError(f"candidates: {order.task} takes one kernel; ask for the task kernel")
+        restorer = self._restorer(BLIND, order.options.quality, None, **boxes_of(order))
+        told, kernel = candidates.write(restorer, image, order.folder, sigma=order.options.sigma, mask=mask)
+        told["notes"] = [plain(n) for n in (*image.info.notes, *told["notes"])]
+        return looks(image) | told | write_found(order.folder, kernel, wanted=True)
 
     def _for(self, order: Order, psf: KernelFile | None) -> Restorer:
         """The method that the order names, or the one for its task."""
@@ -244,13 +284,18 @@ def joined(before: Tensor, after: Tensor, only: Tensor) -> Tensor:
 
 def described(done: Restoration, image: Image, notes: tuple[str, ...]) -> Report:
     """What the command's JSON says of a picture, and its size and kind."""
-    height, width = image.pixels.shape[-2:]
-    return {
-        "width": width, "height": height, "format": image.info.format, "bits": image.info.bits,
+    sure = None if done.confidence is None else round(done.confidence, 3)
+    return looks(image) | {
         "method": done.method, "weights": done.weights, "steps": done.steps, "outcome": done.outcome.name.lower(),
-        "seconds": round(done.seconds, 3), "fitting_error": round(done.fitting_error, 6),
-        "notes": [plain(n) for n in (*notes, *image.info.notes, *done.notes)],
+        "seconds": round(done.seconds, 3), "fitting_error": round(done.fitting_error, 6), "confidence": sure,
+        "unchanged": done.unchanged, "notes": [plain(n) for n in (*notes, *image.info.notes, *done.notes)],
     }  # fmt: skip
+
+
+def looks(image: Image) -> Report:
+    """Size and kind of a picture."""
+    height, width = image.pixels.shape[-2:]
+    return {"width": width, "height": height, "format": image.info.format, "bits": image.info.bits}
 
 
 def write_found(folder: Path, kernel: Tensor, *, wanted: bool) -> Report:
@@ -258,21 +303,34 @@ def write_found(folder: Path, kernel: Tensor, *, wanted: bool) -> Report:
     side = kernel.shape[-1]
     if side == 1 and not wanted:
         return {"kernel_side": 1}
-    write_kernel(folder / "kernel.npy", kernel, overwrite=True)
-    shown = F.interpolate(kernel, scale_factor=float(-(-KERNEL_SHOWN // side)), mode="nearest")
-    write_kernel(folder / "kernel.png", shown / shown.sum(), bits=8, overwrite=True)
+    candidates.write_both(kernel, folder / "kernel.npy", folder / "kernel.png")
     return {"kernel": "kernel.npy", "kernel_picture": "kernel.png", "kernel_side": side}
+
+
+def write_iterate(order: Order, n: int, final: Image) -> Report:
+    """A result as a file, and as a PNG where browsers do not show that kind."""
+    name = f"iterate-{n}{final.info.suffix}"
+    write_image(order.folder / name, final, overwrite=True)
+    told = {f"iterate_{n}": name}
+    if order.show and final.info.format not in SHOWN_BY_BROWSERS:
+        told[f"iterate_{n}_shown"] = write_eye(order.folder / f"iterate-{n}-shown.png", final)
+    return told
+
+
+def write_eye(path: Path, image: Image) -> str:
+    """A PNG of 8 bits; its name."""
+    alpha = None if image.alpha is None else image.alpha.clamp(0, 1)
+    write_image(path, replace(image, info=ImageInfo(icc=image.info.icc), alpha=alpha), overwrite=True)
+    return path.name
 
 
 def write_shown(folder: Path, before: Image, after: Image) -> Report:
     """PNGs of 8 bits of both pictures; {} where a browser shows the files themselves."""
     if before.info.format in SHOWN_BY_BROWSERS:
         return {}
-    for file, image in (("before.png", before), ("after.png", after)):
-        info = ImageInfo(icc=image.info.icc)
-        alpha = None if image.alpha is None else image.alpha.clamp(0, 1)
-        write_image(folder / file, replace(image, info=info, alpha=alpha), overwrite=True)
-    return {"shown_before": "before.png", "shown": "after.png"}
+    return {
+        "shown_before": write_eye(folder / "before.png", before), "shown": write_eye(folder / "after.png", after),
+    }  # fmt: skip
 
 
 def plain(text: str, order: Order | None = None) -> str:

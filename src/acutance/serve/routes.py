@@ -78,6 +78,7 @@ async def _accept(
     mask: Mask = None,
     only: Only = None,
     show: bool = False,
+    attended: bool = False,
 ) -> Job:
     """Put the files into a private folder and the order into the queue.
 
@@ -97,7 +98,8 @@ async def _accept(
                 raise Refused(413, f"a kernel of more than {MOST_KERNEL_BYTES / 1e6:g} MB; is it the right file?")
             names["kernel"] = f"kernel{suffix(kernel.filename)}"
             await asyncio.to_thread(_save, kernel.file, folder / names["kernel"])
-        return store.add(Order(task, folder, **names, options=options, show=show, max_pixels=limits.max_pixels))
+        order = Order(task, folder, **names, options=options, show=show, max_pixels=limits.max_pixels)
+        return store.add(order, attended=attended)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -210,9 +212,10 @@ async def create_job(
     only: Only = None,
     task: Annotated[Task, Form(description="What to do.")] = "restore",
     show: Annotated[bool, Form(description="Also make PNGs that browsers show.")] = False,
+    attended: Annotated[bool, Form(description="Stop when nobody listens to the events for ten seconds.")] = False,
 ) -> dict[str, Any]:
     """Queue a picture and answer at once. The result is kept for a while."""
-    job = await _accept(request, task, image, fields, kernel=kernel, mask=mask, only=only, show=show)
+    job = await _accept(request, task, image, fields, kernel=kernel, mask=mask, only=only, show=show, attended=attended)
     return job.description() | {"events": f"/v1/jobs/{job.id}/events"}
 
 
@@ -241,24 +244,25 @@ async def cancel_job(request: Request, job: FoundJob) -> None:
 @router.get("/v1/jobs/{id}/events", tags=["jobs"], response_class=StreamingResponse)
 async def job_events(request: Request, job: FoundJob) -> Response:
     """Progress as server-sent events: the state of the job, whenever it changes, until it has ended."""
-    return StreamingResponse(_events(_pool(request), job), media_type="text/event-stream")
+    return StreamingResponse(_events(_store(request), job), media_type="text/event-stream")
 
 
-async def _events(pool: Pool, job: Job) -> AsyncIterator[str]:
-    while True:
-        changed = job.changed
-        yield f"data: {json.dumps(job.description())}\n\n"
-        if job.ended.is_set():
-            return
-        waiting = True
-        while waiting:
-            try:
-                await asyncio.wait_for(changed.wait(), STILL_HERE)
-                waiting = False
-            except TimeoutError:
-                if pool.closing:
-                    return
-                yield ": still here\n\n"
+async def _events(store: Store, job: Job) -> AsyncIterator[str]:
+    with store.listening(job):
+        while True:
+            changed = job.changed
+            yield f"data: {json.dumps(job.description())}\n\n"
+            if job.ended.is_set():
+                return
+            waiting = True
+            while waiting:
+                try:
+                    await asyncio.wait_for(changed.wait(), STILL_HERE)
+                    waiting = False
+                except TimeoutError:
+                    if store.pool.closing:
+                        return
+                    yield ": still here\n\n"
 
 
 @router.get("/v1/jobs/{id}/{file}", tags=["jobs"], response_class=FileResponse)

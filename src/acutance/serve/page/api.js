@@ -42,7 +42,11 @@ export const ready = async () => (await ask('/ready')).json();
 
 export const picture = async (link, signal) => (await ask(link, { signal })).blob();
 
-export const start = async (form) => (await ask('/v1/jobs', { method: 'POST', body: form })).json();
+/** Queue a form. The job stops by itself where the page is closed before it hears of it. */
+export async function start(form) {
+  form.set('attended', 'true');
+  return (await ask('/v1/jobs', { method: 'POST', body: form })).json();
+}
 
 // keepalive: it is sent even while the page is being closed
 export const stop = (id) => ask(`/v1/jobs/${id}`, { method: 'DELETE', keepalive: true }).catch(() => {});

@@ -1,6 +1,8 @@
 // The page: pictures in, settings, jobs of the service, results. Nothing is loaded from elsewhere.
 import * as api from '/page/api.js';
+import { Boxes } from '/page/boxes.js';
 import { byId, download, fill, make } from '/page/dom.js';
+import { Guesses, unsure } from '/page/guesses.js';
 import { History } from '/page/history.js';
 import { intake } from '/page/intake.js';
 import { keys } from '/page/keys.js';
@@ -13,10 +15,14 @@ import * as presets from '/page/presets.js';
 import { Preview } from '/page/preview.js';
 import { Queue } from '/page/queue.js';
 import { Runner } from '/page/runner.js';
+import { Seems } from '/page/seems.js';
 import * as settings from '/page/settings.js';
 import * as sidecar from '/page/sidecar.js';
+import { Sharpness } from '/page/sharpness.js';
 import { text } from '/page/texts.js';
 import { Viewer } from '/page/viewer.js';
+
+const MOST_AT_ONCE = 4; // pictures; each listens on a connection, and browsers open six to a host
 
 fill();
 byId('before').alt = text.beforeAlt;
@@ -26,7 +32,14 @@ const runner = new Runner(changed, askToken);
 const queue = new Queue(byId('queue'), { pick: show, save, remove });
 const loupe = new Loupe(viewer);
 const brush = new Brush(viewer, () => current, () => preview.begin());
-const preview = new Preview(viewer, () => current, settings.read);
+const seems = new Seems(() => current, (values) => {
+  apply(values);
+  history.note();
+});
+const boxes = new Boxes(viewer, () => current);
+const sharpness = new Sharpness(choose);
+const preview = new Preview(viewer, () => current, settings.read, offer, () => seems.stop());
+const guesses = new Guesses(() => current, settings.read, useKernel);
 let current = null;
 let service = {}; // what it says of itself
 
@@ -48,12 +61,17 @@ async function show(picture) {
   byId('main').classList.remove('empty');
   byId('drop').hidden = true;
   queue.select(picture);
+  guesses.show(picture);
+  boxes.show();
+  sharpness.offer(picture.steps, picture.report && picture.report.steps);
   render();
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
   if (picture !== current) return;
   byId('unshown').hidden = readable;
+  seems.show(picture);
   loupe.show();
   brush.draw();
+  boxes.show();
 }
 
 function render() {
@@ -70,6 +88,7 @@ function changed(picture) {
   if (picture === current && picture.state === 'done' && viewer.afterUrl !== picture.afterUrl) {
     show(picture);
     say(text.done);
+    if (unsure(picture.report) && !picture.guesses && settings.read().blur === 'find') guesses.look();
   } else render();
 }
 
@@ -86,6 +105,20 @@ function remove(picture) {
   else render();
 }
 
+/** Show one of the steps, of the piece where there is one; the whole is then restored as far. */
+function choose(entry, isLast) {
+  settings.stopAfter(isLast ? null : entry.step);
+  if (preview.shown) return preview.lay(entry.shown);
+  current.choose(entry);
+  viewer.swap(current.afterUrl).then(() => loupe.show());
+  queue.render(current);
+}
+
+function offer(steps) {
+  sharpness.offer(steps, settings.read().step);
+  if (steps.length && settings.read().step) preview.lay(sharpness.entry.shown);
+}
+
 // -- the settings -----------------------------------------------------------------------------------------------------
 
 const history = new History(settings.read, apply, () => {
@@ -95,12 +128,15 @@ const history = new History(settings.read, apply, () => {
 
 function apply(values) {
   settings.write(values);
-  if (current) preview.begin();
+  if (!current) return;
+  boxes.show();
+  preview.begin();
 }
 
 byId('panel').addEventListener('input', (event) => {
-  if (event.target.id === 'preset') return;
+  if (event.target.id === 'preset' || event.target.id.startsWith('box-')) return;
   settings.refresh();
+  boxes.show();
   preview.begin();
 });
 byId('panel').addEventListener('change', () => history.note());
@@ -139,10 +175,13 @@ byId('settings-file').addEventListener('change', ({ target }) => {
 });
 
 for (const button of document.querySelectorAll('.use-found')) {
-  button.addEventListener('click', () => {
-    settings.write({ task: 'restore', blur: 'draw' });
-    settings.kernel.start(current.found.npy);
-  });
+  button.addEventListener('click', () => useKernel(current.found.npy));
+}
+
+/** Go on with a kernel of the service, a .npy file. */
+function useKernel(npy) {
+  settings.write({ task: 'restore', blur: 'draw' });
+  settings.kernel.start(npy);
 }
 
 // -- the jobs ---------------------------------------------------------------------------------------------------------
@@ -152,6 +191,7 @@ async function restore(pictures) {
     const values = settings.read();
     for (const picture of pictures) runner.add(picture, await order(picture, values));
     preview.stop();
+    seems.stop();
   } catch (error) {
     current.error = error.message;
     render();
@@ -172,6 +212,8 @@ byId('cancel').addEventListener('click', () => {
 });
 window.addEventListener('pagehide', () => {
   preview.stop();
+  guesses.stop();
+  seems.stop();
   queue.pictures.forEach((picture) => runner.cancel(picture));
 });
 
@@ -215,7 +257,7 @@ async function load() {
   try {
     settings.setMethods(await api.methods());
     service = await api.ready();
-    runner.workers = service.workers;
+    runner.workers = Math.min(MOST_AT_ONCE, service.workers);
   } catch (error) {
     if (error.status === 401) askToken();
     else setTimeout(load, 2000); // the workers are starting

@@ -1,4 +1,5 @@
 // The form that is sent for a picture: its file and the settings as fields of the service.
+import { boxField } from '/page/boxes.js';
 import { byId } from '/page/dom.js';
 import { maskFiles } from '/page/mask.js';
 import { encode } from '/page/npy.js';
@@ -12,12 +13,16 @@ export async function order(picture, settings) {
   sent.set('task', settings.task);
   sent.set('show', 'true');
   if (settings.noise) sent.set('sigma', settings.noise);
+  if (settings.keep) sent.set('iterates', 'true');
+  if (settings.keep && settings.step) sent.set('step', settings.step);
   if (Number(settings.strength) < 100) sent.set('strength', settings.strength / 100);
   const { mask, only } = await maskFiles(picture);
   if (only) sent.set('only', only, 'only.png');
   if (settings.task !== 'restore') return sent;
   if (mask) sent.set('mask', mask, 'mask.png');
   blur(sent, settings);
+  const box = boxField(picture);
+  if (settings.blur === 'find' && box) sent.set(...box);
   if (qualities(settings.task, settings.blur).includes(settings.quality)) sent.set('quality', settings.quality);
   return sent;
 }
@@ -33,13 +38,31 @@ export async function trials(picture, settings, piece) {
   const methods = deblurs ? [{ method: 'fd' }, { method: 'acute', quality: 'fast' }] : [{}];
   const trial = async (method) => {
     const sent = await order(picture, settings);
-    sent.delete('quality');
+    for (const name of ['quality', 'trail', 'window', 'step']) sent.delete(name);
+    if (method.method === 'fd') sent.delete('iterates'); // it has no steps
     if (finds) sent.set('kernel', picture.found.npy, 'kernel.npy');
     sent.set('preview', [piece.x, piece.y, piece.width, piece.height].join());
     for (const [name, value] of Object.entries(method)) sent.set(name, value);
     return sent;
   };
   return Promise.all(methods.map(trial));
+}
+
+/** The form that asks what is wrong with a picture. */
+export function look(picture) {
+  const sent = new FormData();
+  sent.set('image', picture.file);
+  sent.set('task', 'look');
+  return sent;
+}
+
+/** The form that asks for guesses of a picture's blur. */
+export async function guess(picture, settings) {
+  const sent = await order(picture, { ...settings, task: 'restore', blur: 'find' });
+  for (const name of ['strength', 'only', 'show', 'step', 'iterates']) sent.delete(name);
+  sent.set('task', 'kernel');
+  sent.set('candidates', 'true');
+  return sent;
 }
 
 function blur(sent, settings) {

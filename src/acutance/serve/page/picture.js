@@ -14,8 +14,12 @@ export class Picture {
     this.saved = null; // the restored file
     this.shown = file; // what a browser can show of the latest state
     this.found = null; // the kernel that was found: { npy, url, side }
+    this.steps = []; // of the restoration: { step, saved, shown, url }
+    this.seems = null; // what is wrong with it, see `Seems`
+    this.guesses = null; // see `Guesses`
     this.abort = null;
     this.strokes = []; // of the mask brush
+    this.box = null; // where the blur is seen, { kind, x, y, width, height }, see `Boxes`
     this.size = null; // [width, height], known once there are strokes
     this.urls = [];
     this.beforeUrl = this.url(file);
@@ -41,9 +45,11 @@ export class Picture {
     return made;
   }
 
-  /** Take over what the service made. Files: saved; maybe shown, before, kernel, kernelPicture. */
+  /** Take over what the service made. Files: saved; maybe shown, before, kernel, kernelPicture, steps. */
   finish(report, files) {
     this.drop(this.afterUrl);
+    for (const { url } of this.steps) this.drop(url);
+    this.steps = files.steps.map((entry) => ({ ...entry, url: this.url(entry.shown) }));
     this.report = report;
     this.saved = files.saved;
     this.shown = files.shown || files.saved;
@@ -57,6 +63,12 @@ export class Picture {
       this.found = { npy: files.kernel, url: this.url(files.kernelPicture), side: report.kernel_side };
     }
     this.state = 'done';
+  }
+
+  /** Take one of the steps for the result. */
+  choose({ saved, shown, url }) {
+    if (!this.steps.some((entry) => entry.url === this.afterUrl)) this.drop(this.afterUrl);
+    Object.assign(this, { saved, shown, afterUrl: url });
   }
 
   drop(url) {

@@ -2,6 +2,7 @@
 import { byId } from '/page/dom.js';
 import { pause, run } from '/page/jobs.js';
 import { trials } from '/page/order.js';
+import { LINKS, steps } from '/page/sharpness.js';
 import { text } from '/page/texts.js';
 
 const MOST = 512; // side of a piece, pixels
@@ -11,9 +12,13 @@ const REST = 120; // milliseconds without a change before a preview begins
 const SECOND = 500; // the same before the slower method begins
 
 export class Preview {
-  /** viewer: shows it. picture(): the current one. settings(): the current ones. */
-  constructor(viewer, picture, settings) {
-    Object.assign(this, { viewer, picture, settings });
+  /**
+   * viewer: shows it. picture(): the current one. settings(): the current ones. offer(steps): those of a piece,
+   * [{ step, shown }]. begins(): a piece is to be restored, so that other questions had better wait.
+   */
+  constructor(viewer, picture, settings, offer, begins) {
+    Object.assign(this, { viewer, picture, settings, offer, begins });
+    this.place = null; // of the piece that is shown
     this.abort = null;
     this.side = 192; // of quick previews; follows the machine
     this.url = null;
@@ -58,6 +63,7 @@ export class Preview {
     const forms = await trials(picture, this.settings(), quick);
     if (!forms.length) return this.note(text.previewLater);
     this.note(text.previewing);
+    this.begins();
     const took = await this.show(forms[0], quick, signal);
     this.side = Math.round(Math.min(MOST, Math.max(LEAST, this.side * Math.sqrt(GOAL / took))));
     if (forms.length < 2) return;
@@ -69,15 +75,22 @@ export class Preview {
   /** Restore a piece and show it; the milliseconds that this took. */
   async show(form, piece, signal) {
     const begun = performance.now();
-    const { report, files } = await run(form, signal, ['picture', 'shown']);
+    const { report, files: [saved, shown, ...rest] } = await run(form, signal, ['picture', 'shown', ...LINKS]);
     signal.throwIfAborted();
-    const url = URL.createObjectURL(files[1] || files[0]);
-    await this.viewer.showPiece(piece, url);
-    if (this.url) URL.revokeObjectURL(this.url);
-    this.url = url;
+    this.place = piece;
+    await this.lay(shown || saved);
     const took = performance.now() - begun;
     this.note(text.previewed(report.method, took / 1000));
+    this.offer(steps(report, rest));
     return took;
+  }
+
+  /** Show a file where the last piece was. */
+  async lay(file) {
+    const [url, old] = [URL.createObjectURL(file), this.url];
+    this.url = url;
+    await this.viewer.showPiece(this.place, url);
+    if (old) URL.revokeObjectURL(old);
   }
 
   note(message) {

@@ -1,5 +1,6 @@
 // Restores pictures one after the other; as many at once as the service has workers.
 import { run } from '/page/jobs.js';
+import { LINKS, steps } from '/page/sharpness.js';
 import { text } from '/page/texts.js';
 
 const FILES = ['picture', 'shown', 'shown_before', 'kernel', 'kernel_picture'];
@@ -58,9 +59,9 @@ export class Runner {
     Object.assign(picture, { state: 'running', begun: Date.now() });
     try {
       tell({ phase: 'sending' });
-      const { report, files } = await run(form, signal, FILES, tell);
-      const [saved, shown, before, kernel, kernelPicture] = files;
-      picture.finish(report, { saved, shown, before, kernel, kernelPicture });
+      const { report, files } = await run(form, signal, [...FILES, ...LINKS], tell);
+      const [saved, shown, before, kernel, kernelPicture, ...rest] = files;
+      picture.finish(report, { saved, shown, before, kernel, kernelPicture, steps: steps(report, rest) });
     } catch (error) {
       if (signal.aborted) return;
       this.settle(picture);

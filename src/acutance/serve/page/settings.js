@@ -9,6 +9,7 @@ const UNITS = { length: pixels, radius: pixels, deviation: pixels, angle: degree
 
 export const kernel = new KernelEditor();
 let methods = [];
+let step = null; // of the method, where it is to stop; null: the last
 
 /** What the service offers, see /v1/methods. */
 export function setMethods(offered) {
@@ -16,16 +17,30 @@ export function setMethods(offered) {
   refresh();
 }
 
-/** { task, blur, length, ..., kernel }: strings, and the kernel that is drawn, see `KernelEditor.read`. */
+/** Stop after a step of the method; null: after the last. */
+export function stopAfter(chosen) {
+  step = chosen;
+}
+
+/**
+ * { task, blur, length, ..., kernel, keep, step }: strings, the kernel that is drawn, see `KernelEditor.read`, whether
+ * all steps are kept, and the one that was chosen, or null.
+ */
 export function read() {
   const values = Object.fromEntries(FIELDS.map((id) => [id, byId(id).value]));
-  return { task: document.querySelector('input[name=task]:checked').value, ...values, kernel: kernel.read() };
+  return { task: document.querySelector('input[name=task]:checked').value, ...values, ...kept() };
+}
+
+function kept() {
+  return { kernel: kernel.read(), keep: byId('keep-steps').checked, step };
 }
 
 /** Set the fields; those that are left out stay as they are. */
 export function write({ task, ...values }) {
   if ('kernel' in values) kernel.write(values.kernel);
   if (task) document.querySelector(`input[name=task][value=${task}]`).checked = true;
+  if ('keep' in values) byId('keep-steps').checked = values.keep;
+  if ('step' in values) step = values.step;
   for (const id of FIELDS) if (id in values) byId(id).value = values[id];
   refresh();
 }

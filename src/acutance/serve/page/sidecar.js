@@ -54,6 +54,8 @@ function checked(given) {
   for (const name of CHOICES) take(name, (value) => [...byId(name).options].some((option) => option.value === value));
   for (const name of NUMBERS) take(name, (value) => isNumber(value, byId(name)));
   take('kernel', isKernel);
+  take('keep', (value) => typeof value === 'boolean');
+  take('step', (value) => value === null || (Number.isInteger(value) && value >= 1 && value <= 9999));
   return values;
 }
 

@@ -1,4 +1,29 @@
 // Every text of the page. Another language is another table of the same keys.
+
+const faults = {
+  shaken: () => 'shaken',
+  line: (f) => `shaken along a line of ${f.size} pixels`,
+  focus: (f) => `out of focus by ${f.size} pixels`,
+  soft: (f) => `soft by ${f.size} pixels`,
+};
+
+function seems({ faults: found, noise, confidence }) {
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  const level = `${(100 * noise).toFixed(1)} %`;
+  const [blur] = found.filter(({ what }) => what !== 'noise');
+  const noisy = found.length > (blur ? 1 : 0);
+  if (blur) return `It seems ${faults[blur.what](blur)} (${percent(blur.confidence)} sure). Noise: ${level}${noisy ? ', much' : ''}.`;
+  const sharp = confidence === null ? 'Whether it is blurred cannot be told.' : `No blur is seen (${percent(confidence)} sure).`;
+  return noisy ? `It seems noisy: ${level}. ${sharp}` : `${sharp} Noise: ${level}.`;
+}
+
+const kinds = {
+  path: (g) => `shaken, ${g.side} x ${g.side} pixels`,
+  disc: (g) => `out of focus, radius ${g.size} pixels`,
+  gaussian: (g) => `soft, width ${g.size} pixels`,
+  line: (g) => `straight motion, ${g.size} pixels at ${g.angle}°`,
+};
+
 const en = {
   tagline: 'Makes blurred pictures sharp again',
   viewLabel: 'Picture',
@@ -54,6 +79,8 @@ const en = {
     'P  N  previous, next picture',
     'Ctrl+Z  Ctrl+Shift+Z  undo, redo the settings',
   ].join('\n'),
+  seems,
+  seemsApply: 'Set this',
   task: 'What is wrong?',
   deblur: 'Blur',
   denoise: 'Noise',
@@ -72,6 +99,29 @@ const en = {
   erase: 'Erase',
   clear: 'Clear',
   useFound: 'Start from the found kernel',
+  boxLabel: 'Where the blur is seen',
+  boxTrail: 'Mark a light trail',
+  boxWindow: 'Mark a part',
+  boxNone: 'The blur is found by looking everywhere. A lamp that was smeared shows it best.',
+  boxHints: {
+    trail: 'Drag a box around one smeared lamp, or type it in pixels.',
+    window: 'Drag a box around the part where the blur is to be found, or type it in pixels.',
+  },
+  boxes: { trail: 'The light trail in this box is the blur.', window: 'The blur is found in this box.' },
+  boxX: 'Left',
+  boxY: 'Top',
+  boxWidth: 'Width',
+  boxHeight: 'Height',
+  boxClear: 'Remove',
+  guess: 'Show other guesses',
+  guessesLabel: 'Guesses of the blur',
+  guessing: 'Trying several guesses on a piece of the picture …',
+  guessesAre: 'Which looks best? Choose one to take its blur.',
+  guessNone: 'No blur can be told from this picture.',
+  guessFailed: (message) => `No guesses: ${message}`,
+  asItIs: 'As it is',
+  guessIs: (n, g) => `${n}: ${kinds[g.kind](g)}${g.confidence === null ? '' : `, confidence ${Math.round(100 * g.confidence)} %`}`,
+  close: 'Close',
   kernelEmpty: 'Draw the blur first.',
   length: 'Length',
   angle: 'Angle',
@@ -85,6 +135,9 @@ const en = {
   strength: 'Strength',
   noise: 'Noise level',
   automatic: 'Automatic',
+  sharpness: 'Sharpness',
+  stepOf: (t, last) => `step ${t} of ${last}`,
+  keepSteps: 'Choose the sharpness afterwards',
   quality: 'Quality',
   fast: 'Fast',
   balanced: 'Balanced',

@@ -74,6 +74,12 @@ export class Viewer {
     return shown;
   }
 
+  /** Show another restored picture of the same size. */
+  async swap(afterUrl) {
+    this.afterUrl = afterUrl;
+    await load(this.after, afterUrl);
+  }
+
   /** Show the divider where there is something to compare with. */
   pair() {
     const is = !this.after.hidden || !this.piece.hidden;
