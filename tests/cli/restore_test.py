@@ -295,6 +295,29 @@ def test_a_mask_of_zeros_and_ones(folder: Path, dtype: type, white: int) -> None
     assert torch.equal(read_image(folder / "a.png").pixels, read_image(folder / "b.png").pixels)
 
 
+@pytest.mark.parametrize("kind", ["?", "u1", "f4"])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_a_mask_in_an_array(folder: Path, kind: str, suffix: str) -> None:
+    """It does what the picture of it does; of another size it is refused before the picture is decoded."""
+    height, width = read_image(folder / "one.png").pixels.shape[-2:]
+    mask = np.ones((height, width))
+    mask[10:20, 30:45] = 0
+    PillowImage.fromarray((mask * 255).astype(np.uint8)).save(folder / "mask.png")
+    save = np.save if suffix == "npy" else np.savez
+    save(folder / f"mask.{suffix}", mask.astype(kind))
+    save(folder / f"other.{suffix}", mask[1:].astype(kind))
+    common = ("restore", folder / "one.png", "--kernel", folder / "psf.npy", "--method", "wiener", "--sigma", "1%")
+    call(*common, "--mask", folder / "mask.png", "-o", folder / "a.png")
+    call(*common, "--mask", folder / f"mask.{suffix}", "-o", folder / "b.png")
+    assert torch.equal(read_image(folder / "a.png").pixels, read_image(folder / "b.png").pixels)
+    whole = (folder / "one.png").read_bytes()
+    (folder / "one.png").write_bytes(whole[: len(whole) // 2])
+    command = [*common, "--mask", folder / f"other.{suffix}", "-o", folder / "c.png"]
+    result = runner.invoke(app, [str(a) for a in command])
+    assert result.exit_code == 1
+    assert "size of the picture" in result.output.replace("\n", " ")
+
+
 @pytest.mark.parametrize("c", [1e-5, 1.0, 4e4])
 def test_a_float_file_with_missing_samples(folder: Path, c: float) -> None:
     """It is restored in its own units; what was missing is filled in, which is said."""

@@ -27,6 +27,7 @@ from acutance.images import Image, read_image, write_image
 from acutance.images.atomic import remove_old_parts
 from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import Mark, file_hash, read_mark
+from acutance.images.mask_file import is_mask_array, read_mask_array
 from acutance.images.peek import peek_size
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
@@ -283,6 +284,11 @@ def read_mask(file: Path, max_pixels: int) -> Tensor:
     Raises:
         ConfigError: the file cannot be read, or is a picture that shows nothing but an alpha channel.
     """
+    if is_mask_array(file):
+        try:
+            return read_mask_array(file, max_pixels)
+        except ConfigError as error:
+            raise ConfigError(f"--mask {error}") from None
     try:
         image = read_image(file, max_pixels=max_pixels)
     except ImageError as error:

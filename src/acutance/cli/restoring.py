@@ -74,7 +74,9 @@ def restore(
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Picture of the same size: white where pixels count, black where they are missing."),
+        typer.Option(
+            help="Picture or .npy of the same size: white or 1 where pixels count, black or 0 where they are missing."
+        ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")] = None,
     flip_kernel: Annotated[bool, typer.Option("--flip-kernel", help="Rotate the kernel by 180 degrees.")] = False,

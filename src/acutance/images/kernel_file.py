@@ -267,7 +267,7 @@ def _read_tiff(data: bytes) -> Found:
 # -- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def npy_header(stream: io.BytesIO, what: str = "a kernel") -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """(shape, fortran order, dtype), refusing all but plain numbers."""
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
@@ -275,13 +275,13 @@ def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(stream)
     if dtype.hasobject or dtype.kind not in "biuf":
-        raise KernelError(f"an array of {dtype} is not a kernel; save real numbers with numpy.save")
+        raise KernelError(f"an array of {dtype} is not {what}; save real numbers with numpy.save")
     return shape, fortran, dtype
 
 
 def _read_npy(data: bytes) -> Found:
     stream = io.BytesIO(data)
-    shape, fortran, dtype = _npy_header(stream)
+    shape, fortran, dtype = npy_header(stream)
     if len(shape) > 4 or not shape:
         raise KernelError(f"an array of shape {shape} is not a kernel; save one two-dimensional array")
     check_pixels(*shape)
@@ -293,7 +293,7 @@ def _read_npy(data: bytes) -> Found:
 
 
 def _read_npz(data: bytes) -> Found:
-    _check_directory(data)
+    check_directory(data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
         if len(members) > 100:
@@ -306,7 +306,7 @@ def _read_npz(data: bytes) -> Found:
                 head = file.read(12_000)
             if head.startswith(b"\x93NUMPY"):
                 try:
-                    shapes[name] = _npy_header(io.BytesIO(head))[0]
+                    shapes[name] = npy_header(io.BytesIO(head))[0]
                 except KernelError:
                     if len(members) == 1:
                         raise
@@ -316,7 +316,7 @@ def _read_npz(data: bytes) -> Found:
     return Found(_read_npy(content).values, notes=notes)
 
 
-def _check_directory(data: bytes) -> None:
+def check_directory(data: bytes) -> None:
     """A zip's table of contents is read whole by `zipfile`, so it must be small."""
     end = data.rfind(b"PK\5\6", max(0, len(data) - 65_557))
     if end < 0 or len(data) < end + 22:

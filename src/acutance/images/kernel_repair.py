@@ -16,6 +16,7 @@ from torch import Tensor
 
 from acutance.errors import KernelError
 from acutance.images.kernel_channels import as_channels, is_stack, made_small, merge_channels
+from acutance.images.kernel_pixels import without_wrong_pixels
 from acutance.images.kernel_place import NORMALISED, normalise, origin_in_the_middle, place
 
 Array = NDArray[np.float64]
@@ -51,12 +52,13 @@ def repair_kernel(
     """Make a kernel out of an array; what is changed is said in the notes.
 
     In this order: a kernel enlarged by repeating its pixels or by interpolation is made small again, channels that
-    tell the same are merged, a dark kernel on white is inverted, a flat background is subtracted, small negative
-    values are clipped, an origin in the corner is moved to the middle, a symmetric kernel with an even side is
-    moved by half a pixel onto the centre, another even side gets one zero row or column behind, `flip`, `centre`,
-    empty margins are cut off symmetrically about the centre, the sum is made 1. A floating-point array that is non-
-    negative and sums to 1 is taken at its word: no background is subtracted and nothing is inverted. Integers have
-    no scale, so dividing them by their sum is not worth a note.
+    tell the same are merged, single hot or dead pixels of a smooth kernel are replaced, a dark kernel on white is
+    inverted, a flat background is subtracted, small negative values are clipped, an origin in the corner is moved
+    to the middle, a symmetric kernel with an even side is moved by half a pixel onto the centre, another even side
+    gets one zero row or column behind, `flip`, `centre`, empty margins are cut off symmetrically about the centre,
+    the sum is made 1. A floating-point array that is non- negative and sums to 1 is taken at its word: no
+    background is subtracted and nothing is inverted. Integers have no scale, so dividing them by their sum is not
+    worth a note.
 
     Args:
         values: (h, w), (h, w, 3), (3, h, w) or (1, C, h, w) with C = 1 or 3, any real type, any scale; (h, w, 4) if
@@ -84,6 +86,7 @@ def repair_kernel(
     step = 1.0 if integral else 1 / (2**bits - 1) if bits else 0.0
     array = merge_channels(array, step, notes, of_planes=is_stack(values))
     trusted = step == 0 and array.min() >= 0 and bool((abs(array.sum((1, 2)) - 1) <= NORMALISED).all())
+    array = without_wrong_pixels(array, notes)
     if trusted:
         _note_pedestal(array, notes)
     else:

@@ -23,9 +23,11 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, ImageInfo, read_image
+from acutance.images.decoded import DEFAULT_MAX_PIXELS
 from acutance.images.image import Format
 from acutance.images.kernel_file import read_kernel
 from acutance.images.kernel_repair import repair_kernel
+from acutance.images.mask_file import is_mask_array, read_mask_array
 from acutance.operators import Blur, BlurField
 from acutance.psf.files import is_field, read_field
 
@@ -82,9 +84,11 @@ def take_mask(mask: object, size: tuple[int, int]) -> Tensor:
     Raises:
         ConfigError: no mask, or one of another size.
     """
+    path = Path(mask) if isinstance(mask, str | os.PathLike) else None
     try:
-        pixels = take_picture(mask).image.pixels
-    except ImageError as error:
+        array = path is not None and is_mask_array(path)
+        pixels = read_mask_array(path, DEFAULT_MAX_PIXELS) if array and path else take_picture(mask).image.pixels
+    except (ConfigError, ImageError) as error:
         raise ConfigError(f"mask: {error}") from None
     if (pixels.shape[-2], pixels.shape[-1]) != size:
         found = f"{pixels.shape[-2]} x {pixels.shape[-1]}"
