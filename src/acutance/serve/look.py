@@ -18,7 +18,7 @@ from acutance.blind.choice import ALIKE, choose
 from acutance.blind.hypothesis import Look
 from acutance.blind.shapes import nearest
 from acutance.images import Image
-from acutance.noise import noise_level
+from acutance.noise.blocks import noise_level
 from acutance.serve.orders import Report
 from acutance.texture import where_textured
 
