@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Unknowable
-from acutance.blind.method import Blind
+from acutance.blind.method import candidates
 from acutance.images import Image, ImageInfo, write_image
 from acutance.images.kernel_file import write_kernel
 from acutance.restoration.restorer import Restorer
@@ -34,12 +34,11 @@ def write(
         The report: "candidates" describes them, the best first; "candidate_N" and so on name their files. And the
         kernel of the best, (1, 1, s, s); a single pixel where none can be told.
     """
-    assert isinstance(restorer.method, Blind)
     begun = time.perf_counter()
     prepared = replace(restorer.prepare(image, sigma=sigma, mask=mask), kept=None, where=None)
     report: Report = {"method": restorer.spec.name, "weights": restorer.weights, "steps": 0, "candidates": []}
     try:
-        made = restorer.method.candidates(prepared.problem)
+        made = candidates(restorer.method, prepared.problem)
     except Unknowable as reason:
         seconds = round(time.perf_counter() - begun, 3)
         return report | {"seconds": seconds, "notes": [*prepared.notes, str(reason)]}, torch.ones(1, 1, 1, 1)
