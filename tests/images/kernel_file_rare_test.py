@@ -29,7 +29,9 @@ def test_an_enlarged_picture_says_so_and_is_made_small_again(tmp_path: Path, val
         write_kernel(tmp_path / "k.npy", given, enlarge=2)
 
 
-@pytest.mark.parametrize("form", [np.asarray, torch.from_numpy, lambda k: torch.from_numpy(k)[None, None]], ids=str)
+@pytest.mark.parametrize(
+    "form", [np.asarray, torch.from_numpy, lambda k: torch.from_numpy(k)[None, None]], ids=("array", "tensor", "4d")
+)
 def test_a_kernel_of_any_form_is_written(tmp_path: Path, form: Callable[[NDArray[np.float32]], object]) -> None:
     kernel = np.outer([1.0, 2.0, 1.0], [1.0, 1.0, 1.0]).astype(np.float32) / 12
     write_kernel(tmp_path / "k.npy", form(kernel))  # type: ignore[arg-type]

@@ -195,3 +195,15 @@ def test_behind_an_estimated_kernel_there_is_a_least_level() -> None:
     assert float(behind_estimated(weak)) == pytest.approx(LEAST_ESTIMATED)
     assert torch.equal(behind_estimated(strong), level_of(strong))
     assert float(behind_estimated(replace(weak, sigma=torch.tensor(0.03)))) == pytest.approx(0.03)
+
+
+def test_the_reason_names_the_estimator_that_was_asked() -> None:
+    """Where too many pixels are missing, the spectrum behind the blur cannot be measured."""
+    seen = blurred(0.02)
+    mask = torch.ones_like(seen.observed)
+    mask[..., 40:60] = 0
+    level = decide(replace(seen, mask=mask), KNOWN)
+    assert "estimated in smooth places" in level.reason
+    assert level.sigma is not None
+    hidden = noise_level(torch.where(mask > 0, seen.observed, torch.nan))
+    assert torch.equal(level.sigma, hidden)

@@ -155,10 +155,10 @@ def decide(seen: Seen, wants: Wants, given: float | None = None, *, lossy: bool 
     lossy = lossy and wants.task == "deblur" and (wants.kernel or wants.uses_sigma)
     if wants.sigma or (wants.uses_sigma and (lossy or (wants.kernel and seen.blur is not None))):
         if not lossy:
-            where = "in smooth places" if seen.blur is None else "behind the blur"
-            level = _estimated(seen, seen.blur)
+            level, behind = _estimated(seen, seen.blur)
+            where = "behind the blur" if behind else "in smooth places"
             return Level(level, f"estimated {where} as {percent * float(level.max()):.2g} %")
-        estimate = _estimated(seen, None)
+        estimate, _ = _estimated(seen, None)
         most = estimate.clamp_min(MOST_LOSSY / seen.unit)
         level = (HIDDEN * estimate).clamp_min(LEAST_LOSSY / seen.unit).minimum(most)
         seen_percent = f"{percent * float(estimate.max()):.2g} %"
@@ -167,7 +167,7 @@ def decide(seen: Seen, wants: Wants, given: float | None = None, *, lossy: bool 
         told = f"{seen_percent} in smooth places, where compression hides noise"
         return Level(level, f"{told}, taken as {percent * float(level.max()):.2g} %")
     if wants.task == "denoise" and not wants.uses_sigma:
-        level = _estimated(seen, None)
+        level, _ = _estimated(seen, None)
         clean = seen.unit * float(level.max()) < INVISIBLE
         return Level(None, f"the method is told none; {percent * float(level.max()):.2g} % is seen", invisible=clean)
     return Level(None, "the method finds it" if wants.uses_sigma else "the method is told none")
@@ -180,7 +180,7 @@ def level_of(seen: Seen) -> Tensor:
     where more than `FEW_HOLES` of the pixels are missing inside the smallest rectangle that holds all others.
     """
     if seen.sigma is None:
-        return _estimated(seen, seen.blur)
+        return _estimated(seen, seen.blur)[0]
     return torch.as_tensor(seen.sigma).to(seen.observed).expand(seen.observed.shape[0])
 
 
@@ -218,17 +218,20 @@ def for_denoiser(
     return DenoiserLevel(raised, coarse, f"{kind}, {told}")
 
 
-def _estimated(seen: Seen, blur: LinearOperator | None) -> Tensor:
-    """The estimate that suits a picture, (B,); see `level_of`. Of a volume: of its planes, as if there were no blur."""
+def _estimated(seen: Seen, blur: LinearOperator | None) -> tuple[Tensor, bool]:
+    """The estimate that suits a picture, (B,), and whether it is that behind the blur; see `level_of`.
+
+    Of a volume it is that of its planes, as if there were no blur.
+    """
     if seen.observed.ndim == 5:
-        return _of_planes(seen)
+        return _of_planes(seen), False
     part, weight = (None, None) if blur is None else _piece(seen)
     if part is not None and blur is not None:
         power = blur.power(part.shape[-2], part.shape[-1], like=part)
-        return level_behind(part, power, weight=weight, step=seen.step).to(seen.observed)
+        return level_behind(part, power, weight=weight, step=seen.step).to(seen.observed), True
     known = seen.observed if seen.mask is None else torch.where(seen.mask > 0, seen.observed, torch.nan)
     known = known if seen.saturated is None else torch.where(seen.saturated > 0, torch.nan, known)
-    return noise_level(known, step=seen.step)
+    return noise_level(known, step=seen.step), False
 
 
 def _of_planes(seen: Seen) -> Tensor:
