@@ -2,9 +2,9 @@
 
     python docs/tools/shots.py OUT [--url http://127.0.0.1:8347] [--megapixels 1] [--axe axe.min.js]
 
-It writes empty, queue, editor, phone and dark .png into OUT, and one line of JSON: the seconds from the drop of a
-picture, blurred by a disc of 3 pixels, to its first preview, between a slider's move and the next previews, and from
-"Restore" to the whole. With axe-core it also prints its findings.
+It writes empty, queue, guesses, boxes, steps, editor, phone and dark .png into OUT, and one line of JSON: the seconds
+from the drop of a picture, blurred by a disc of 3 pixels, to its first preview, between a slider's move and the next
+previews, and from "Restore" to the whole. With axe-core it also prints its findings.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Shots:
 
 
 def take(shots: Shots) -> None:
-    """The five states."""
+    """The eight states."""
     page = shots.open()
     shots.shot(page, "empty")
     page.set_input_files("#file", [EXAMPLES / "shaken.jpg", EXAMPLES / "sharp.png"])
@@ -80,7 +80,9 @@ def take(shots: Shots) -> None:
     page.click("#go")
     page.wait_for_selector("#save:visible")
     shots.shot(page, "queue")
+    questions(shots, page)
     page.select_option("#blur", "draw")
+    page.locator("#kernel-grid").evaluate("grid => grid.scrollIntoView({ block: 'center' })")
     box = page.locator("#kernel-grid").bounding_box()
     page.mouse.move(box["x"] + 60, box["y"] + 90)
     page.mouse.down()
@@ -98,6 +100,30 @@ def take(shots: Shots) -> None:
         page.wait_for_selector("#piece:visible")
         shots.shot(page, name, whole=True)
         page.close()
+
+
+def questions(shots: Shots, page: Any) -> None:
+    """Guesses of the blur, a box around a trail, and the steps under their slider."""
+    page.select_option("#blur", "find")
+    page.click("#guess")
+    page.wait_for_selector("#guess-list button")
+    shots.shot(page, "guesses")
+    page.click("#guesses-close")
+    page.click("#box-trail")
+    seen = page.locator("#before").bounding_box()
+    page.mouse.move(seen["x"] + 0.55 * seen["width"], seen["y"] + 0.55 * seen["height"])
+    page.mouse.down()
+    page.mouse.move(seen["x"] + 0.75 * seen["width"], seen["y"] + 0.75 * seen["height"], steps=4)
+    page.mouse.up()
+    shots.shot(page, "boxes")
+    page.click("#box-clear")
+    page.check("#keep-steps")
+    page.select_option("#blur", "file")
+    page.click("#go")
+    page.wait_for_selector("#sharpness:visible")
+    page.locator("#sharpness").fill("2")
+    shots.shot(page, "steps")
+    page.uncheck("#keep-steps")
 
 
 def times(shots: Shots, picture: Path) -> dict[str, float]:

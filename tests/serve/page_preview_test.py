@@ -34,6 +34,22 @@ def test_a_preview_follows_the_settings(page: Any, photos: list[Path]) -> None:
     page.wait_for_selector("#preview-note:has-text('died')")
 
 
+SLOW_IMAGES = """
+const own = Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, 'src');
+const late = function (url) { setTimeout(() => own.set.call(this, url), this.id === 'before' ? 1000 : 0); };
+Object.defineProperty(HTMLImageElement.prototype, 'src', { ...own, set: late });
+"""
+
+
+def test_a_preview_waits_for_a_picture_that_is_still_read(page: Any, photos: list[Path]) -> None:
+    page.add_init_script(SLOW_IMAGES)
+    page.reload()
+    page.select_option("#blur", "disc", force=True)
+    page.set_input_files("#file", photos[0])
+    page.locator("#radius").fill("0.5")
+    page.wait_for_selector("#preview-note:has-text('by fd')")
+
+
 def test_a_preview_is_of_the_piece_that_is_seen(page: Any, tmp_path: Path, generator: torch.Generator) -> None:
     write_image(tmp_path / "large.png", torch.rand(1, 3, 1200, 1500, generator=generator))
     page.set_input_files("#file", tmp_path / "large.png")
@@ -62,6 +78,7 @@ def test_a_kernel_is_drawn(page: Any, photos: list[Path]) -> None:
     page.click("#go")
     expect(page.locator("#error")).to_contain_text("Draw the blur")
     page.select_option("#kernel-side", "9")
+    page.locator("#kernel-grid").evaluate("grid => grid.scrollIntoView({ block: 'center' })")
     box = box_of(page, "#kernel-grid")
     cell = box["width"] / 9
 

@@ -68,7 +68,8 @@ async function show(picture) {
   const readable = await viewer.show(picture.beforeUrl, picture.afterUrl);
   if (picture !== current) return;
   byId('unshown').hidden = readable;
-  seems.show(picture);
+  if (preview.missed && readable) preview.begin();
+  else seems.show(picture);
   loupe.show();
   brush.draw();
   boxes.show();
@@ -136,6 +137,7 @@ function apply(values) {
 byId('panel').addEventListener('input', (event) => {
   if (event.target.id === 'preset' || event.target.id.startsWith('box-')) return;
   settings.refresh();
+  if (!current) return;
   boxes.show();
   preview.begin();
 });

@@ -20,6 +20,7 @@ export class Preview {
     Object.assign(this, { viewer, picture, settings, offer, begins });
     this.place = null; // of the piece that is shown
     this.abort = null;
+    this.missed = false; // whether a preview was wanted before the picture could be seen
     this.side = 192; // of quick previews; follows the machine
     this.url = null;
   }
@@ -59,6 +60,7 @@ export class Preview {
   async restore(picture, signal) {
     const quick = this.viewer.visible(this.side);
     const large = this.viewer.visible(Math.min(MOST, 2 * this.side));
+    this.missed = !quick;
     if (!quick) return;
     const forms = await trials(picture, this.settings(), quick);
     if (!forms.length) return this.note(text.previewLater);

@@ -15,13 +15,16 @@ export class Seems {
   }
 
   stop() {
-    if (this.abort) this.abort.abort();
+    if (!this.abort) return;
+    this.abort.abort();
     this.abort = null;
+    if (!this.picture().seems) byId('seems-is').textContent = text.notLooked;
   }
 
   /** Show what is known of a picture; ask where nothing is, and it is not yet restored. */
   async show(picture) {
     this.stop();
+    byId('seems').hidden = !picture.seems && picture.state !== 'open';
     this.say(picture.seems);
     if (picture.seems || picture.state !== 'open') return;
     const { signal } = (this.abort = new AbortController());
@@ -29,17 +32,17 @@ export class Seems {
       await pause(REST, signal);
       const { report } = await run(look(picture), signal, []);
       picture.seems = report;
+      this.abort = null;
       if (picture === this.picture()) this.say(report);
     } catch {
       // It is an offer: what hinders it is said when the picture is restored.
     }
   }
 
+  /** The place is taken from the start, so that nothing moves when the answer comes. */
   say(report) {
-    byId('seems').hidden = !report;
-    if (!report) return;
-    byId('seems-is').textContent = text.seems(report);
-    byId('seems-apply').hidden = !report.faults.length;
+    byId('seems-is').textContent = report ? text.seems(report) : text.looking;
+    byId('seems-apply').hidden = !report || !report.faults.length;
   }
 }
 

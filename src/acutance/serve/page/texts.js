@@ -80,6 +80,8 @@ const en = {
     'Ctrl+Z  Ctrl+Shift+Z  undo, redo the settings',
   ].join('\n'),
   seems,
+  looking: 'Looking at the picture …',
+  notLooked: 'Not looked at; the preview went first.',
   seemsApply: 'Set this',
   task: 'What is wrong?',
   deblur: 'Blur',
