@@ -146,7 +146,7 @@ def cells_and_point(generator: torch.Generator) -> tuple[behind_blur.Cells, torc
     part = piece(problem.observed)
     assert part is not None
     assert problem.blur is not None
-    cells = behind_blur.measure(part, problem.blur.power(*part.shape[-2:], part))
+    cells = behind_blur.measure(part, problem.blur.power(*part.shape[-2:], like=part))
     return cells, torch.tensor([[-9.0, 0.5, -7.0, -2.0, 0.3], [-11.0, 12.0, -6.0, -3.0, -0.2]], dtype=torch.float64)
 
 
