@@ -6,6 +6,7 @@
     │   ├── KernelError           a blur kernel: unreadable, empty, larger than the picture
     │   ├── WeightsError          a weights file: unreadable, of another network, of another version
     │   ├── ConfigError           a setting or a training configuration
+    │   │   └── UnknownSetting    a setting that there is not
     │   ├── DataError             a data folder: missing, empty, not what is expected there
     │   └── UnknownMethod         a method's name that is not in the catalogue
     ├── OutputError (OSError)     a result that cannot be written, or must not be overwritten
@@ -38,6 +39,14 @@ class WeightsError(InputError):
 
 class ConfigError(InputError):
     """A setting or a configuration file is wrong."""
+
+
+class UnknownSetting(ConfigError):
+    """A setting that there is not. Args: setting: its name. message: what there is."""
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class DataError(InputError):

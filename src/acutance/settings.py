@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, UnknownSetting
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], *, where: str, null: flo
     unknown = sorted(set(table) - set(known))
     if unknown:
         slip = f"{unknown[0]!r}{meant(unknown[0], known)}"
-        raise ConfigError(f"{where} has no setting {slip}; its settings are {', '.join(known)}")
+        raise UnknownSetting(unknown[0], f"{where} has no setting {slip}; its settings are {', '.join(known)}")
     for each in settings:
         optional = each.default is not dataclasses.MISSING or each.default_factory is not dataclasses.MISSING
         if each.name not in table and not optional:

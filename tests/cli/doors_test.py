@@ -52,6 +52,20 @@ def test_the_option_is_named(folder: Path, options: list[str], words: str) -> No
     assert "cut short" not in text
 
 
+@pytest.mark.parametrize(("method", "options"), [("wiener", ["--steps", "5"]), ("blind", ["--seconds", "9"])])
+def test_an_option_that_a_method_does_not_take(folder: Path, method: str, options: list[str]) -> None:
+    given = ["--kernel", "k.npy"] if method != "blind" else []
+    text = said("restore", "cut.png", *given, "--method", method, "-o", "o.png", *options)
+    assert f"{method} does not take {options[0]}; leave it out" in text
+    assert "settings are" not in text
+
+
+@pytest.mark.parametrize("setting", ["steps=5", "stepz=5"])
+def test_a_setting_that_a_method_does_not_have(folder: Path, setting: str) -> None:
+    text = said("restore", "cut.png", "--kernel", "k.npy", "--method", f"wiener:{setting}", "-o", "o.png")
+    assert "wiener has no setting" in text
+
+
 @pytest.mark.parametrize("size", ["4", "25", "3001"])
 def test_a_size_that_no_kernel_can_have_is_told(folder: Path, size: str) -> None:
     text = said("kernel", "cut.png", "--kernel-size", size)

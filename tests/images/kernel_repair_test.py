@@ -310,7 +310,7 @@ def test_even_sides_grow_behind_and_nothing_moves(h: int, w: int) -> None:
     repaired = repair_kernel(given)
     assert repaired.kernel.shape[2:] == (h + 1 - h % 2, w + 1 - w % 2)
     np.testing.assert_allclose(repaired.kernel[0, 0, :h, :w].numpy(), given, atol=1e-7)
-    assert f"{h} x {w} is even" in repaired.notes[0]
+    assert f"{w} x {h} is even" in repaired.notes[0]
     assert f"row {h // 2}, column {w // 2}" in repaired.notes[0]
 
 
@@ -320,7 +320,7 @@ def test_margins_are_cut_about_the_centre() -> None:
     repaired = repair_kernel(given)
     assert repaired.kernel.shape == (1, 1, 5, 7)
     np.testing.assert_allclose(repaired.kernel[0, 0].numpy(), given[8:13, 5:12], atol=1e-7)
-    assert "21 x 17 became 5 x 7" in repaired.notes[-1]
+    assert "17 x 21 became 7 x 5" in repaired.notes[-1]
 
 
 def test_off_centre_is_reported_and_moved_only_on_request() -> None:

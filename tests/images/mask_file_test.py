@@ -91,5 +91,5 @@ def test_damage_is_told(tmp_path: Path, kind: str) -> None:
 
 def test_another_size_is_told(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", KEPT)
-    with pytest.raises(ConfigError, match="a mask of 6 x 9 for a picture of 9 x 6"):
+    with pytest.raises(ConfigError, match="a mask of 9 x 6 for a picture of 6 x 9"):
         take_mask(tmp_path / "m.npy", (9, 6))

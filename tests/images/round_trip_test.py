@@ -244,3 +244,12 @@ def test_an_image_has_the_shape_it_says(pixels: Tensor, alpha: Tensor | None) ->
 def test_an_image_says_what_it_is() -> None:
     image = Image(torch.rand(1, 3, 4, 5), torch.rand(1, 1, 4, 5), ImageInfo(format="TIFF", bits=32, is_float=True))
     assert repr(image) == "Image(5x4 colour with alpha, TIFF, 32-bit float)"
+
+
+@pytest.mark.parametrize("software", ["tifffile.py", "another"])
+def test_booleans_of_tifffile(tmp_path: Path, software: str) -> None:
+    """True is white, as for whoever wrote the array; of another program's file, white is zero where it says so."""
+    values = np.indices((9, 13)).sum(0) % 3 == 0
+    tifffile.imwrite(tmp_path / "b.tif", values, software=software)
+    white = read_image(tmp_path / "b.tif").pixels[0, 0].numpy() == 1
+    assert np.array_equal(white, values if software == "tifffile.py" else ~values)

@@ -161,7 +161,7 @@ def test_masks_of_every_kind(mask: Any) -> None:
 
 @pytest.mark.parametrize(
     ("mask", "message"),
-    [(np.ones((3, 2)), "3 x 2 for a picture of 2 x 3"), (np.array([[1, np.nan, 1]] * 2), "NaN"), ("no.png", "mask: ")],
+    [(np.ones((3, 2)), "2 x 3 for a picture of 3 x 2"), (np.array([[1, np.nan, 1]] * 2), "NaN"), ("no.png", "mask: ")],
 )
 def test_masks_that_are_none(mask: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

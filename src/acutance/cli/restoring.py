@@ -23,7 +23,7 @@ from acutance.cli.sensing import restore_measurements
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
 from acutance.cli.wanted import Wanted
-from acutance.errors import ConfigError, KernelError
+from acutance.errors import ConfigError, KernelError, UnknownSetting
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
@@ -217,11 +217,16 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     boxes = check_boxes(wanted.boxes, work.jobs[0].source, preview=wanted.region is not None) if work.jobs else {}
     added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
     options = {**own, **{k: v for k, v in added.items() if v is not None}}
-    restorer = Restorer.load(
-        name, weights=wanted.weights, device=wanted.device, precision=parse_precision(wanted.precision),
-        tile=wanted.tile or "auto", quality=wanted.quality,
-        blend=1.0 if wanted.strength is None else wanted.strength, **options,
-    )  # fmt: skip
+    try:
+        restorer = Restorer.load(
+            name, weights=wanted.weights, device=wanted.device, precision=parse_precision(wanted.precision),
+            tile=wanted.tile or "auto", quality=wanted.quality,
+            blend=1.0 if wanted.strength is None else wanted.strength, **options,
+        )  # fmt: skip
+    except UnknownSetting as error:
+        if error.setting in added and error.setting not in own:
+            raise ConfigError(f"{name} does not take --{error.setting}; leave it out") from None
+        raise
     if psf is None and restorer.needs.kernel:
         raise KernelError(NO_KERNEL.format(method=name))
     check_effects(restorer, wanted.there(), kernel=wanted.blur)

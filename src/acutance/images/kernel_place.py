@@ -66,7 +66,9 @@ def place(array: Array, centre: bool, flip: bool, notes: list[str]) -> Array:
     r = max(middle[0] - int(rows[0]), int(rows[-1]) - middle[0])
     s = max(middle[1] - int(cols[0]), int(cols[-1]) - middle[1])
     if not moved and (2 * r + 1, 2 * s + 1) != (h, w):
-        notes.append(f"Empty margins were cut off around the centre: {h} x {w} became {2 * r + 1} x {2 * s + 1}.")
+        notes.append(
+            f"Empty margins were cut off around the centre: {w} x {h} became {2 * s + 1} x {2 * r + 1} pixels."
+        )
     top, left = middle[0] - r, middle[1] - s
     framed = np.zeros((len(array), 2 * r + 1, 2 * s + 1))
     inner = array[:, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -99,7 +101,7 @@ def _odd(array: Array, notes: list[str]) -> Array:
     if n % 2 == 0 or m % 2 == 0:
         array = np.pad(array, ((0, 0), (0, 1 - n % 2), (0, 1 - m % 2)))
         notes.append(
-            f"A side of {h} x {w} is even; zeros were added behind, the centre is row {n // 2}, column {m // 2} "
+            f"A side of {w} x {h} is even; zeros were added behind, the centre is row {n // 2}, column {m // 2} "
             "(counted from 0)."
         )
     return array

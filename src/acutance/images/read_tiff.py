@@ -38,7 +38,7 @@ _SPLIT = "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.t
 _INCH_PER_UNIT = {2: 1.0, 3: 2.54}
 _NEW_SUBFILE, _MAKE, _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 254, 271, 274, 282, 283, 296
 _XMP, _IPTC, _IJ_METADATA = 700, 33723, 50839
-_SUB_IFDS, _INK_SET, _ICC, _DNG_VERSION = 330, 332, 34675, 50706
+_SUB_IFDS, _INK_SET, _ICC, _DNG_VERSION, _SOFTWARE = 330, 332, 34675, 50706, 305
 
 
 @contextmanager
@@ -89,6 +89,12 @@ def read_tiff(file: IO[bytes], path: PurePath, size: int, max_pixels: int) -> De
     except Exception:  # Pillow raises many kinds on damaged tags, and the picture is intact
         decoded.notes.append("damaged EXIF left out")
     return decoded
+
+
+def _of_booleans(page: Any) -> bool:
+    """Whether it is an array of booleans: tifffile says that white is zero, but True was 1 for whoever wrote it."""
+    software = page.tags.get(_SOFTWARE)
+    return bool(page.bitspersample == 1 and software is not None and str(software.value).startswith("tifffile"))
 
 
 def _value(page: Any, code: int, default: int = 0) -> int:
@@ -201,7 +207,7 @@ def _interpret(page: Any, samples: NDArray[np.generic]) -> Decoded:
 
     if photometric in (_MINISWHITE, _MINISBLACK, _MASK, _RGB):
         _split_alpha(page, decoded)
-        if photometric == _MINISWHITE and not is_float:
+        if photometric == _MINISWHITE and not is_float and not _of_booleans(page):
             decoded.colour = np.asarray(peak - decoded.colour.astype(np.float32))
     elif is_float:
         raise ImageError(f"float samples of kind {page.photometric!s}; {_SAVE_AGAIN}")

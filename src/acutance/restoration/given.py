@@ -91,8 +91,8 @@ def take_mask(mask: object, size: tuple[int, int]) -> Tensor:
     except (ConfigError, ImageError) as error:
         raise ConfigError(f"mask: {error}") from None
     if (pixels.shape[-2], pixels.shape[-1]) != size:
-        found = f"{pixels.shape[-2]} x {pixels.shape[-1]}"
-        raise ConfigError(f"a mask of {found} for a picture of {size[0]} x {size[1]} (height x width)")
+        found = f"{pixels.shape[-1]} x {pixels.shape[-2]}"
+        raise ConfigError(f"a mask of {found} for a picture of {size[1]} x {size[0]} (width x height)")
     if not bool(torch.isfinite(pixels).all()):
         raise ConfigError("the mask has NaN or infinite values; give 1 where a pixel is to be used, else 0")
     grey = pixels.mean(1, keepdim=True)
