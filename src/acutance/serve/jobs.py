@@ -35,7 +35,7 @@ class Job:
 
     def __init__(self, id: str, order: Order, *, attended: bool = False) -> None:
         self.id, self.order, self.attended = id, order, attended
-        self.listeners = 0
+        self.listeners, self.heard = 0, False
         self.state, self.event = "queued", Event()
         self.report: Report | None = None
         self.failure: Failed | None = None
@@ -148,7 +148,7 @@ class Store:
     @contextlib.contextmanager
     def listening(self, job: Job) -> Iterator[None]:
         """Somebody hears of the job meanwhile."""
-        job.listeners += 1
+        job.listeners, job.heard = job.listeners + 1, True
         try:
             yield
         finally:
@@ -156,10 +156,10 @@ class Store:
             self._left_alone(job)
 
     def _left_alone(self, job: Job) -> None:
-        """Stop the job where nobody comes to hear of it, if it is one that is to be attended."""
+        """Stop the job, and forget one that ended, where nobody comes to hear of it though it is to be attended."""
 
         def check() -> None:
-            if not job.listeners and not job.ended.is_set():
+            if not job.listeners and not (job.heard and job.ended.is_set()):
                 self.remove(job)
 
         if job.attended and not job.listeners:
