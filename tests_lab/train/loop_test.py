@@ -296,7 +296,7 @@ class Clock:
     def episode(self, *_: Any) -> Any:
         self.now += self.seconds(self.episodes)
         self.episodes += 1
-        return SimpleNamespace(batch=1, adversary=None, judge=lambda _: None), 1
+        return SimpleNamespace(batch=1, judge=lambda _: None), 1
 
     def scheduled(self, optimiser: Any, method: Any, config: Any, progress: float, updates: int) -> None:
         self.schedule.append((self.now, progress))

@@ -16,9 +16,6 @@ from acutance.errors import WeightsError
 
 NAME = "checkpoint.safetensors"
 
-ADVERSARY = "adversary."
-"""Before the names of an adversary's tensors."""
-
 
 @dataclass(frozen=True)
 class Clock:
@@ -47,12 +44,9 @@ def save(
     ema: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
     record: dict[str, Any],
-    *,
-    adversary: dict[str, Tensor] | None = None,
 ) -> Path:
-    """Write model, EMA, optimiser, what an adversary packs, and `record` (JSON-able: clock, configuration, scores)."""
+    """Write model, EMA, optimiser, and `record` (JSON-able: clock, configuration, scores)."""
     tensors = pack(model, optimiser) | {f"ema.{k}": v for k, v in ema.items()}
-    tensors |= {f"{ADVERSARY}{k}": v for k, v in (adversary or {}).items()}
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     folder.mkdir(parents=True, exist_ok=True)
     target, partial = folder / NAME, folder / f".{NAME}.partial"

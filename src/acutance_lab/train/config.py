@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,6 @@ from acutance_lab.synth import DynamicBlur, Noisy, Rain, Untouched
 
 LEAST_SIDE = 192
 """Sides of photographs, in pixels, below which they are left out whatever the crops are."""
-
-LEAST_JUDGED = 24
-"""Sides of crops, at least, where there is an adversarial term: smaller ones leave no patch to judge."""
 
 TASKS = ("motion", "noise", "rain", "sensed")
 """Tables of a configuration that say what happens to pictures, if it is not blur by a kernel that is known."""
@@ -135,30 +131,6 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class AdversaryConfig:
-    """See `acutance_lab.train.adversary`.
-
-    weight: of its term beside the content loss; 0 for none, and then nothing is built. begins: fraction of the run
-    before which it is not used. learning_rate: of the discriminator, constant. features: of its first convolution.
-    """
-
-    weight: float = 0.0
-    begins: float = 0.5
-    learning_rate: float = 1e-4
-    features: int = 32
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise ConfigError(f"adversary: weight={self.weight}: give 0 for no adversarial term, or more")
-        if not 0 <= self.begins < 1:
-            raise ConfigError(f"adversary: begins={self.begins}: give a fraction of the run from 0 to below 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"adversary: learning_rate={self.learning_rate}: give more than 0, such as 1e-4")
-        if self.features < 1:
-            raise ConfigError(f"adversary: features={self.features}: give at least 1, such as 32")
-
-
-@dataclass(frozen=True)
 class DegradationConfig:
     """See `acutance_lab.synth.degradation.Degradation`."""
 
@@ -242,7 +214,6 @@ class TrainConfig:
     frozen: tuple[str, ...] = ()
     optimiser: OptimiserConfig = OptimiserConfig()
     loss: LossConfig = LossConfig()
-    adversary: AdversaryConfig = AdversaryConfig()
     pool: PoolConfig | None = None
     harvest: HarvestConfig | None = None
     degradation: DegradationConfig = DegradationConfig()
@@ -272,11 +243,6 @@ class TrainConfig:
                 raise ConfigError("spans=[]: give at least one kernel size")
             if any(s % 2 == 0 for s in phase.spans):
                 raise ConfigError(f"kernel sizes must be odd, not {phase.spans}")
-            if self.adversary.weight and phase.until > self.adversary.begins and phase.crop < LEAST_JUDGED:
-                raise ConfigError(
-                    f"crop={phase.crop}: the adversarial term wants crops of at least {LEAST_JUDGED} pixels; make them "
-                    "larger, let it begin after this phase, or set its weight to 0"
-                )
 
     def phase(self, progress: float) -> Phase:
         """The phase at that fraction of the run; where they are mixed, of any number that is uniform in 0..1."""

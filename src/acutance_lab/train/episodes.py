@@ -50,8 +50,6 @@ class Unroll(nn.Module):
         if self.perceptual is not None:
             apart = torch.stack([self.perceptual(x, sharp) for x in estimates])
             loss = loss + self.loss.perceptual * apart.mean()
-        if work.adversary is not None:
-            loss = loss + work.adversary.term(estimates[-1])
         return loss
 
     @torch.no_grad()

@@ -29,7 +29,6 @@ from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.train import checkpoint
-from acutance_lab.train.adversary import Adversary
 from acutance_lab.train.checkpoint import Clock, wider
 from acutance_lab.train.config import LEAST_SIDE, TrainConfig
 from acutance_lab.train.episodes import Unroll, episode, source_of, synthesis
@@ -192,9 +191,6 @@ class Trainer:
             raise ConfigError(f"frozen={list(config.frozen)} leaves nothing to train")
         self.method = method
         self.optimiser: Any = optimiser_for(trained, config.optimiser.kind, config.optimiser.learning_rate)
-        self.adversary = None
-        if config.adversary.weight:
-            self.adversary = Adversary(config.adversary, seed=config.seed, device=self.device)
 
     def read_photographs(self, data: Path) -> None:
         """Those to train on, and the held-out ones.
@@ -221,8 +217,6 @@ class Trainer:
         if path.exists():
             tensors, saved = checkpoint.load(path)
             self.ema = checkpoint.restore(tensors, self.method, self.optimiser)
-            if self.adversary is not None:
-                self.adversary.restore(checkpoint.part(tensors, checkpoint.ADVERSARY))
             self.clock = Clock(**saved["clock"])
             self.scores = tuple(Score(**s) for s in saved["scores"])
             logger.info("resumed %s at iteration %d", path, self.clock.iteration)
@@ -238,8 +232,6 @@ class Trainer:
         window = Unroll(self.method, self.config.loss)
         unroll = torch.compile(window) if compile_networks else window
         self.wrapped, self.optimiser = self.fabric.setup(unroll, self.optimiser)
-        if self.adversary is not None:
-            self.adversary.set_up(self.fabric)
         self.meter = Meter(self.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         leader = self.fabric.is_global_zero
@@ -274,11 +266,9 @@ class Trainer:
 
     def _train_one_batch(self) -> None:
         """One episode, or one window of a batch of the pool or harvest."""
-        number, progress = self.clock.episode, self.clock.progress()
+        number = self.clock.episode
         with self.meter.data():
             work, windows = self._episode(number) if self.source is None else (self.source.draw(number), 1)
-        begun = self.adversary is not None and self.adversary.begun(progress)
-        work.adversary = self.adversary if begun else None
         for _ in range(windows):
             if not self._update(work):
                 break
@@ -296,17 +286,15 @@ class Trainer:
         value = float(_mean_over_processes(fabric, loss.detach()))
         finite = math.isfinite(value) and bool(torch.isfinite(norm))
         work.judge(value)
-        told: dict[str, float] = {}
         if finite:
             self.optimiser.step()
             update_ema(self.ema, self.method, config.optimiser.ema, clock.iteration + self.age)
-            told = _learn(fabric, work, clip)
         seen = work.batch * fabric.world_size
         self.clock = clock = replace(clock, iteration=clock.iteration + 1, pictures=clock.pictures + seen)
         self.losses.append(value)
         self.meter.images += seen
         if self.log:
-            self.log.write(json.dumps({"iteration": clock.iteration, "loss": value, **told}) + "\n")
+            self.log.write(json.dumps({"iteration": clock.iteration, "loss": value}) + "\n")
         if not finite:
             logger.warning("iteration %d: loss %s, update skipped", clock.iteration, value)
         return finite
@@ -343,8 +331,7 @@ class Trainer:
             }
             if ending or self.timer.now - self.timer.validated >= 60 * self.config.validation.minutes:
                 line |= self._validate()
-            packed = None if self.adversary is None else self.adversary.tensors()
-            checkpoint.save(self.folder, self.method, self.ema, self.optimiser, self._record(), adversary=packed)
+            checkpoint.save(self.folder, self.method, self.ema, self.optimiser, self._record())
             if self.trunk_file is not None:
                 _trunk(self.config, self.ema, self.clock, self.scores).save(self.trunk_file)
             if self.log:
@@ -485,13 +472,3 @@ def _mean_over_processes(fabric: Fabric, loss: Tensor) -> Tensor:
     mean = fabric.all_reduce(loss, reduce_op="mean")
     assert isinstance(mean, Tensor)
     return mean
-
-
-def _learn(fabric: Fabric, work: Work, clip: float) -> dict[str, float]:
-    """Update the adversary, if there is one, on where the window ended; for the log."""
-    if work.adversary is None:
-        return {}
-    assert work.state is not None
-    crop = work.example.problem.crop
-    loss = work.adversary.learn(fabric, crop(work.example.sharp), crop(work.state.x), clip=clip)
-    return {"discriminator": loss}

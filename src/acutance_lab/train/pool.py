@@ -20,7 +20,6 @@ from torch import Tensor
 
 from acutance.problem import State
 from acutance_lab.synth import Example
-from acutance_lab.train.adversary import Adversary
 from acutance_lab.train.config import PoolConfig
 
 SPOILT = 1.5
@@ -34,7 +33,6 @@ class Work:
 
     Args:
         example: problems and their answers. steps: of the next window.
-        adversary: judges the window's last estimate; None: nobody does.
         state: where the last window ended, detached; None: before the first step. done: steps behind it.
         first: x(0), once it is known.
         life: steps after which a pool lets it go. least: the lowest loss so far.
@@ -42,7 +40,6 @@ class Work:
 
     example: Example
     steps: int
-    adversary: Adversary | None = None
     state: State | None = None
     first: Tensor | None = None
     done: int = 0
