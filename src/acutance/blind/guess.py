@@ -97,8 +97,8 @@ def fitted(image: Image, guess: Guess) -> tuple[Guess, str | None]:
     panel = max(panels(pixels), key=lambda p: p.gain(guess.kernel))
     best, after, before = refined(panel, guess)
     if best != guess:
-        gains = f"expected gain {after:.1f} against {before:.1f} dB"
-        return best, f"{guess.kind} {best} fits better than {guess}: used ({gains})"
+        gains = f"expected gain {after:.1f} dB instead of {before:.1f}"
+        return best, f"{guess.kind} {best} fits better than your {guess} and was used ({gains})"
     if before < MISFIT:
         return guess, f"{guess.kind} {guess} does not seem to fit this picture: expect the result to be worse"
     return guess, None

@@ -199,7 +199,7 @@ class Batch:
         """The kernel of a guess, made better for a picture."""
         best, remark = fitted(image, guess)
         if remark is not None:
-            say(f"[yellow]kernel:[/] {escape(remark)}" + (" (--exact keeps yours)" if best != guess else ""))
+            say(f"[yellow]kernel:[/] {escape(remark)}" + ("; --exact keeps yours" if best != guess else ""))
         return best.kernel
 
     def _look(self, job: Job, state: str, journal: Journal | None) -> None:

@@ -232,9 +232,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     check_effects(restorer, wanted.there(), kernel=wanted.blur)
     task = wanted.task if restorer.needs.task == "sense" else restorer.needs.task
     if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None:
-        say(
-            "no kernel given: it is estimated from the picture; to say more, give --kernel, --motion, --disc or --trail"
-        )
+        say("no kernel given: it is estimated; if you know the blur, give --kernel, --motion, --disc or --trail")
     for note in psf.notes if psf is not None else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
     mask = None if wanted.mask is None else read_mask(wanted.mask, wanted.most)

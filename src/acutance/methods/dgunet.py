@@ -286,7 +286,7 @@ def _refuse_others(name: str, weights: StateDict, size: Size) -> None:
 
 
 SPECS = (
-    _method("dgunet-deblur", "deblur", DeblurConfig, "learned, blind: unfolded stages against motion blur, no kernel",
+    _method("dgunet-deblur", "deblur", DeblurConfig, "learned: unfolded stages against motion blur, without a kernel",
             channels=3, convert=convert_restoration),
     _method("dgunet-denoise", "denoise", DenoiseConfig, "learned: unfolded stages against noise of any level",
             channels=3, convert=convert_restoration),

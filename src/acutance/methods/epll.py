@@ -95,7 +95,7 @@ def build(
 
 SPEC = MethodSpec(
     name="epll",
-    summary="classical, a mixture of 200 Gaussians knows patches of photographs; wants the noise level",
+    summary="classical: patches follow a mixture of 200 Gaussians, fitted to photographs; wants the noise level",
     reference="zoran2011epll",
     build=build,
     needs=Needs(kernel=True, sigma=True, mask=True),

@@ -117,7 +117,7 @@ build = builder("golf", GolfConfig, Golf)
 
 SPEC = MethodSpec(
     name="golf",
-    summary="learned, blind: one aggressive step, then a few delicate ones; any blur, no kernel",
+    summary="learned: one large step, then a few small ones; takes any blur away without a kernel",
     reference="luo2019golf",
     build=build,
     needs=Needs(kernel=False, channels=3),
