@@ -85,8 +85,8 @@ def test_report_and_links(client: TestClient, photo: bytes, tmp_path: Path) -> N
     [
         ("mask", (40, 56), 200, ""),
         ("only", (40, 56), 200, ""),
-        ("mask", (40, 57), 400, "a mask of 40 x 57"),
-        ("only", (41, 56), 400, "a mask of 41 x 56"),
+        ("mask", (40, 57), 400, "a mask of 57 x 40"),
+        ("only", (41, 56), 400, "a mask of 56 x 41"),
         ("mask", None, 422, "cannot read the mask"),
         ("only", (1001, 1001), 413, "more than the limit"),
     ],
