@@ -49,7 +49,7 @@ def methods() -> Iterator[MethodSpec]:
 
 
 def added_methods(taken: frozenset[str]) -> list[MethodSpec]:
-    """What other packages add by entry points.
+    """Collect the methods that other packages add by entry points.
 
     One that cannot be used is left out, and logged as a warning: a package of somebody else must not stop the library.
 

@@ -22,22 +22,22 @@ WINDOW = 512
 """Largest side of the window, pixels."""
 
 STRENGTH = 4e-4
-"""l at first; what is left of it after the coarser scales."""
+"""The first l. It is about as weak as a search from coarse to fine has it in the end."""
 
 ROOM = 3
 """Pixels that the kernel may grow by on every side."""
 
 PART = 0.3
-"""The threshold of gradients, as a part of that of a coarsest scale."""
+"""The first threshold of gradients is this part of the one that a search begins with."""
 
 ROUNDS, LAST = 30, 1e3
-"""Of the solve for the kernel, and the end of the splitting's weight. More changes the kernels little."""
+"""The rounds of the solve for the kernel, and the end of the splitting's weight. More changes the kernels little."""
 
 
 def polished(look: Look, hypothesis: Hypothesis) -> Hypothesis:
-    """The same hypothesis with its kernel (1, 1, s, s) improved on the most textured window of the picture.
+    """Improve the kernel (1, 1, s, s) of a hypothesis on the most textured window of the picture.
 
-    As it was where the picture is smaller than twice the kernel.
+    A picture that is smaller than twice the kernel leaves the hypothesis as it is.
     """
     size = hypothesis.kernel.shape[-1] + 2 * ROOM
     window, mask = look.window(WINDOW)

@@ -27,7 +27,7 @@ FITS, BESIDE = 0.02, 0.2
 enlarged kernels of 8 bits the first is up to 0.010 and the second up to 0.2."""
 
 GRIDS = (1 / 3, 1 / 2, 2 / 3)
-"""Where the other grids lie, in samples."""
+"""The distances of the other grids from the right one, in samples."""
 
 EMPTY = 0.02
 """Largest value of the border, as a part of the peak: a tail that is cut off fits a grid by chance."""

@@ -46,7 +46,7 @@ def without_wrong_pixels(array: Array, notes: list[str]) -> Array:
 
 
 def _wrong(plane: Array) -> tuple[NDArray[np.bool_], Array]:
-    """Which pixels of (h, w) are wrong, and the median of the eight neighbours of each."""
+    """Find the wrong pixels of (h, w), and the median of the eight neighbours of each pixel."""
     h, w = plane.shape
     values = plane - np.median(plane)
     padded = np.pad(values, 1, mode="reflect")
@@ -70,7 +70,7 @@ def _wrong(plane: Array) -> tuple[NDArray[np.bool_], Array]:
 
 
 def _is_smooth(rest: Array) -> bool:
-    """Whether this is the body of a measured kernel, and not a few points or a thin track."""
+    """Tell the body of a measured kernel from a few points or a thin track."""
     h, w = rest.shape
     bright = rest > FAINT * rest.max()
     count = int(bright.sum())

@@ -56,7 +56,7 @@ def repair_kernel(
     inverted, a flat background is subtracted, small negative values are clipped, an origin in the corner is moved
     to the middle, a symmetric kernel with an even side is moved by half a pixel onto the centre, another even side
     gets one zero row or column behind, `flip`, `centre`, empty margins are cut off symmetrically about the centre,
-    the sum is made 1. A floating-point array that is non- negative and sums to 1 is taken at its word: no
+    the sum is made 1. A floating-point array that is non-negative and sums to 1 is taken at its word: no
     background is subtracted and nothing is inverted. Integers have no scale, so dividing them by their sum is not
     worth a note.
 

@@ -21,7 +21,7 @@ _NPY, _NPZ = b"\x93NUMPY", b"PK\3\4"
 
 
 def is_mask_array(path: Path) -> bool:
-    """Whether the file is an array of numpy, by its content; False where it cannot be opened."""
+    """Tell by its content whether a file is an array of numpy; False where it cannot be opened."""
     try:
         with path.open("rb") as file:
             return file.read(6).startswith((_NPY, _NPZ))

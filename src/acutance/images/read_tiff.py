@@ -92,7 +92,7 @@ def read_tiff(file: IO[bytes], path: PurePath, size: int, max_pixels: int) -> De
 
 
 def _of_booleans(page: Any) -> bool:
-    """Whether it is an array of booleans: tifffile says that white is zero, but True was 1 for whoever wrote it."""
+    """Recognise an array of booleans: tifffile says that white is zero, but True was 1 for whoever wrote it."""
     software = page.tags.get(_SOFTWARE)
     return bool(page.bitspersample == 1 and software is not None and str(software.value).startswith("tifffile"))
 

@@ -1,4 +1,4 @@
-"""What a method can do besides `run`: list its steps, show its inside, measure. Whoever wants to know asks here."""
+"""Methods can do more than `run`: list their steps, show their inside, measure. Whoever wants to know asks here."""
 
 from __future__ import annotations
 

@@ -19,13 +19,12 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.kernel_fit import check_values
-from acutance.methods.spec import MethodSpec, catalogue
+from acutance.methods.spec import MethodSpec, catalogue, find
 from acutance.methods.written import read_method
 from acutance.noise.level import level_of
 from acutance.operators import Blur
 from acutance.prepare import check_level, pedestal_of
 from acutance.problem import Method, Problem
-from acutance.registry import METHODS
 from acutance.restoration.given import rounded
 from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness, filled
@@ -86,7 +85,7 @@ def restore_volume(
     """
     psf = _kernel(kernel)
     name, settings = read_method(method or (DEFAULT_3D if psf.ndim == 5 else DEFAULT_PLANES))
-    spec: MethodSpec = METHODS.find(name)
+    spec = find(name)
     _check_method(spec, psf)
     check_level(sigma)
     values = _values(volume)
@@ -96,24 +95,25 @@ def restore_volume(
         valid = valid & _mask(mask, values)
     if not bool(valid.any()):
         raise ImageError("no voxel is left: all are NaN, infinite or masked")
-    restorer = Restorer.load(name, **settings)
+    solve = Restorer.load(name, **settings).method
     whole = bool(valid.all())
     y = values.float() if whole else filled(values.float().nan_to_num(0, 0, 0), valid.float())
     pedestal = pedestal_of(y, y, None if whole else valid)
     scale = float(brightness(y - pedestal, valid))
     y = (y - pedestal) / scale
     believed = None if whole or not spec.needs.mask else valid.float()
-    level = level_of(Problem(y, mask=believed)) if sigma is None else torch.tensor([float(sigma)])
-    told = level if spec.needs.sigma or spec.needs.uses_sigma or sigma is not None else None
+    told = None if sigma is None else torch.tensor([float(sigma)])
+    if told is None and (spec.needs.sigma or spec.needs.uses_sigma):
+        told = level_of(Problem(y, mask=believed))
     if told is not None:
         said = "estimated" if sigma is None else "given"
         logger.info("noise level %.2g %% of the brightness, %s", 100 * float(told), said)
     if psf.ndim == 5:
         problem = Problem(y, Blur(psf), sigma=told, mask=believed)
-        x = problem.crop(restorer.method.run(problem).x)
+        x = problem.crop(solve.run(problem).x)
     else:
         logger.info("a kernel of two axes: every plane is restored on its own")
-        x = torch.stack(list(_planes(restorer.method, y, psf, told, believed)), 2)
+        x = torch.stack(list(_planes(solve, y, psf, told, believed)), 2)
     return _back(x * scale + pedestal, volume)
 
 
