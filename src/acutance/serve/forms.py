@@ -31,6 +31,15 @@ Only = Annotated[
 
 # No `from __future__ import annotations` here: FastAPI reads these types from the class.
 @dataclass(frozen=True)
+class Files:
+    """Files beside the picture; all of them may be left out."""
+
+    kernel: Kernel = None
+    mask: Mask = None
+    only: Only = None
+
+
+@dataclass(frozen=True)
 class Fields:
     """Text fields of the form; all of them may be left out."""
 

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from starlette.background import BackgroundTask
 
 from acutance.serve import jobs
-from acutance.serve.forms import Fields, Kernel, Mask, Only, Picture, suffix
+from acutance.serve.forms import Fields, Files, Only, Picture, suffix
 from acutance.serve.guard import Refused
 from acutance.serve.header import declared_size
 from acutance.serve.jobs import Job, Store
@@ -73,10 +73,8 @@ async def _accept(
     task: Task,
     image: Picture,
     fields: Fields,
+    sent: Files,
     *,
-    kernel: Kernel = None,
-    mask: Mask = None,
-    only: Only = None,
     show: bool = False,
     attended: bool = False,
 ) -> Job:
@@ -89,10 +87,11 @@ async def _accept(
     options, folder = fields.options(), store.folder()
     try:
         names = {}
-        for what, sent in (("picture", image), ("mask", mask), ("only", only)):
-            if sent is not None and sent.filename:
-                names[what] = f"{what}{suffix(sent.filename)}"
-                await _keep_picture(sent, folder / names[what], limits.max_pixels)
+        for what, file in (("picture", image), ("mask", sent.mask), ("only", sent.only)):
+            if file is not None and file.filename:
+                names[what] = f"{what}{suffix(file.filename)}"
+                await _keep_picture(file, folder / names[what], limits.max_pixels)
+        kernel = sent.kernel
         if kernel is not None and kernel.filename:
             if (kernel.size or 0) > MOST_KERNEL_BYTES:
                 raise Refused(413, f"a kernel of more than {MOST_KERNEL_BYTES / 1e6:g} MB; is it the right file?")
@@ -171,12 +170,10 @@ async def restore(
     request: Request,
     image: Picture,
     fields: Annotated[Fields, Depends()],
-    kernel: Kernel = None,
-    mask: Mask = None,
-    only: Only = None,
+    sent: Annotated[Files, Depends()],
 ) -> Response:
     """Remove the blur of a picture. Without a kernel it is estimated from the picture."""
-    job = await _accept(request, "restore", image, fields, kernel=kernel, mask=mask, only=only)
+    job = await _accept(request, "restore", image, fields, sent)
     return await _answer(request, job, "picture")
 
 
@@ -185,20 +182,20 @@ async def denoise(
     request: Request, image: Picture, fields: Annotated[Fields, Depends()], only: Only = None
 ) -> Response:
     """Remove the noise of a picture; its level need not be known."""
-    return await _answer(request, await _accept(request, "denoise", image, fields, only=only), "picture")
+    return await _answer(request, await _accept(request, "denoise", image, fields, Files(only=only)), "picture")
 
 
 @router.post("/v1/derain", response_class=FileResponse, responses=ANSWER, tags=["pictures"])
 async def derain(request: Request, image: Picture, fields: Annotated[Fields, Depends()], only: Only = None) -> Response:
     """Remove streaks of rain from a picture."""
-    return await _answer(request, await _accept(request, "derain", image, fields, only=only), "picture")
+    return await _answer(request, await _accept(request, "derain", image, fields, Files(only=only)), "picture")
 
 
 @router.post("/v1/kernel", response_class=FileResponse, responses=ANSWER, tags=["pictures"])
 async def kernel(request: Request, image: Picture, fields: Annotated[Fields, Depends()]) -> Response:
     """Estimate the blur kernel: a PNG for the eye; exactly, as .npy, with `Accept: application/octet-stream`."""
     exact = "application/octet-stream" in request.headers.get("accept", "")
-    job = await _accept(request, "kernel", image, fields)
+    job = await _accept(request, "kernel", image, fields, Files())
     return await _answer(request, job, "kernel" if exact else "kernel_picture")
 
 
@@ -207,15 +204,13 @@ async def create_job(
     request: Request,
     image: Picture,
     fields: Annotated[Fields, Depends()],
-    kernel: Kernel = None,
-    mask: Mask = None,
-    only: Only = None,
+    sent: Annotated[Files, Depends()],
     task: Annotated[Task, Form(description="What to do.")] = "restore",
     show: Annotated[bool, Form(description="Also make PNGs that browsers show.")] = False,
     attended: Annotated[bool, Form(description="Stop when nobody listens to the events for ten seconds.")] = False,
 ) -> dict[str, Any]:
     """Queue a picture and answer at once. The result is kept for a while."""
-    job = await _accept(request, task, image, fields, kernel=kernel, mask=mask, only=only, show=show, attended=attended)
+    job = await _accept(request, task, image, fields, sent, show=show, attended=attended)
     return job.description() | {"events": f"/v1/jobs/{job.id}/events"}
 
 
