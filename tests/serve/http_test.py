@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,13 +19,17 @@ import torch
 from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import write_kernel
 from acutance.psf import shapes
+from acutance.serve.orders import Options, Order
+from acutance.serve.pool import Ticket
 from acutance.serve.settings import Access, Limits, Settings
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 from starlette.testclient import TestClient
 
+from acutance.serve import routes
 from acutance.serve.app import create_app
 from acutance.serve.forms import level
+from acutance.serve.jobs import Job
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +260,18 @@ def test_a_client_has_a_rate(photo: bytes) -> None:
 @pytest.mark.parametrize(("text", "value"), [("1%", 0.01), ("2.55/255", 0.01), ("0.01", 0.01), ("", None), ("0", 0)])
 def test_levels(text: str, value: float | None) -> None:
     assert level(text) == (None if value is None else pytest.approx(value))
+
+
+def test_the_last_state_is_told_of_a_job_that_ends_while_another_is_sent() -> None:
+    async def told() -> list[str]:
+        order = Order("look", Path("."), "p.png", options=Options())
+        job = Job("id", order)
+        job.ticket = Ticket(order, 60, None)
+        store: Any = SimpleNamespace(listening=lambda job: contextlib.nullcontext(), pool=SimpleNamespace(closing=False))
+        events = routes._events(store, job)
+        first = await anext(events)
+        job.ticket.finish({"noise": 0.01})
+        job.settle()
+        return [first, *[event async for event in events]]
+
+    assert [json.loads(event[6:])["state"] for event in asyncio.run(told())] == ["queued", "done"]

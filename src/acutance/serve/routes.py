@@ -245,9 +245,9 @@ async def job_events(request: Request, job: FoundJob) -> Response:
 async def _events(store: Store, job: Job) -> AsyncIterator[str]:
     with store.listening(job):
         while True:
-            changed = job.changed
+            changed, ended = job.changed, job.ended.is_set()  # both before the state that is sent: it may end meanwhile
             yield f"data: {json.dumps(job.description())}\n\n"
-            if job.ended.is_set():
+            if ended:
                 return
             waiting = True
             while waiting:

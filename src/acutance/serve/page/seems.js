@@ -36,6 +36,7 @@ export class Seems {
       if (picture === this.picture()) this.say(report);
     } catch {
       // It is an offer: what hinders it is said when the picture is restored.
+      if (!signal.aborted) this.stop();
     }
   }
 
