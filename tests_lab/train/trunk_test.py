@@ -64,6 +64,16 @@ def test_a_checkpoint_in_the_folder_comes_before_the_trunk(
     assert read_trunk(file).episode == 5
 
 
+def test_an_older_run_does_not_replace_the_trunk(constant: TrainConfig, photographs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.safetensors"
+    grown(constant, photographs, tmp_path / "a", file, 2)
+    grown(constant, photographs, tmp_path / "b", file, 3)
+    before = file.read_bytes()
+    with pytest.raises(ConfigError, match="the trunk has grown .* give another --out"):
+        grown(constant, photographs, tmp_path / "a", file, 5)
+    assert file.read_bytes() == before
+
+
 def test_a_trunk_of_another_network_is_refused(constant: TrainConfig, photographs: Path, tmp_path: Path) -> None:
     trunk = grown(constant, photographs, tmp_path / "run", tmp_path / "tiny.safetensors", 1)
     other = replace(constant, model={"features": 8})

@@ -37,7 +37,7 @@ from acutance_lab.train.optimiser import optimiser_for
 from acutance_lab.train.pool import Work
 from acutance_lab.train.schedule import set_schedule, update_ema
 from acutance_lab.train.stopping import Stopping
-from acutance_lab.train.trunk import Trunk, config_hash, same_network
+from acutance_lab.train.trunk import Trunk, config_hash, not_behind, same_network
 from acutance_lab.train.validate import Score, examination, largest_crop, validate
 
 if TYPE_CHECKING:
@@ -216,8 +216,11 @@ class Trainer:
                 self.age = OLD
         if path.exists():
             tensors, saved = checkpoint.load(path)
+            clock = Clock(**saved["clock"])
+            if trunk is not None and self.trunk_file is not None:
+                not_behind(trunk, clock.core / 60, self.folder)
             self.ema = checkpoint.restore(tensors, self.method, self.optimiser)
-            self.clock = Clock(**saved["clock"])
+            self.clock = clock
             self.scores = tuple(Score(**s) for s in saved["scores"])
             logger.info("resumed %s at iteration %d", path, self.clock.iteration)
         if not self.ema:

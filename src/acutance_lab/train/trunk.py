@@ -21,6 +21,8 @@ from acutance.weights import read_weights, write_weights
 from acutance_lab.train.config import TrainConfig
 
 FOLDER = Path("training/trunks")
+ROUNDING = 1e-3
+"""Core minutes; those of a trunk are rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,22 @@ def same_network(trunk: Trunk, config: TrainConfig) -> None:
         raise ConfigError(
             f"the trunk is of {trunk.method} {trunk.model}, the configuration of {config.method} {config.model}; "
             "give it another name or remove the trunk"
+        )
+
+
+def not_behind(trunk: Trunk, minutes: float, folder: Path) -> None:
+    """See that a trunk has not gone on without the run that is to grow it, which would replace it by an older one.
+
+    Args:
+        trunk: as it is now. minutes: of cores, of the run. folder: of the run.
+
+    Raises:
+        ConfigError: the trunk is longer.
+    """
+    if trunk.minutes > minutes + ROUNDING:
+        raise ConfigError(
+            f"{folder} holds a run of {minutes:.1f} core minutes, and the trunk has grown to {trunk.minutes:.1f} since; "
+            "give another --out and it goes on from the trunk"
         )
 
 
