@@ -233,8 +233,10 @@ class Trainer:
     def set_up(self, compile_networks: bool) -> None:
         """Hand network and optimiser to Fabric; open the log; begin to count."""
         window = Unroll(self.method, self.config.loss)
-        unroll = torch.compile(window) if compile_networks else window
-        self.wrapped, self.optimiser = self.fabric.setup(unroll, self.optimiser)
+        if compile_networks:  # not the whole window: Inductor has no complex numbers, and its sizes change
+            for network in networks_of(self.method):
+                network.compile()
+        self.wrapped, self.optimiser = self.fabric.setup(window, self.optimiser)
         self.meter = Meter(self.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         leader = self.fabric.is_global_zero
@@ -391,7 +393,7 @@ def train(
         init: weights to start from instead of random ones; a tensor of another shape begins as without them.
         trunk: go on from it, where the folder holds no checkpoint. trunk_file: write the trunk there at each
             checkpoint.
-        compile_networks: `torch.compile` the window.
+        compile_networks: `torch.compile` the networks, each alone.
         report: called with a dict for the log line of each interval.
 
     Raises:
@@ -466,6 +468,12 @@ def _trunk(config: TrainConfig, ema: dict[str, Tensor], clock: Clock, scores: tu
         config.method, config.model, ema, minutes=round(clock.core / 60, 4), pictures=clock.pictures,
         episode=clock.episode, config=config_hash(config), curve=tuple(vars(s) for s in scores),
     )  # fmt: skip
+
+
+def networks_of(method: nn.Module) -> list[nn.Module]:
+    """The largest parts of a method that are called as a whole."""
+    parts = [list(c) if isinstance(c, nn.ModuleList) else [c] for c in method.children()]
+    return [network for part in parts for network in part]
 
 
 def _mean_over_processes(fabric: Fabric, loss: Tensor) -> Tensor:
