@@ -267,7 +267,9 @@ def test_the_last_state_is_told_of_a_job_that_ends_while_another_is_sent() -> No
         order = Order("look", Path("."), "p.png", options=Options())
         job = Job("id", order)
         job.ticket = Ticket(order, 60, None)
-        store: Any = SimpleNamespace(listening=lambda job: contextlib.nullcontext(), pool=SimpleNamespace(closing=False))
+        store: Any = SimpleNamespace(
+            listening=lambda job: contextlib.nullcontext(), pool=SimpleNamespace(closing=False)
+        )
         events = routes._events(store, job)
         first = await anext(events)
         job.ticket.finish({"noise": 0.01})
