@@ -264,7 +264,7 @@ def test_levels(text: str, value: float | None) -> None:
 
 def test_the_last_state_is_told_of_a_job_that_ends_while_another_is_sent() -> None:
     async def told() -> list[str]:
-        order = Order("look", Path("."), "p.png", options=Options())
+        order = Order("look", Path(), "p.png", options=Options())
         job = Job("id", order)
         job.ticket = Ticket(order, 60, None)
         store: Any = SimpleNamespace(
