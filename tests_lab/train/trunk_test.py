@@ -69,7 +69,7 @@ def test_an_older_run_does_not_replace_the_trunk(constant: TrainConfig, photogra
     grown(constant, photographs, tmp_path / "a", file, 2)
     grown(constant, photographs, tmp_path / "b", file, 3)
     before = file.read_bytes()
-    with pytest.raises(ConfigError, match="the trunk has grown .* give another --out"):
+    with pytest.raises(ConfigError, match=r"the trunk has grown .* give another --out"):
         grown(constant, photographs, tmp_path / "a", file, 5)
     assert file.read_bytes() == before
 

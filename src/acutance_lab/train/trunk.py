@@ -97,7 +97,7 @@ def not_behind(trunk: Trunk, minutes: float, folder: Path) -> None:
     """
     if trunk.minutes > minutes + ROUNDING:
         raise ConfigError(
-            f"{folder} holds a run of {minutes:.1f} core minutes, and the trunk has grown to {trunk.minutes:.1f} since; "
+            f"{folder} has {minutes:.1f} core minutes, and the trunk has grown to {trunk.minutes:.1f} since: "
             "give another --out and it goes on from the trunk"
         )
 
