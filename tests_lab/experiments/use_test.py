@@ -129,7 +129,8 @@ def test_the_experiment_runs(folder: Path, tmp_path: Path) -> None:
     use.write_pictures(tmp_path, seen[0][1], seen[0][2], seen[0][3])
     with PillowImage.open(tmp_path / "gaussian-1.png") as picture:
         assert picture.size == (3 * SIDE, SIDE)
-    (file,) = write_report(tmp_path, use.report(found, settings))
+    file, plot = write_report(tmp_path, use.report(found, settings))
+    assert plot.name == "calibration.png"
     assert len(json.loads(file.read_text())["trials"]) == 2
 
 

@@ -26,7 +26,7 @@ from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
 from acutance_lab.experiments.alignment import REACH, best_shift
-from acutance_lab.experiments.output import Report
+from acutance_lab.experiments.output import Panel, Report, Series
 from acutance_lab.experiments.use_cases import Case, cases, load
 
 BETTER, WORSE, KEPT = 1.0, -0.3, 40.0
@@ -170,8 +170,26 @@ def report(trials: Sequence[Trial], settings: Settings) -> Report:
         if own
     ]
     tables = [(head, lines), (["confidence", "pictures", "better, or left alone", "gain, dB"], sure)]
+    plots = {"calibration.png": _calibration([(t, c) for t, c in known if t.blurred])}
     note = "A sharp picture is left alone or changed; the others become better, become worse, or stay the same."
-    return Report("use", tables, [note], {"settings": settings, "trials": list(trials)})
+    return Report("use", tables, [note], {"settings": settings, "trials": list(trials)}, plots)
+
+
+def _calibration(known: Sequence[tuple[Trial, float]]) -> list[Panel]:
+    """Confidence against success of blurred pictures: the share that became better by class, and every gain."""
+    classes = [[(t, c) for t, c in known if low <= c < high] for low, high in pairwise(BINS)]
+    middles = [fmean(c for _, c in own) for own in classes if own]
+    shares = [fmean(t.verdict == "better" for t, _ in own) for own in classes if own]
+    words = {"xlabel": "confidence", "xlim": (0, 1)}
+    ideal = Series((0, 1), (0, 1), "as it should be", {"linestyle": ":"})
+    gains = Series([c for _, c in known], [t.gain for t, _ in known], style={"marker": "o", "linestyle": ""})
+    return [
+        Panel(
+            [Series(middles, shares, "pictures of a class", {"marker": "o"}), ideal],
+            {**words, "ylabel": f"share better by {BETTER:g} dB", "ylim": (0, 1)},
+        ),
+        Panel([gains], {**words, "ylabel": "gain, dB"}, level=0),
+    ]
 
 
 def _count(trials: Sequence[Trial], *verdicts: str) -> str:
