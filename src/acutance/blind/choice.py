@@ -1,7 +1,7 @@
 """The kernel of a picture: hypotheses are made, cheap ones first, and a judge chooses.
 
-1. The learned estimator with several sets of windows, its best kernel polished (`acutance.blind.polish`); or another
-   estimator with many sizes (`acutance.blind.search`).
+1. The learned estimator with several sets of windows, and Xu-L0 with the size that was found, the best kernel polished
+   (`acutance.blind.polish`); or another estimator with many sizes (`acutance.blind.search`).
 2. The disc, the Gaussian and the line that are most like the best of these (`acutance.blind.shapes`), and the lens that
    explains the spectrum best (`acutance.blind.spectrum`). Of a dark picture the trails of lamps
    (`acutance.blind.trail`).
@@ -24,12 +24,13 @@ from acutance.blind.critic import Panel, Solve
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
 from acutance.blind.judge import HIGH, Verdict, judge
 from acutance.blind.learned import Learned
-from acutance.blind.polish import polished
+from acutance.blind.polish import ROOM, polished
 from acutance.blind.scoring import doubt
 from acutance.blind.search import WINDOW, Sizes, Views, from_window
 from acutance.blind.shapes import Shape, nearest
 from acutance.blind.spectrum import focus, slope
 from acutance.blind.trail import Region, of_trail, trails
+from acutance.blind.xu_l0 import XuL0
 from acutance.errors import ConfigError
 from acutance.metrics import kernel_similarity
 
@@ -58,8 +59,8 @@ HOPELESS = -3.0
 ALIKE, OTHERS = 0.9, 3
 """Similarity from which two kernels are one, and the number of others that are kept."""
 
-TRY_TURNS = 1.5
-"""Expected gain, dB, below which a camera that turned is tried."""
+TRY_TURNS = DOUBT = 1.5
+"""Expected gain, dB, below which a camera that turned, and of a photograph Xu-L0, is tried."""
 
 
 @torch.no_grad()
@@ -93,7 +94,7 @@ def choose(
     panel = Panel.of(look).behind(proposed[0].kernel)
     verdicts = [judge(panel, hypothesis) for hypothesis in proposed]
     if estimator is None:
-        verdicts = finer(look, panel, verdicts)
+        verdicts = finer(look, panel, [*verdicts, *sparse(look, panel, verdicts)])
     drawn = [judge(panel, h) for h in trails(look)]
     verdicts += [*drawn, *(judge(panel, h) for h in shapes(look, verdicts))]
     best = max(verdicts, key=lambda v: v.gain)
@@ -112,12 +113,14 @@ def choose(
 
 
 def _of_size(look: Look, estimator: Estimator, size: int) -> Estimate:
-    """The kernel of a size that is told; the judge chooses only whether it is polished."""
+    """The kernel of a size that is told. Where the learned estimator is asked, Xu-L0 is asked as well."""
     window, mask = look.window(max(WINDOW, 4 * size))
     kernel = estimate(window, estimator, mask)
     if isinstance(estimator, Learned):
         panel = Panel.of(look).behind(kernel)
-        kernel = finer(look, panel, [judge(panel, Hypothesis(kernel, look.linear, size))])[0].hypothesis.kernel
+        made = (kernel, estimate(window, XuL0(size=size), mask))
+        verdicts = finer(look, panel, [judge(panel, Hypothesis(k, look.linear, size)) for k in made])
+        kernel = max(verdicts, key=lambda v: v.gain).hypothesis.kernel
     return Estimate(kernel, size, {}, linear=look.linear, doubt=doubt(window, kernel))
 
 
@@ -128,6 +131,22 @@ def finer(look: Look, panel: Panel, verdicts: Sequence[Verdict]) -> list[Verdict
         return list(verdicts)
     after = judge(panel, polished(look, best.hypothesis))
     return [after if v is best and after.gain > v.gain - SLACK else v for v in verdicts]
+
+
+def sparse(look: Look, panel: Panel, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+    """A verdict on what Xu-L0 finds, of about the size of the best kernel, where it may be better than that.
+
+    Xu-L0 is for pictures as a sensor gives them. On photographs (`linear`) tone curve and JPEG mislead it more than the
+    learned estimator; there it is asked in doubt only.
+    """
+    best = max(verdicts, key=lambda v: v.gain)
+    if look.linear and best.gain > DOUBT:
+        return
+    size = min(best.hypothesis.kernel.shape[-1] + 2 * ROOM, look.side // 4 * 2 - 1)
+    try:
+        yield judge(panel, from_window(look, XuL0(size=max(3, size)), size))
+    except (Unknowable, ConfigError):
+        return
 
 
 def turned(look: Look, panel: Panel) -> Iterator[Verdict]:

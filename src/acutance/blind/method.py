@@ -392,6 +392,6 @@ SPEC = MethodSpec(
     qualities={
         "fast": {"method_steps": 2},
         "balanced": {},
-        "best": {"estimator": "dark-channel", "method_steps": 10, "method_views": 4},
+        "best": {"method_steps": 10, "method_views": 4},
     },
 )
