@@ -36,7 +36,9 @@ export class Seems {
       if (picture === this.picture()) this.say(report);
     } catch {
       // It is an offer: what hinders it is said when the picture is restored.
-      if (!signal.aborted) this.stop();
+      if (signal.aborted) return;
+      this.abort = null;
+      byId('seems-is').textContent = text.lookFailed;
     }
   }
 

@@ -82,6 +82,7 @@ const en = {
   seems,
   looking: 'Looking at the picture …',
   notLooked: 'Not looked at; the preview went first.',
+  lookFailed: 'The picture could not be looked at. Say below what is wrong with it.',
   seemsApply: 'Set this',
   task: 'What is wrong?',
   deblur: 'Blur',
