@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -20,7 +20,7 @@ MAX_ENTRIES = 4096
 """Tags of one directory; tifffile takes no more."""
 
 MAX_DIRECTORIES = 64
-"""Directories that are looked into: of pages, and those below the first page (EXIF, GPS)."""
+"""Directories of a picture that are looked into: of pages, and those below the first page (EXIF, GPS)."""
 
 MAX_DESCRIPTIONS = 3
 """Times that the description may be there: tifffile writes one for people and one with the shape of the array."""
@@ -50,8 +50,11 @@ class _Form:
         return struct.calcsize(self.offset)
 
 
-def check_directories(file: IO[bytes]) -> None:
+def check_directories(file: IO[bytes], most: int = MAX_DIRECTORIES) -> None:
     """Refuse a TIFF whose tags claim more than the file has. Leaves the file at its start.
+
+    Args:
+        file: open. most: directories that are looked into.
 
     Raises:
         ImageError: tags twice, tags that overlap or lie beyond the end, too many numbers. Offsets that lead nowhere are
@@ -59,7 +62,7 @@ def check_directories(file: IO[bytes]) -> None:
     """
     size = file.seek(0, os.SEEK_END)
     total = numbers = 0
-    for entries in _directories(file, size):
+    for entries in _directories(file, size, most):
         for tag, times in Counter(tag for tag, *_ in entries).items():
             if times > (MAX_DESCRIPTIONS if tag == _DESCRIPTION else 1):
                 raise ImageError(f"it has the tag {tag} {times} times: damaged; get an intact copy")
@@ -72,15 +75,15 @@ def check_directories(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _directories(file: IO[bytes], size: int) -> Iterator[list[tuple[int, int, int, int]]]:
+def _directories(file: IO[bytes], size: int, most: int) -> Iterator[list[tuple[int, int, int, int]]]:
     """Of each directory, for each entry: tag, kind, count, bytes that stand in the entry."""
     file.seek(0)
     form, first = _form(file.read(16))
     if form is None:
         return
-    waiting, seen = [first], set[int]()
-    while waiting and len(seen) < MAX_DIRECTORIES:
-        at = waiting.pop(0)
+    waiting, seen = deque([first]), set[int]()
+    while waiting and len(seen) < most:
+        at = waiting.popleft()
         if at in seen or not 8 <= at < size:
             continue
         seen.add(at)
