@@ -129,7 +129,7 @@ def read_volume_kernel(path: Path, *, centre: bool = False, flip: bool = False) 
             stack = read_stack(path, max_voxels=MAX_PIXELS)
             if len(stack.places) > 1:
                 raise KernelError(
-                    f"it has {len(stack.places)} volumes; save the one that is the kernel and restore channel by channel"
+                    f"it has {len(stack.places)} volumes; save the kernel alone, and restore channel by channel"
                 )
             return replace(repair_volume(stack.volume(), centre=centre, flip=flip), voxel=stack.voxel)
         return repair_volume(read_values(path).values, centre=centre, flip=flip)

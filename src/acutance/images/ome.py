@@ -52,9 +52,10 @@ def read_ome(text: bytes, pages: int) -> OmePixels:
     pixels = images[0]
     try:
         sizes = {axis: int(pixels.attrib[f"Size{axis}"]) for axis in "TCZYX"}
-        _check_planes(pixels, sizes, pages)
+        places = [_place(e) for e in pixels if _name(e) == "TiffData"]
     except (KeyError, ValueError):
         raise ImageError(f"its OME-XML does not say how large it is; {SAVE_ONE}") from None
+    _check_planes(sizes, places, pages)
     if any(_name(e) == "UUID" and e.attrib.get("FileName") for e in pixels.iter()):
         uuids = {e.text for e in pixels.iter() if _name(e) == "UUID"}
         if len(uuids) > 1:
@@ -71,21 +72,28 @@ def ome_of_result(text: bytes, pages: int) -> bytes:
     return re.sub(rb'(<(?:\w+:)?OME\b[^>]*?)\s+UUID="[^"]*"', rb"\g<1>", text, count=1)
 
 
-def _check_planes(pixels: ElementTree.Element, sizes: dict[str, int], pages: int) -> None:
+def _place(element: ElementTree.Element) -> tuple[list[int], list[int]]:
+    """Of TiffData, numbers of pages, and of planes along the axes.
+
+    Raises:
+        ValueError: no numbers.
+    """
+    pages = [int(v) for k, v in element.attrib.items() if k in ("IFD", "PlaneCount", "NumPlanes")]
+    return pages, [int(v) for k, v in element.attrib.items() if k.startswith("First")]
+
+
+def _check_planes(sizes: dict[str, int], places: list[tuple[list[int], list[int]]], pages: int) -> None:
     """Readers make lists as long as the text says: hold it against the pages.
 
     Raises:
-        ImageError: more planes than pages, or planes elsewhere. ValueError: no numbers.
+        ImageError: more planes than pages, or planes elsewhere.
     """
     count = math.prod(sizes[axis] for axis in "TCZ")
     if min(sizes.values()) < 1 or count > pages * sizes["C"]:  # samples of a page may count as channels
         raise ImageError(f"it says that it has {count} planes, but there are {pages} pages: cut short; {SAVE_ONE}")
-    for element in pixels:
-        if _name(element) == "TiffData":
-            numbers = [int(v) for k, v in element.attrib.items() if k in ("IFD", "PlaneCount", "NumPlanes")]
-            firsts = [int(v) for k, v in element.attrib.items() if k.startswith("First")]
-            if any(not 0 <= n <= pages for n in numbers) or any(not 0 <= n <= count for n in firsts):
-                raise ImageError(f"it names planes beyond its {pages} pages: damaged; {SAVE_ONE}")
+    for own, firsts in places:
+        if any(not 0 <= n <= pages for n in own) or any(not 0 <= n <= count for n in firsts):
+            raise ImageError(f"it names planes beyond its {pages} pages: damaged; {SAVE_ONE}")
 
 
 def _name(element: ElementTree.Element) -> str:

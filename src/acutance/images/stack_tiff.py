@@ -96,6 +96,9 @@ def read_tiff_stack(path: Path, max_voxels: int) -> Stack:
             series, notes = _series(tiff)
             axes, shape = _axes(series)
             volumes = _Pages(tiff, file, series, axes, shape)
+            told = _imagej_planes(page.description)
+            if told > volumes.count:
+                raise ImageError(f"it has {volumes.count} of {told} planes: cut short; get an intact copy")
             _check_pages(volumes, size, max_voxels)
             stack = _stack(volumes, page, ome, notes)
             if volumes.nbytes > KEPT:

@@ -125,6 +125,7 @@ def _new_form(stack: Stack, form: StackForm, order: str, dtype: np.dtype[Any]) -
     if dtype.name in _IMAGEJ and math.prod(lengths) * dtype.itemsize <= _LARGEST:
         kept["imagej"] = True
         if voxel is not None:
-            about |= {"unit": voxel.unit} | ({} if voxel.z is None else {"spacing": voxel.z})
+            unit = "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in voxel.unit)  # as ImageJ writes µ
+            about |= {"unit": unit} | ({} if voxel.z is None else {"spacing": voxel.z})
             kept["resolution"] = (1 / voxel.x, 1 / voxel.y)
     return kept
