@@ -340,3 +340,18 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
         write_stack(tmp_path / "b.tif", stack)
     with pytest.raises(OutputError, match=r"ends in \.tif"):
         write_stack(tmp_path / "b.png", stack)
+
+
+def test_smaller_copies_are_held_against_the_file(tmp_path: Path) -> None:
+    """tifffile reads the tags of SubIFDs as well."""
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for _ in range(2):
+            file.write(np.ones((8, 8), "u1"), subifds=1, metadata=None)
+            file.write(np.ones((4, 4), "u1"), subfiletype=1, metadata=None, description="a" * 400)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as found:
+        at = found.pages[0].pages[0].tags["ImageDescription"].offset
+    data[at + 4 : at + 8] = (2**31).to_bytes(4, "little")
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    with pytest.raises(ImageError, match="its tags claim"):
+        read_stack(tmp_path / "a.tif")

@@ -66,9 +66,10 @@ def read_ome(text: bytes, pages: int) -> OmePixels:
 
 def ome_of_result(text: bytes, pages: int) -> bytes:
     """The text for a file of one series of so many pages in the order of the axes; its identity is not the source's."""
-    place = rb'<\g<1>TiffData IFD="0" PlaneCount="%d"/>' % pages
-    text = _TIFF_DATA.sub(place.replace(rb"\g<1>TiffData", rb"\g<1>Placed"), text, count=1)
-    text = _TIFF_DATA.sub(b"", text).replace(b"Placed IFD", b"TiffData IFD")
+    first = _TIFF_DATA.search(text)
+    if first is not None:
+        place = b'<%bTiffData IFD="0" PlaneCount="%d"/>' % (first[1] or b"", pages)
+        text = text[: first.start()] + place + _TIFF_DATA.sub(b"", text[first.end() :])
     return re.sub(rb'(<(?:\w+:)?OME\b[^>]*?)\s+UUID="[^"]*"', rb"\g<1>", text, count=1)
 
 

@@ -34,7 +34,10 @@ _JPEG = 7
 # Compression -> the most bytes one packed byte can become; 0 where that is unbounded and only max_pixels holds.
 _GROWTH = {1: 1, 2: 0, 3: 0, 4: 0, 5: 3000, _JPEG: 0, 8: 1032, 32946: 1032, 32773: 128, 34925: 0, 50000: 0}
 _SAVE_AGAIN = "save it again as an ordinary grey or RGB TIFF, LZW- or Deflate-compressed"
-_SPLIT = "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.tif"
+_SPLIT = (
+    "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.tif (or restore a stack of grey planes as it "
+    "is, with its point-spread function: acutance.restore_stack)"
+)
 _INCH_PER_UNIT = {2: 1.0, 3: 2.54}
 NEW_SUBFILE, _MAKE, _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 254, 271, 274, 282, 283, 296
 _XMP, _IPTC, _IJ_METADATA = 700, 33723, 50839

@@ -84,15 +84,17 @@ def read_tiff_stack(path: Path, max_voxels: int) -> Stack:
     file = path.open("rb")
     try:
         size = os.fstat(file.fileno()).st_size
-        check_directories(file, MAX_PAGES + 1)
+        if check_directories(file, MAX_PAGES + 1, copies=True) > MAX_PAGES:
+            raise ImageError(f"it has more than {MAX_PAGES} pages; split it by moments or channels first")
         with silent():
             tiff = _opened(file)
             page = tiff.pages[0]
             refuse_raw(page, path)
-            pages = len(tiff.pages)
-            if pages > MAX_PAGES:
-                raise ImageError(f"it has more than {MAX_PAGES} pages; split it by moments or channels first")
-            ome = read_ome(page.description.encode(), pages) if _OME in page.description.encode()[:2000] else None
+            ome = (
+                read_ome(page.description.encode(), len(tiff.pages))
+                if _OME in page.description.encode()[:2000]
+                else None
+            )
             series, notes = _series(tiff)
             axes, shape = _axes(series)
             volumes = _Pages(tiff, file, series, axes, shape)

@@ -34,6 +34,9 @@ _DESCRIPTION = 270
 _BELOW = (34665, 34853, 40965)
 """Tags that point to a directory: EXIF, GPS, interoperability."""
 
+_SUB_IFDS, _OFFSETS = 330, (4, 13, 16, 18)
+"""The tag that points to directories of smaller copies, and the types that offsets have."""
+
 
 @dataclass(frozen=True)
 class _Form:
@@ -50,19 +53,23 @@ class _Form:
         return struct.calcsize(self.offset)
 
 
-def check_directories(file: IO[bytes], most: int = MAX_DIRECTORIES) -> None:
+def check_directories(file: IO[bytes], most: int = MAX_DIRECTORIES, *, copies: bool = False) -> int:
     """Refuse a TIFF whose tags claim more than the file has. Leaves the file at its start.
 
     Args:
-        file: open. most: directories that are looked into.
+        file: open. most: directories that are looked into. copies: look into those of smaller copies (SubIFDs) as well.
+
+    Returns:
+        How many were looked into.
 
     Raises:
         ImageError: tags twice, tags that overlap or lie beyond the end, too many numbers. Offsets that lead nowhere are
             left to the reader.
     """
     size = file.seek(0, os.SEEK_END)
-    total = numbers = 0
-    for entries in _directories(file, size, most):
+    total = numbers = directories = 0
+    for entries in _directories(file, size, most, copies):
+        directories += 1
         for tag, times in Counter(tag for tag, *_ in entries).items():
             if times > (MAX_DESCRIPTIONS if tag == _DESCRIPTION else 1):
                 raise ImageError(f"it has the tag {tag} {times} times: damaged; get an intact copy")
@@ -73,9 +80,10 @@ def check_directories(file: IO[bytes], most: int = MAX_DIRECTORIES) -> None:
     if total > size or numbers > MAX_NUMBERS:
         raise ImageError(f"its tags claim {total / 1e6:.0f} MB, more than there can be: damaged; get an intact copy")
     file.seek(0)
+    return directories
 
 
-def _directories(file: IO[bytes], size: int, most: int) -> Iterator[list[tuple[int, int, int, int]]]:
+def _directories(file: IO[bytes], size: int, most: int, copies: bool) -> Iterator[list[tuple[int, int, int, int]]]:
     """Of each directory, for each entry: tag, kind, count, bytes that stand in the entry."""
     file.seek(0)
     form, first = _form(file.read(16))
@@ -102,9 +110,21 @@ def _directories(file: IO[bytes], size: int, most: int) -> Iterator[list[tuple[i
             found.append((tag, kind, number, form.inline))
             if tag in _BELOW and number == 1:
                 waiting.append(value)
+            elif copies and tag == _SUB_IFDS and kind in _OFFSETS and number <= MAX_DIRECTORIES:
+                waiting.extend(_offsets(file, form, kind, number, value, table[place : place + step]))
         if len(table) == count * step + form.inline:
             waiting.append(struct.unpack_from(form.order + form.offset, table, count * step)[0])
         yield found
+
+
+def _offsets(file: IO[bytes], form: _Form, kind: int, number: int, value: int, entry: bytes) -> tuple[int, ...]:
+    """The values of a tag that points to directories: in the entry itself, or where it says."""
+    length = number * _SIZES[kind]
+    if length > form.inline:
+        file.seek(value)
+    raw = entry[-form.inline :][:length] if length <= form.inline else file.read(length)
+    code = f"{form.order}{number}{'I' if _SIZES[kind] == 4 else 'Q'}"
+    return struct.unpack(code, raw) if len(raw) == length else ()
 
 
 def _form(head: bytes) -> tuple[_Form | None, int]:
