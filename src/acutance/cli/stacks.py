@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -134,7 +135,8 @@ class StackBatch:
         same = {
             "stack": True, "method": wanted.method or solver.spec.name, "options": options, "quality": wanted.quality,
             "weights": None if wanted.weights is None else str(wanted.weights), "sigma": wanted.level,
-            "kernel": kernel.kernel.tolist(),
+            "kernel": hashlib.sha256(kernel.kernel.numpy().tobytes()).hexdigest(),
+            "voxel": str(kernel.voxel) if isinstance(kernel, VolumeKernel) else None,
         }  # fmt: skip
         return StackBatch(solver, kernel, wanted.level, replace(settings, digest=digest(same)))
 

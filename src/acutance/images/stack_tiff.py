@@ -150,13 +150,13 @@ class _Pages:
     def __getitem__(self, at: tuple[int, int]) -> NDArray[Any]:
         """(Z, Y, X)."""
         place = {"T": at[0], "C": at[1]}
-        planes = []
+        volume = np.empty(self.shape[2:], self.dtype.newbyteorder("="))
         for z in range(self.shape[2]):
             index = 0
             for axis, length in zip(self.order, self.lengths, strict=True):
                 index = index * length + (z if axis == "Z" else place[axis])
-            planes.append(self._plane(index))
-        return np.stack(planes)
+            volume[z] = self._plane(index)
+        return volume
 
     def _plane(self, index: int) -> NDArray[Any]:
         sides = self.shape[3:]
