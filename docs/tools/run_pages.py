@@ -47,6 +47,13 @@ def set_up(folder: Path) -> None:
     holes = np.full(grey.shape, 255, np.uint8)
     holes[50:60, 70:90] = 0
     Image.fromarray(holes).save(folder / "holes.png")
+    planes = np.stack([grey[row : row + 64, :72] for row in range(0, 48, 4)])
+    whole = {"axes": "ZYX", "spacing": 0.3, "unit": "um"}
+    tifffile.imwrite(folder / "stack.tif", planes, imagej=True, resolution=(10.0, 10.0), metadata=whole)
+    tifffile.imwrite(folder / "stack.ome.tif", planes, ome=True, metadata={"axes": "ZYX"}, photometric="minisblack")
+    away = np.meshgrid(*(np.arange(n) - n // 2 for n in (5, 7, 7)), indexing="ij")
+    psf = np.exp(-0.5 * sum(a**2 for a in away)).astype(np.float32)
+    tifffile.imwrite(folder / "psf3d.tif", psf, photometric="minisblack")
     (folder / "scans").mkdir()
     for index in range(2):
         tifffile.imwrite(folder / "scans" / f"{index}.tif", grey[: 150 + index])

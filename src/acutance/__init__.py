@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from acutance.errors import AcutanceError
     from acutance.images import Image, read_image, write_image
     from acutance.images.kernel_file import read_kernel, write_kernel
+    from acutance.images.stack import Stack, Voxel
+    from acutance.images.stack_file import read_stack
+    from acutance.images.stack_write import write_stack
     from acutance.operators import Blur
     from acutance.problem import Outcome, Problem, Result
     from acutance.restoration.front_door import estimate_kernel, restore
     from acutance.restoration.restorer import Restoration, Restorer
+    from acutance.restoration.stack import restore_stack
     from acutance.restoration.volume import restore_volume
     from acutance.solver import RelativeChange, Solver
 
@@ -35,23 +39,32 @@ __all__ = [
     "Restorer",
     "Result",
     "Solver",
+    "Stack",
+    "Voxel",
     "estimate_kernel",
     "read_image",
     "read_kernel",
+    "read_stack",
     "restore",
+    "restore_stack",
     "restore_volume",
     "write_image",
     "write_kernel",
+    "write_stack",
 ]
 
 _HOMES = {
     "errors": ("AcutanceError",),
     "images": ("Image", "read_image", "write_image"),
     "images.kernel_file": ("read_kernel", "write_kernel"),
+    "images.stack": ("Stack", "Voxel"),
+    "images.stack_file": ("read_stack",),
+    "images.stack_write": ("write_stack",),
     "operators": ("Blur",),
     "problem": ("Outcome", "Problem", "Result"),
     "restoration.front_door": ("estimate_kernel", "restore"),
     "restoration.restorer": ("Restoration", "Restorer"),
+    "restoration.stack": ("restore_stack",),
     "restoration.volume": ("restore_volume",),
     "solver": ("RelativeChange", "Solver"),
 }

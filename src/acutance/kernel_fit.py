@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.errors import KernelError
+from acutance.tensors import spatial
 
 NORMALISED = 1e-3
 """A sum that is nearer to 1 than this is left as it is."""
@@ -116,13 +117,13 @@ def centred_even(kernel: Tensor) -> tuple[Tensor, bool]:
     of a kernel that ends abruptly, as a box does.
 
     Args:
-        kernel: (1, C, h, w), not negative.
+        kernel: (1, C, h, w), or (1, C, d, h, w), not negative.
 
     Returns:
         The kernel, a side of n being n + 1 where it was moved; whether it was.
     """
     moved = False
-    for dim in (-2, -1):
+    for dim in spatial(kernel):
         n = kernel.shape[dim]
         near = SYMMETRIC * float(kernel.abs().max())
         if n % 2 or n < 2 or float((kernel - kernel.flip(dim)).abs().max()) > near:
@@ -141,8 +142,9 @@ def _halfway(kernel: Tensor, dim: int) -> Tensor:
     smooth = (9 * inner - outer) / 16
     abrupt = float(along[..., 0].max()) > ABRUPT * float(along.max())
     value = (inner / 2 if abrupt else smooth).clamp_min(0)
-    total = along.sum((-2, -1), keepdim=True)
-    return (value * total / value.sum((-2, -1), keepdim=True)).movedim(-1, dim)
+    axes = spatial(along)
+    total = along.sum(axes, keepdim=True)
+    return (value * total / value.sum(axes, keepdim=True)).movedim(-1, dim)
 
 
 def cut_to(kernel: Tensor, size: tuple[int, int], *, most: float = TAIL) -> tuple[Tensor, str | None]:

@@ -242,7 +242,7 @@ def _valid_pixels(
     where = torch.zeros_like(valid)
     if mask is not None:
         valid = valid & (mask.to(pixels.device) > 0.5)
-    finite = (pixels.abs() < NO_DATA) | ~valid
+    finite = has_data(pixels) | ~valid
     finite = finite if bool((finite != finite[:, :1]).any()) else finite[:, :1]
     count = int((~finite).any(1).sum())
     if count:
@@ -279,6 +279,11 @@ def _check_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> None:
             "the mask leaves no pixel to be believed; 1 (white) means: believe this pixel, the largest value found "
             f"is {top:g}"
         )
+
+
+def has_data(values: Tensor) -> Tensor:
+    """Where values are neither NaN nor infinite nor beyond `NO_DATA`."""
+    return values.abs() < NO_DATA
 
 
 def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:

@@ -15,7 +15,7 @@ from acutance import __version__
 from acutance.blind.guess import Guess, fitted
 from acutance.cli.candidates import write_candidates
 from acutance.cli.console import escape, say
-from acutance.cli.journal import Journal, state_of
+from acutance.cli.journal import Journal, Journals, state_of
 from acutance.cli.looking import comparison, explain
 from acutance.cli.reporting import report, report_done, report_error, report_skipped
 from acutance.cli.stopping import Stopping
@@ -73,11 +73,7 @@ class Settings:
 
 
 class AlreadyDone(Exception):
-    """The result is there. Args: note: it should be added to the journal."""
-
-    def __init__(self, note: bool = False) -> None:
-        super().__init__()
-        self.note = note
+    """The result is there."""
 
 
 class LeftOut(Exception):
@@ -142,6 +138,43 @@ def message_of(error: Exception, job: Job) -> str | None:
     return None
 
 
+def check_not_done(job: Job, state: str, journal: Journal | None, settings: Settings) -> None:
+    """Whether there is anything to do, before the picture is read.
+
+    Args:
+        job: which. state: of its source, see `acutance.cli.journal.state_of`. journal: of the results; None: none.
+
+    Raises:
+        AlreadyDone, LeftOut: see there. ImageError: no file; it was restored before. OutputError: the result exists.
+    """
+    if job.source.exists() and not job.source.is_file():
+        raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
+    if journal is not None and not settings.overwrite and journal.is_done(state, job.target):
+        raise AlreadyDone
+    before = None if settings.again else read_mark(job.source)
+    if before is not None and settings.task in before.tasks:
+        if settings.in_place and before.settings == settings.digest:
+            raise AlreadyDone
+        why = f"{DONE_TO[settings.task]} already (by {before.method}, acutance {before.version})"
+        if job.named:
+            raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
+        raise LeftOut(why)
+    if os.path.lexists(job.target) and not (settings.overwrite or settings.in_place):
+        there = None if settings.compare is not None or settings.explain is not None else read_mark(job.target)
+        if there is not None and there.settings == settings.digest and there.source == file_hash(job.source):
+            if journal is not None:
+                journal.add(state, job.source, job.target)
+            raise AlreadyDone
+        raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
+
+
+def mark_of(job: Job, method: str, settings: Settings) -> Mark:
+    """What a result says of its origin."""
+    before = read_mark(job.source)
+    tasks = () if before is None else tuple(task for task in before.tasks if task != settings.task)
+    return Mark(__version__, (*tasks[-5:], settings.task), method, file_hash(job.source), settings.digest)
+
+
 @dataclass
 class Batch:
     """The pictures of a command, one by one.
@@ -154,9 +187,12 @@ class Batch:
     psf: KernelFile | FieldFile | None
     settings: Settings
     guess: Guess | None = None
-    _journals: dict[Path, Journal] = field(default_factory=dict)
+    _journals: Journals = field(init=False)
     _judged: bool = False
     _hinted: bool = False
+
+    def __post_init__(self) -> None:
+        self._journals = Journals(self.settings.digest, kept=self.settings.journal)
 
     def one(self, job: Job, watch: Watch) -> None:
         """Restore a picture and write what is wanted of it.
@@ -165,15 +201,13 @@ class Batch:
             AlreadyDone, LeftOut: see there. AcutanceError, OSError, MemoryError: it cannot be done.
         """
         s, state = self.settings, state_of(job.source)
-        journal = self._journal(job.target.parent) if s.journal else None
-        try:
-            self._look(job, state, journal)
-        except AlreadyDone as already:
-            if journal is not None and already.note:
-                journal.add(state, job.source, job.target)
-            raise
+        journal = self._journals.of(job.target.parent)
+        check_not_done(job, state, journal, s)
+        size = peek_size(job.source)
+        if size is not None:
+            self._check_size(size)
         image = self._read(job)
-        mark = self._mark(job)
+        mark = mark_of(job, self.restorer.spec.name, s)
         if isinstance(self.psf, KernelFile) and s.check_orientation and not self._judged:
             self._judged = True
             _judge(image, self.psf, s)
@@ -202,30 +236,6 @@ class Batch:
             say(f"[yellow]kernel:[/] {escape(remark)}" + ("; --exact keeps yours" if best != guess else ""))
         return best.kernel
 
-    def _look(self, job: Job, state: str, journal: Journal | None) -> None:
-        """Whether there is anything to do, before the picture is read."""
-        s = self.settings
-        if job.source.exists() and not job.source.is_file():
-            raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
-        if journal is not None and not s.overwrite and journal.is_done(state, job.target):
-            raise AlreadyDone
-        before = None if s.again else read_mark(job.source)
-        if before is not None and s.task in before.tasks:
-            if s.in_place and before.settings == s.digest:
-                raise AlreadyDone
-            why = f"{DONE_TO[s.task]} already (by {before.method}, acutance {before.version})"
-            if job.named:
-                raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
-            raise LeftOut(why)
-        if os.path.lexists(job.target) and not (s.overwrite or s.in_place):
-            there = None if s.compare is not None or s.explain is not None else read_mark(job.target)
-            if there is not None and there.settings == s.digest and there.source == file_hash(job.source):
-                raise AlreadyDone(note=True)
-            raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
-        size = peek_size(job.source)
-        if size is not None:
-            self._check_size(size)
-
     def _check_size(self, size: tuple[int, int]) -> None:
         """Refuse what does not fit into a picture of these sides, which may yet be turned."""
         preview, mask = self.settings.preview, self.settings.mask
@@ -235,17 +245,6 @@ class Batch:
             self.restorer.check_kernel(self.psf.kernel, size)
         if mask is not None and sorted(mask.shape[-2:]) != sorted(size):
             raise ConfigError(_other_mask(mask))
-
-    def _mark(self, job: Job) -> Mark:
-        before = read_mark(job.source)
-        tasks = () if before is None else tuple(task for task in before.tasks if task != self.settings.task)
-        method, source = self.restorer.spec.name, file_hash(job.source)
-        return Mark(__version__, (*tasks[-5:], self.settings.task), method, source, self.settings.digest)
-
-    def _journal(self, folder: Path) -> Journal:
-        if folder not in self._journals:
-            self._journals[folder] = Journal(folder, self.settings.digest)
-        return self._journals[folder]
 
     def _read(self, job: Job) -> Image:
         image = read_image(job.source, max_pixels=self.settings.max_pixels)

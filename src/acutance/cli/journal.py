@@ -98,6 +98,20 @@ class Journal:
             say(f"[yellow]note:[/] no journal is kept in {escape(self.path)}: {escape(reason)}")
 
 
+class Journals:
+    """The journals of the folders that results go to. Args: settings: see `Journal`. kept: whether there are any."""
+
+    def __init__(self, settings: str, *, kept: bool) -> None:
+        self._settings, self._kept = settings, kept
+        self._open: dict[Path, Journal] = {}
+
+    def of(self, folder: Path) -> Journal | None:
+        """That of a folder, None where none is kept."""
+        if self._kept and folder not in self._open:
+            self._open[folder] = Journal(folder, self._settings)
+        return self._open.get(folder)
+
+
 def _key_in(line: bytes) -> str | None:
     """The key of a line; None of one that is torn or damaged."""
     if not line.startswith(b"{") or len(line) > _LINE:

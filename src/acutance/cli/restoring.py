@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +20,14 @@ from acutance.cli.journal import digest
 from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
+from acutance.cli.stacks import StackBatch, apart_from, parted
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
 from acutance.cli.wanted import Wanted
+from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, KernelError, UnknownSetting
 from acutance.images.kernel_file import KernelFile, read_kernel
+from acutance.images.kernel_volume import VolumeKernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
 from acutance.methods.spec import find
@@ -33,6 +36,7 @@ from acutance.operators import BlurField
 from acutance.psf import shapes
 from acutance.psf.files import FieldFile, is_field, read_field
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
+from acutance.restoration.stack import read_stack_kernel
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
@@ -122,6 +126,7 @@ def restore(
     [dim]acutance restore photo.jpg
     acutance restore photo.jpg --kernel psf.png
     acutance restore scans/ -o sharp/ --disc 3
+    acutance restore stack.tif --kernel psf3d.tif
     acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
     """
     options = {k: v for k, v in locals().items() if k not in ("pictures", "explain_to")}
@@ -146,10 +151,54 @@ def carry_out(wanted: Wanted) -> int:
             work.jobs, settings, work.tally, weights=wanted.weights, device=wanted.device, precision=wanted.precision
         )
         return _end(work)
-    batch = make_batch(wanted, work)
+    parts = parted(work.jobs, wanted)
+    stacks: StackBatch | None = None
+    if parts.stacks:
+        psf = _stack_kernel(wanted)
+        parts = apart_from(parts, psf)
+        stacks = StackBatch.of(wanted, psf, _settings_of_stacks(wanted, work))
+    batch = make_batch(wanted, replace(work, jobs=parts.pictures)) if parts.pictures else None
+    work.tally.skipped.extend(parts.left)
     report_left_out(work.tally, as_json=wanted.as_json)
-    run_all(work.jobs, batch.settings, work.tally, batch.one)
+    of_stacks, left = set(parts.stacks), {source for source, _ in parts.left}
+
+    def one(job: Job, watch: Watch) -> None:
+        run = stacks if job in of_stacks else batch
+        assert run is not None
+        run.one(job, watch)
+
+    jobs = [job for job in work.jobs if job.source not in left]
+    run_all(jobs, batch.settings if batch else _settings_of_stacks(wanted, work), work.tally, one)
     return _end(work)
+
+
+def _settings_of_stacks(wanted: Wanted, work: Work) -> Settings:
+    return Settings(
+        overwrite=wanted.overwrite, again=wanted.again, max_pixels=wanted.most, journal=work.selection.several,
+        as_json=wanted.as_json,
+    )  # fmt: skip
+
+
+def _stack_kernel(wanted: Wanted) -> VolumeKernel | KernelFile:
+    """The kernel for stacks, of three axes or of two, with what there is to say of it.
+
+    Raises:
+        ConfigError: several kernels, or an option for one of a file. KernelError: unusable.
+    """
+    file, shaped = wanted.kernel, (wanted.motion, wanted.disc, wanted.gaussian)
+    found: VolumeKernel | KernelFile | None
+    if file is not None and is_field(file):
+        raise KernelError(f"{file.name} holds a kernel for every place of a picture; give one kernel for a stack")
+    if file is not None and all(each is None for each in shaped):
+        found = read_stack_kernel(file, centre=wanted.centre, flip=wanted.flip_kernel)
+    else:
+        if wanted.centre or wanted.flip_kernel:
+            raise ConfigError("--centre and --flip-kernel are for the kernel of a file; give one with --kernel")
+        found = choose_kernel(file, *shaped, flip=False, centre=False)
+    assert found is not None
+    for note in found.notes:
+        say(f"[yellow]kernel:[/] {escape(note)}")
+    return found
 
 
 @dataclass(frozen=True, eq=False)

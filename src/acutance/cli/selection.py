@@ -18,6 +18,9 @@ from acutance.images.recognise import recognise
 MARK = "-restored"
 """What the name of a result ends with where it lies beside its picture."""
 
+OME = ".ome"
+"""Stands before the suffix of an OME-TIFF."""
+
 PICTURE_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 
 NOT_A_PICTURE = "not a picture"
@@ -179,8 +182,9 @@ def _left_out(path: Path, recursive: bool) -> str | None:
     if path.suffix.lower() == MEASUREMENTS:
         return "measurements (restore them by a command of their own)"
     why = _no_picture(path)
-    if why is None and path.stem.endswith(MARK):
-        stem = path.stem.removesuffix(MARK)
+    name = path.stem[: -len(OME)] if path.stem.lower().endswith(OME) else path.stem
+    if why is None and name.endswith(MARK):
+        stem = name.removesuffix(MARK)
         source = path.parent / stem if (path.parent / stem).is_file() else None
         source = source or next(path.parent.glob(glob.escape(stem) + ".*"), None)
         return None if source is None else f"by its name the result of {source.name}"

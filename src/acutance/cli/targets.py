@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acutance.cli.selection import MARK, PICTURE_SUFFIXES, Found, Selection, Skipped
+from acutance.cli.selection import MARK, OME, PICTURE_SUFFIXES, Found, Selection, Skipped
 from acutance.errors import ConfigError, ImageError, OutputError
 from acutance.images.atomic import check_folder
 from acutance.images.encode import ENCODERS
@@ -133,6 +133,8 @@ def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) 
     """Of one picture; `full`: with the picture's own suffix in the name, to tell a.gif from a.png."""
     suffix = _suffix(each.path)
     stem = each.path.name if full else each.path.stem
+    if stem.lower().endswith(OME):
+        stem, suffix = stem[: -len(OME)], stem[-len(OME) :] + suffix
     if output is None:
         return each.path.with_name(f"{stem}{MARK}{suffix}")
     return output.path / each.below / f"{stem}{suffix}" if as_folder else output.path

@@ -6,8 +6,10 @@ import os
 import re
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from acutance.errors import OutputError
 
@@ -108,16 +110,28 @@ def _part_name() -> str:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
-    """Write a file so that it is there whole, or not at all, whatever happens meanwhile.
+    """Write a file so that it is there whole, or not at all, whatever happens meanwhile; see `file_to_be`.
+
+    Args:
+        path: the file. data: all of its content. overwrite: replace a file that exists.
+
+    Raises:
+        OutputError: see `file_to_be`.
+    """
+    with file_to_be(path, overwrite=overwrite) as file:
+        file.write(data)
+
+
+@contextmanager
+def file_to_be(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file for writing and reading that takes its name when the block ends, and never if it fails.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and take the name at once. On any
     failure, an interrupt included, the temporary file is removed and what was there before stays. That of a program
     that was killed is removed by `remove_old_parts`.
 
     Args:
-        path: the file.
-        data: all of its content.
-        overwrite: replace a file that exists.
+        path: the file. overwrite: replace a file that exists.
 
     Raises:
         OutputError: the file exists and `overwrite` is False; the folder is missing or cannot be written; the disk
@@ -128,10 +142,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bo
     try:
         try:
             # Not tempfile: the finished file gets the permissions that any new file of this user gets.
-            with temporary.open("xb") as file:
+            with temporary.open("x+b") as file:
                 with suppress(OSError):  # a file system without locks
                     lock(file.fileno())
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             if overwrite:
@@ -145,6 +159,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bo
     except FileExistsError as error:
         raise OutputError(f"cannot write {path}: it exists already; give another name, or --overwrite") from error
     except OSError as error:
+        if isinstance(error, OutputError):
+            raise
         reason = error.strerror or type(error).__name__
         raise OutputError(f"cannot write {path}: {reason}; check the folder's permissions and free space") from error
 

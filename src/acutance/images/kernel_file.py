@@ -67,7 +67,7 @@ def read_kernel(path: str | Path, *, centre: bool = False, flip: bool = False, m
     """
     path = Path(path)
     try:
-        found = _read(path)
+        found = read_values(path)
         repaired = repair_kernel(found.values, centre=centre, flip=flip, bits=found.bits, enlarged=found.enlarged)
         kernel, lost = cut_to(repaired.kernel, (max_size, max_size), most=_TAIL)
     except KernelError as error:
@@ -150,7 +150,12 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int, enlarge: int) ->
 # -- which format -----------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> Found:
+def read_values(path: Path) -> Found:
+    """What a file of a kernel holds, before anything is repaired.
+
+    Raises:
+        KernelError: see `read_kernel`. Exception: whatever decoders raise on damaged files.
+    """
     try:
         if not path.is_file():
             raise KernelError("no such file" if not path.exists() else "not a file")

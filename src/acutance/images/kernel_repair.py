@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,14 +89,14 @@ def repair_kernel(
     trusted = step == 0 and array.min() >= 0 and bool((abs(array.sum((1, 2)) - 1) <= NORMALISED).all())
     array = without_wrong_pixels(array, notes)
     if trusted:
-        _note_pedestal(array, notes)
+        note_pedestal(array, notes)
     else:
         array = _uninvert(array, notes)
         full = bits is not None and bits >= 8 and float(array.max()) in (1.0, 2.0**bits - 1)
-        array = _subtract_background(array, step, notes)
+        array = subtract_background(array, step, notes)
         if full:
             _note_plateau(array, notes)
-    array = _clip_negative(array, notes)
+    array = clip_negative(array, notes)
     array = origin_in_the_middle(array, notes)
     array = place(array, centre, flip, notes)
     return KernelFile(normalise(array, step, notes), tuple(notes))
@@ -105,8 +106,10 @@ def repair_kernel(
 
 
 def _ring(plane: Array) -> Array:
-    """The outermost pixels of (h, w), clockwise -> (n,)."""
-    ring: Array = np.concatenate([plane[0], plane[1:, -1], plane[-1, -2::-1], plane[-2:0:-1, 0]])
+    """The outermost pixels of (h, w), or voxels of (d, h, w) -> (n,)."""
+    outer = np.ones(plane.shape, dtype=bool)
+    outer[(slice(1, -1),) * plane.ndim] = False
+    ring: Array = plane[outer]
     return ring
 
 
@@ -158,8 +161,7 @@ def _pedestal(plane: Array, step: float) -> tuple[float, float] | None:
     clipped at zero has its zero where it belongs), the same in the corners as between them (a tail that falls off is
     not a background), the level of the dark pixels inside as well, and the floor of the picture.
     """
-    h, w = plane.shape
-    if min(h, w) < _SMALLEST_FRAME:
+    if min(plane.shape) < _SMALLEST_FRAME:
         return None
     ring = _ring(plane)
     level = float(np.median(ring))
@@ -181,7 +183,7 @@ def _pedestal(plane: Array, step: float) -> tuple[float, float] | None:
         return None
     if abs(float(np.median(floor)) - level) > max(0.5 * step, 5 * noise / math.sqrt(ring.size), fine):
         return None
-    distance = _ring(np.add.outer(np.linspace(-1, 1, h) ** 2, np.linspace(-1, 1, w) ** 2))
+    distance = _ring(reduce(np.add.outer, [np.linspace(-1, 1, n) ** 2 for n in plane.shape]))
     near, far = np.quantile(distance, (1 / 3, 2 / 3))
     corners, edges = ring[flat & (distance >= far)], ring[flat & (distance <= near)]
     if corners.size == 0 or edges.size == 0:
@@ -190,7 +192,8 @@ def _pedestal(plane: Array, step: float) -> tuple[float, float] | None:
     return None if abs(float(corners.mean() - edges.mean())) > slack else (level, noise)
 
 
-def _subtract_background(array: Array, step: float, notes: list[str]) -> Array:
+def subtract_background(array: Array, step: float, notes: list[str]) -> Array:
+    """(C, h, w) or (C, d, h, w) without a flat background, and a note if there was one."""
     planes, levels = [], []
     for plane in array:
         found = _pedestal(plane, step)
@@ -205,7 +208,8 @@ def _subtract_background(array: Array, step: float, notes: list[str]) -> Array:
     return result
 
 
-def _note_pedestal(array: Array, notes: list[str]) -> None:
+def note_pedestal(array: Array, notes: list[str]) -> None:
+    """Say that there is a background in values that are left as they are."""
     for plane in array:
         found = _pedestal(plane, 0.0)
         share = 0.0 if found is None else found[0] * plane.size / float(plane.sum())
@@ -217,7 +221,12 @@ def _note_pedestal(array: Array, notes: list[str]) -> None:
             return
 
 
-def _clip_negative(array: Array, notes: list[str]) -> Array:
+def clip_negative(array: Array, notes: list[str]) -> Array:
+    """(C, h, w) or (C, d, h, w) without negative values.
+
+    Raises:
+        KernelError: they are no ripples and no noise.
+    """
     if array.min() >= 0:
         return array
     positive = np.maximum(array, 0)

@@ -62,15 +62,13 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     except MemoryError as error:
         raise ImageError(f"cannot read {file}: not enough memory; scale it down or cut it first") from error
     except Exception as error:  # decoders raise some twenty kinds on damaged files: SyntaxError, struct.error, ...
-        raise ImageError(
-            f"cannot read {file}: damaged or of an unusual kind ({_one_line(error)}); {_REMEDY}"
-        ) from error
+        raise ImageError(f"cannot read {file}: damaged or of an unusual kind ({one_line(error)}); {REMEDY}") from error
 
 
-_REMEDY = "get an intact copy, or open it in another program and save it as PNG or TIFF"
+REMEDY = "get an intact copy, or open it in another program and save it as PNG or TIFF"
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """A decoder's message, short and without what a hostile file may have put into it."""
     text = "".join(character if character.isprintable() else " " for character in str(error)[:160])
     return " ".join(text.split()) or type(error).__name__

@@ -34,15 +34,18 @@ _JPEG = 7
 # Compression -> the most bytes one packed byte can become; 0 where that is unbounded and only max_pixels holds.
 _GROWTH = {1: 1, 2: 0, 3: 0, 4: 0, 5: 3000, _JPEG: 0, 8: 1032, 32946: 1032, 32773: 128, 34925: 0, 50000: 0}
 _SAVE_AGAIN = "save it again as an ordinary grey or RGB TIFF, LZW- or Deflate-compressed"
-_SPLIT = "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.tif"
+_SPLIT = (
+    "split it first, e.g. tiffsplit in.tif page- or magick in.tif page-%d.tif (or restore a stack of grey planes as it "
+    "is, with its point-spread function: acutance.restore_stack)"
+)
 _INCH_PER_UNIT = {2: 1.0, 3: 2.54}
-_NEW_SUBFILE, _MAKE, _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 254, 271, 274, 282, 283, 296
+NEW_SUBFILE, _MAKE, _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 254, 271, 274, 282, 283, 296
 _XMP, _IPTC, _IJ_METADATA = 700, 33723, 50839
 _SUB_IFDS, _INK_SET, _ICC, _DNG_VERSION, _SOFTWARE = 330, 332, 34675, 50706, 305
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Drop what tifffile logs from this thread on odd files: it is either an error of ours or no matter."""
     thread = get_ident()
 
@@ -74,11 +77,11 @@ def read_tiff(file: IO[bytes], path: PurePath, size: int, max_pixels: int) -> De
     """
     refuse_raw_suffix(path)
     check_directories(file)
-    with _silent(), tifffile.TiffFile(file) as tiff:
+    with silent(), tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]
-        _refuse_raw(page, path)
+        refuse_raw(page, path)
         _refuse_stack(tiff, page)
-        _check_layout(page, file, size, max_pixels)
+        check_layout(page, file, size, max_pixels)
         samples: NDArray[np.generic] = page.asarray(squeeze=False, maxworkers=1)
         # (planes, 1, H, W, samples) -> (H, W, C): one of planes and samples is 1
         samples = np.moveaxis(samples[:, 0], 0, -1).reshape(page.imagelength, page.imagewidth, -1)
@@ -97,7 +100,8 @@ def _of_booleans(page: Any) -> bool:
     return bool(page.bitspersample == 1 and software is not None and str(software.value).startswith("tifffile"))
 
 
-def _value(page: Any, code: int, default: int = 0) -> int:
+def tag_value(page: Any, code: int, default: int = 0) -> int:
+    """The first whole number of a tag; `default` where there is none."""
     tag = page.tags.get(code)
     value = default if tag is None else tag.value
     value = value[0] if isinstance(value, tuple) and value else value
@@ -113,9 +117,14 @@ def _bytes(page: Any, code: int) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _refuse_raw(page: Any, path: PurePath) -> None:
+def refuse_raw(page: Any, path: PurePath) -> None:
+    """Refuse the TIFFs of cameras, whose first page is a small preview.
+
+    Raises:
+        ImageError: it is one.
+    """
     refuse_raw_suffix(path)
-    preview = _value(page, _NEW_SUBFILE) & 1 and _MAKE in page.tags and _SUB_IFDS in page.tags
+    preview = tag_value(page, NEW_SUBFILE) & 1 and _MAKE in page.tags and _SUB_IFDS in page.tags
     if _DNG_VERSION in page.tags or int(page.photometric) in _RAW_PHOTOMETRIC or preview:
         raise ImageError(f"it is a camera raw file; {RAW_REMEDY}")
 
@@ -128,7 +137,7 @@ def _refuse_stack(tiff: Any, page: Any) -> None:
             other = tiff.pages[index]
         except IndexError:
             break
-        pages += not _value(other, _NEW_SUBFILE) & 5
+        pages += not tag_value(other, NEW_SUBFILE) & 5
     if pages > 1:
         raise ImageError(f"it has {'several' if pages > 9 else pages} pages; {_SPLIT}")
     description = page.description
@@ -137,8 +146,17 @@ def _refuse_stack(tiff: Any, page: Any) -> None:
         raise ImageError(f"it is a stack of planes, not a picture; {_SPLIT}")
 
 
-def _check_layout(page: Any, file: IO[bytes], size: int, max_pixels: int) -> None:
-    """Hold what the page claims against the file's size and the limit, before decoding."""
+def check_layout(place: Any, file: IO[bytes], size: int, max_pixels: int) -> None:
+    """Hold what a page claims against the file's size and the limit, before decoding.
+
+    Args:
+        place: a page of tifffile, or a frame: a place for samples that are laid out like those of another page.
+        file, size, max_pixels: see `read_tiff`.
+
+    Raises:
+        ImageError: too many pixels or channels, an unusual kind, damaged.
+    """
+    page = place.keyframe
     bits = page.bitspersample
     if not isinstance(bits, int) or page.dtype is None or page.dtype.kind not in "uifb" or bits > 64:
         raise ImageError(f"its samples are of an unusual kind ({bits} bits); {_SAVE_AGAIN}")
@@ -159,7 +177,7 @@ def _check_layout(page: Any, file: IO[bytes], size: int, max_pixels: int) -> Non
 
     planes = samples if int(page.planarconfig) == 2 else 1
     count = math.ceil(width / across) * math.ceil(height / down) * planes
-    offsets, lengths = page.dataoffsets, page.databytecounts
+    offsets, lengths = place.dataoffsets, place.databytecounts
     if len(offsets) < count or len(lengths) < count:
         raise ImageError(f"it has {len(offsets)} of {count} strips: damaged; get an intact copy")
     segments = list(zip(offsets[:count], lengths[:count], strict=True))
@@ -216,7 +234,7 @@ def _interpret(page: Any, samples: NDArray[np.generic]) -> Decoded:
         decoded.colour, decoded.peak, decoded.bits = table[:, np.minimum(samples[..., 0], table.shape[1] - 1)], 255.0, 8
         decoded.colour = np.moveaxis(decoded.colour, 0, -1)
         notes.append("palette expanded to 8-bit colour")
-    elif photometric == _SEPARATED and count == 4 and _value(page, _INK_SET, 1) == 1 and bits in (8, 16):
+    elif photometric == _SEPARATED and count == 4 and tag_value(page, _INK_SET, 1) == 1 and bits in (8, 16):
         profile = page.tags.get(_ICC)
         decoded.colour, note = convert.cmyk_to_srgb(samples, None if profile is None else bytes(profile.value))
         decoded.peak, decoded.icc = 1.0, convert.srgb_profile()
@@ -263,7 +281,7 @@ def _lab(samples: NDArray[np.generic], signed: bool) -> convert.Floats:
 
 
 def _add_metadata(page: Any, decoded: Decoded) -> None:
-    orientation = _value(page, _ORIENTATION, 1)
+    orientation = tag_value(page, _ORIENTATION, 1)
     decoded.orientation = orientation if 1 <= orientation <= 8 else 1
     profile = page.tags.get(_ICC)
     if decoded.icc is None and profile is not None and isinstance(profile.value, bytes):
@@ -274,7 +292,7 @@ def _add_metadata(page: Any, decoded: Decoded) -> None:
     if _IJ_METADATA in page.tags:
         decoded.notes.append("ImageJ's infos, overlays and colour tables left out")
     decoded.carried = Carried(xmp=xmp, iptc=iptc, microscope=microscope)
-    inches = _INCH_PER_UNIT.get(_value(page, _UNIT, 2))
+    inches = _INCH_PER_UNIT.get(tag_value(page, _UNIT, 2))
     x, y = page.tags.get(_X_RESOLUTION), page.tags.get(_Y_RESOLUTION)
     if x is None or y is None:
         return

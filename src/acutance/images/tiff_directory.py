@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -20,7 +20,7 @@ MAX_ENTRIES = 4096
 """Tags of one directory; tifffile takes no more."""
 
 MAX_DIRECTORIES = 64
-"""Directories that are looked into: of pages, and those below the first page (EXIF, GPS)."""
+"""Directories of a picture that are looked into: of pages, and those below the first page (EXIF, GPS)."""
 
 MAX_DESCRIPTIONS = 3
 """Times that the description may be there: tifffile writes one for people and one with the shape of the array."""
@@ -33,6 +33,9 @@ _BYTES = (1, 2, 6, 7)
 _DESCRIPTION = 270
 _BELOW = (34665, 34853, 40965)
 """Tags that point to a directory: EXIF, GPS, interoperability."""
+
+_SUB_IFDS, _OFFSETS = 330, (4, 13, 16, 18)
+"""The tag that points to directories of smaller copies, and the types that offsets have."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,23 @@ class _Form:
         return struct.calcsize(self.offset)
 
 
-def check_directories(file: IO[bytes]) -> None:
+def check_directories(file: IO[bytes], most: int = MAX_DIRECTORIES, *, copies: bool = False) -> int:
     """Refuse a TIFF whose tags claim more than the file has. Leaves the file at its start.
+
+    Args:
+        file: open. most: directories that are looked into. copies: look into those of smaller copies (SubIFDs) as well.
+
+    Returns:
+        How many were looked into.
 
     Raises:
         ImageError: tags twice, tags that overlap or lie beyond the end, too many numbers. Offsets that lead nowhere are
             left to the reader.
     """
     size = file.seek(0, os.SEEK_END)
-    total = numbers = 0
-    for entries in _directories(file, size):
+    total = numbers = directories = 0
+    for entries in _directories(file, size, most, copies):
+        directories += 1
         for tag, times in Counter(tag for tag, *_ in entries).items():
             if times > (MAX_DESCRIPTIONS if tag == _DESCRIPTION else 1):
                 raise ImageError(f"it has the tag {tag} {times} times: damaged; get an intact copy")
@@ -70,17 +80,18 @@ def check_directories(file: IO[bytes]) -> None:
     if total > size or numbers > MAX_NUMBERS:
         raise ImageError(f"its tags claim {total / 1e6:.0f} MB, more than there can be: damaged; get an intact copy")
     file.seek(0)
+    return directories
 
 
-def _directories(file: IO[bytes], size: int) -> Iterator[list[tuple[int, int, int, int]]]:
+def _directories(file: IO[bytes], size: int, most: int, copies: bool) -> Iterator[list[tuple[int, int, int, int]]]:
     """Of each directory, for each entry: tag, kind, count, bytes that stand in the entry."""
     file.seek(0)
     form, first = _form(file.read(16))
     if form is None:
         return
-    waiting, seen = [first], set[int]()
-    while waiting and len(seen) < MAX_DIRECTORIES:
-        at = waiting.pop(0)
+    waiting, seen = deque([first]), set[int]()
+    while waiting and len(seen) < most:
+        at = waiting.popleft()
         if at in seen or not 8 <= at < size:
             continue
         seen.add(at)
@@ -99,9 +110,21 @@ def _directories(file: IO[bytes], size: int) -> Iterator[list[tuple[int, int, in
             found.append((tag, kind, number, form.inline))
             if tag in _BELOW and number == 1:
                 waiting.append(value)
+            elif copies and tag == _SUB_IFDS and kind in _OFFSETS and number <= MAX_DIRECTORIES:
+                waiting.extend(_offsets(file, form, kind, number, value, table[place : place + step]))
         if len(table) == count * step + form.inline:
             waiting.append(struct.unpack_from(form.order + form.offset, table, count * step)[0])
         yield found
+
+
+def _offsets(file: IO[bytes], form: _Form, kind: int, number: int, value: int, entry: bytes) -> tuple[int, ...]:
+    """The values of a tag that points to directories: in the entry itself, or where it says."""
+    length = number * _SIZES[kind]
+    if length > form.inline:
+        file.seek(value)
+    raw = entry[-form.inline :][:length] if length <= form.inline else file.read(length)
+    code = f"{form.order}{number}{'I' if _SIZES[kind] == 4 else 'Q'}"
+    return struct.unpack(code, raw) if len(raw) == length else ()
 
 
 def _form(head: bytes) -> tuple[_Form | None, int]:

@@ -9,7 +9,8 @@ brightness and noise level are those of the whole volume.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -23,8 +24,8 @@ from acutance.methods.spec import MethodSpec, catalogue, find
 from acutance.methods.written import read_method
 from acutance.noise.level import level_of
 from acutance.operators import Blur
-from acutance.prepare import check_level, pedestal_of
-from acutance.problem import Method, Problem
+from acutance.prepare import check_level, has_data, pedestal_of
+from acutance.problem import Method, Observer, Outcome, Problem, worst
 from acutance.restoration.given import rounded
 from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness, filled
@@ -83,45 +84,147 @@ def restore_volume(
         >>> restored.shape, restored.dtype
         ((8, 32, 32), dtype('uint16'))
     """
-    psf = _kernel(kernel)
-    name, settings = read_method(method or (DEFAULT_3D if psf.ndim == 5 else DEFAULT_PLANES))
-    spec = find(name)
-    _check_method(spec, psf)
+    solver = VolumeMethod.load(kernel, method)
     check_level(sigma)
-    values = _values(volume)
-    _check_size(values, psf)
-    valid = torch.isfinite(values)
+    values = volume_of(volume)
+    solver.check_size(values.shape[2:])
+    valid = has_data(values)
     if mask is not None:
         valid = valid & _mask(mask, values)
     if not bool(valid.any()):
         raise ImageError("no voxel is left: all are NaN, infinite or masked")
-    solve = Restorer.load(name, **settings).method
-    whole = bool(valid.all())
-    y = values.float() if whole else filled(values.float().nan_to_num(0, 0, 0), valid.float())
-    pedestal = pedestal_of(y, y, None if whole else valid)
-    scale = float(brightness(y - pedestal, valid))
-    y = (y - pedestal) / scale
-    believed = None if whole or not spec.needs.mask else valid.float()
-    told = None if sigma is None else torch.tensor([float(sigma)])
-    if told is None and (spec.needs.sigma or spec.needs.uses_sigma):
-        told = level_of(Problem(y, mask=believed))
-    if told is not None:
-        said = "estimated" if sigma is None else "given"
-        logger.info("noise level %.2g %% of the brightness, %s", 100 * float(told), said)
-    if psf.ndim == 5:
-        problem = Problem(y, Blur(psf), sigma=told, mask=believed)
-        x = problem.crop(solve.run(problem).x)
-    else:
+    units = solver.units(values, valid, sigma)
+    if units.sigma is not None:
+        logger.info("noise level %s", units.reason)
+    if solver.by_planes:
         logger.info("a kernel of two axes: every plane is restored on its own")
-        x = torch.stack(list(_planes(solve, y, psf, told, believed)), 2)
-    return _back(x * scale + pedestal, volume)
+    return as_given(solver.run(values, valid, units)[0], volume)
 
 
-def _planes(method: Method, y: Tensor, psf: Tensor, sigma: Tensor | None, mask: Tensor | None) -> Iterator[Tensor]:
-    """Every plane (1, 1, H, W) of (1, 1, D, H, W), restored."""
-    for d in range(y.shape[2]):
-        problem = Problem(y[:, :, d], Blur(psf), sigma=sigma, mask=None if mask is None else mask[:, :, d])
-        yield problem.crop(method.run(problem).x)
+@dataclass(frozen=True)
+class Units:
+    """What voxels are measured by while they are restored, y = (values - pedestal) / scale.
+
+    Args:
+        pedestal: what all of them lie above. scale: their brightness above it.
+        sigma: noise level that the method is told, a fraction of `scale`; None: none. reason: where it comes from.
+    """
+
+    pedestal: float
+    scale: float
+    sigma: float | None = None
+    reason: str = "the method is told none"
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeMethod:
+    """A method and a kernel that go together, ready for volumes.
+
+    Args:
+        spec, method: see `acutance.methods.spec`. psf: (1, 1, h, w) or (1, 1, d, h, w), sum 1.
+        device: where the method runs.
+    """
+
+    spec: MethodSpec
+    method: Method
+    psf: Tensor
+    device: torch.device | str = "cpu"
+
+    @staticmethod
+    def load(kernel: object, method: str | None = None, **settings: Any) -> VolumeMethod:
+        """The method by its name, or the default one, with its weights.
+
+        Args:
+            kernel, method: see `restore_volume`. settings: of `Restorer.load`, and of the method.
+
+        Raises:
+            KernelError, ConfigError, UnknownMethod, WeightsError: they cannot be used, or not together.
+        """
+        psf = _kernel(kernel)
+        name, own = read_method(method or (DEFAULT_3D if psf.ndim == 5 else DEFAULT_PLANES))
+        spec = find(name)
+        _check_method(spec, psf)
+        restorer = Restorer.load(name, **{**own, **settings})
+        return VolumeMethod(spec, restorer.method, psf, restorer.device)
+
+    def with_kernel(self, kernel: object) -> VolumeMethod:
+        """The same method with another kernel of as many axes."""
+        return replace(self, psf=_kernel(kernel))
+
+    @property
+    def by_planes(self) -> bool:
+        """The kernel has two axes: every plane is restored on its own."""
+        return self.psf.ndim == 4
+
+    def check_size(self, size: Sequence[int]) -> None:
+        """Refuse a kernel that reaches beyond a volume (D, H, W) whatever its place.
+
+        Raises:
+            KernelError: a side of it is at least twice as long as that of the volume.
+        """
+        sides = self.psf.shape[2:]
+        if any(k >= 2 * n for k, n in zip(sides, size[-len(sides) :], strict=True)):
+            raise KernelError(
+                f"a kernel of {' x '.join(map(str, sides))} for a volume of {' x '.join(map(str, size))}; cut "
+                "the kernel to where it has light, or give the kernel of this volume"
+            )
+
+    def units(self, values: Tensor, valid: Tensor, sigma: float | None = None) -> Units:
+        """The units of a volume, and its noise level where the method is told one.
+
+        Args:
+            values: (1, 1, D, H, W). valid: where they count, bool. sigma: the level if it is known.
+        """
+        y = _whole(values, valid)
+        pedestal = pedestal_of(y, y, valid)
+        scale = float(brightness(y - pedestal, valid))
+        needs = self.spec.needs
+        if sigma is not None:
+            return Units(pedestal, scale, float(sigma), f"given as {100 * sigma:.2g} %")
+        if not (needs.sigma or needs.uses_sigma):
+            return Units(pedestal, scale)
+        level = float(level_of(Problem((y - pedestal) / scale, mask=self._believed(valid))))
+        return Units(pedestal, scale, level, f"estimated in smooth places of its planes as {100 * level:.2g} %")
+
+    def run(
+        self,
+        values: Tensor,
+        valid: Tensor,
+        units: Units,
+        *,
+        on_step: Observer | None = None,
+        on_plane: Callable[[int, int], None] | None = None,
+    ) -> tuple[Tensor, Outcome]:
+        """Restore a volume; returns it, (1, 1, D, H, W) in its own units, and how the run ended.
+
+        Args:
+            values, valid: as for `units`, which says in what units.
+            on_step: told every step, where all of the volume is restored at once.
+            on_plane: told the number of each plane from 1 on, and of how many, where they are restored one by one.
+        """
+        y = ((_whole(values, valid) - units.pedestal) / units.scale).to(self.device)
+        mask = self._believed(valid.to(self.device))
+        sigma = None if units.sigma is None else torch.tensor([units.sigma], device=self.device)
+        blur = Blur(self.psf.to(self.device))
+        outcomes, parts = [], []
+        for d in range(y.shape[2] if self.by_planes else 1):
+            place = d if self.by_planes else slice(None)
+            problem = Problem(y[:, :, place], blur, sigma=sigma, mask=None if mask is None else mask[:, :, place])
+            if self.by_planes and on_plane is not None:
+                on_plane(d + 1, y.shape[2])
+            result = self.method.run(problem, on_step=None if self.by_planes else on_step)
+            outcomes.append(result.outcome)
+            parts.append(problem.crop(result.x))
+        x = torch.stack(parts, 2) if self.by_planes else parts[0]
+        return x.cpu() * units.scale + units.pedestal, worst(outcomes)
+
+    def _believed(self, valid: Tensor) -> Tensor | None:
+        return None if not self.spec.needs.mask or bool(valid.all()) else valid.float()
+
+
+def _whole(values: Tensor, valid: Tensor) -> Tensor:
+    """Float32, with what is missing filled."""
+    return values.float() if bool(valid.all()) else filled(values.float().nan_to_num(0, 0, 0), valid.float())
 
 
 def _check_method(spec: MethodSpec, psf: Tensor) -> None:
@@ -161,7 +264,7 @@ def _kernel(kernel: object) -> Tensor:
     return (psf.clamp_min(0) / psf.clamp_min(0).sum())[None, None]
 
 
-def _values(volume: object) -> Tensor:
+def volume_of(volume: object) -> Tensor:
     """(1, 1, D, H, W), float32 or float64.
 
     Raises:
@@ -186,20 +289,6 @@ def _tensor(values: object) -> Tensor | None:
     return None
 
 
-def _check_size(values: Tensor, psf: Tensor) -> None:
-    """Refuse a kernel that reaches beyond the volume whatever its place.
-
-    Raises:
-        KernelError: a side of it is longer than twice that of the volume.
-    """
-    sides, size = psf.shape[2:], values.shape[-(psf.ndim - 2) :]
-    if any(k >= 2 * n for k, n in zip(sides, size, strict=True)):
-        raise KernelError(
-            f"a kernel of {' x '.join(map(str, sides))} for a volume of {' x '.join(map(str, values.shape[2:]))}; cut "
-            "the kernel to where it has light, or give the kernel of this volume"
-        )
-
-
 def _mask(mask: object, values: Tensor) -> Tensor:
     """(1, 1, D, H, W), bool.
 
@@ -213,7 +302,7 @@ def _mask(mask: object, values: Tensor) -> Tensor:
     return (found > 0)[None, None]
 
 
-def _back(x: Tensor, like: Any) -> Any:
+def as_given(x: Tensor, like: Any) -> Any:
     """(1, 1, D, H, W) in the form of what the caller gave."""
     if isinstance(like, Tensor):
         if not like.dtype.is_floating_point:
