@@ -21,7 +21,7 @@ Doubles = NDArray[np.float64]
 
 
 def scale_of(values: NDArray[np.floating]) -> float:
-    """The power of 2 by which the 99.9 % quantile of the finite values comes to lie between 0.5 and 1.
+    """The power of 2 by which the 99.9 % quantile of the finite values comes to lie above 0.5 and up to 1.
 
     A power of 2, because dividing by it and multiplying again gives the same values back to the last bit.
 
@@ -33,7 +33,10 @@ def scale_of(values: NDArray[np.floating]) -> float:
         raise ImageError("all of its pixels are missing: NaN, infinite, BLANK or flagged; give a picture with some")
     bright = float(np.quantile(there, BRIGHT))
     bright = bright if 0 < bright < math.inf else float(np.abs(there).max())
-    return float(2.0 ** max(-1000, math.frexp(bright)[1])) if bright > 0 else 1.0
+    if bright <= 0:
+        return 1.0
+    part, power = math.frexp(bright)
+    return float(2.0 ** max(-1000, power - (part == 0.5)))
 
 
 def pixels_of(values: NDArray[np.generic], missing: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
