@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -20,6 +21,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 import torch
+from astropy.io import fits
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
@@ -433,6 +435,27 @@ def float_value(data: bytes, source: random.Random) -> bytes:
     return data[:at] + struct.pack("<f", value) + data[at + 4 :]
 
 
+def fits_file(array: NDArray[Any], packed: str = "", *, zipped: bool = False) -> bytes:
+    """A FITS file with a picture, flags and an uncertainty; compressed where `packed` names how."""
+    hdu = fits.CompImageHDU(array, compression_type=packed, name="SCI") if packed else fits.ImageHDU(array, name="SCI")
+    flags = (array > np.quantile(array, 0.99)).astype("i2")
+    maps = [fits.ImageHDU(flags, name="DQ"), fits.ImageHDU(np.full(array.shape, 9, "f4"), name="ERR")]
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu, *maps]).writeto(stream)
+    return gzip.compress(stream.getvalue()) if zipped else stream.getvalue()
+
+
+def fits_card(data: bytes, source: random.Random) -> bytes:
+    """Another number in a card of a header."""
+    cards = list(re.finditer(rb"([A-Z0-9]{1,8}) *= +(-?\d+)(?= )", data))
+    if not cards:
+        return bits(data, source)
+    chosen = source.choice(cards)
+    values = (0, -1, 1, 2, 7, 16, 24, 255, 10**6, 2**31, 10**12, 10**19)
+    value = str(source.choice(values)).rjust(chosen.end(2) - chosen.start(2))
+    return data[: chosen.end(2) - len(value)] + value.encode() + data[chosen.end(2) :]
+
+
 def formats() -> dict[str, Format]:
     """Every kind of file that is damaged, by name."""
     png = (png_dimension, png_kind, png_order, png_inside)
@@ -455,6 +478,12 @@ def formats() -> dict[str, Format]:
         Format("tiff float", "picture", "p.tif", tiff(f4, **rgb), (tiff_entry, tiff_entry, float_value)),
         Format("bmp", "picture", "p.bmp", by_pillow("BMP"), (bmp,)),
         Format("gif", "picture", "p.gif", by_pillow("GIF"), (gif,)),
+        Format("fits", "picture", "p.fits", fits_file(f4[..., 0] * 900), (fits_card, fits_card, float_value)),
+        Format("fits rice", "picture", "p.fits", fits_file(u2[..., 0], "RICE_1"), (fits_card,) * 3),
+        Format("fits gzip", "picture", "p.fits", fits_file(f4[..., 0] * 900, "GZIP_2"), (fits_card,) * 3),
+        Format("fits plio", "picture", "p.fits", fits_file(u1[..., 0].astype("i2"), "PLIO_1"), (fits_card,) * 3),
+        Format("fits zipped", "picture", "p.fits.gz", fits_file(u2[..., 0], zipped=True), (bits,)),
+        Format("kernel fits", "kernel", "k.fits", fits_file(k), (fits_card, fits_card, float_value)),
         Format("kernel png", "kernel", "k.png", bytes(imagecodecs.png_encode(grey)), png),
         Format("kernel tiff", "kernel", "k.tif", tiff(k), (tiff_entry, tiff_entry, float_value)),
         Format("kernel npy", "kernel", "k.npy", array_file(lambda s: np.save(s, k)), (npy_header, npy_header)),

@@ -60,7 +60,15 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
         ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
     ),
 }
-LAZY = {"scipy", "skimage", "matplotlib", "jinja2", "pandas", "torchmetrics"}  # imported inside functions only
+LAZY = {
+    "astropy",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "jinja2",
+    "pandas",
+    "torchmetrics",
+}  # imported inside functions only
 HEAVY = ("PIL", "lightning", "typer", "rich", "scipy")  # what the mathematical core never loads
 
 FRONT_DOOR = "__init__"

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 import tifffile
+from astropy.io import fits
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,10 @@ def set_up(folder: Path) -> None:
     tifffile.imwrite(folder / "frame.tif", grey)
     tifffile.imwrite(folder / "psf.tif", kernel.astype(np.float32))
     scipy.io.savemat(folder / "psf.mat", {"psf": kernel / kernel.sum()})
+    cards = fits.Header([("BUNIT", "electron"), ("EXPTIME", 1200.0)])
+    science = fits.ImageHDU(grey.astype(np.float32) / 40, cards, name="SCI")
+    fits.HDUList([fits.PrimaryHDU(), science]).writeto(folder / "m31.fits")
+    fits.PrimaryHDU(kernel.astype(np.float32)).writeto(folder / "psf.fits")
     holes = np.full(grey.shape, 255, np.uint8)
     holes[50:60, 70:90] = 0
     Image.fromarray(holes).save(folder / "holes.png")

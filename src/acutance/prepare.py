@@ -26,7 +26,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.images import Image, linear_to_srgb, srgb_to_linear
-from acutance.images.source import is_eight_bits, is_lossy, is_photograph
+from acutance.images.source import is_eight_bits, is_lossy, is_measured, is_photograph
 from acutance.kernel_fit import check_kernel, check_values, fitted_kernel
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.noise.level import Level, decide
@@ -150,7 +150,15 @@ def prepare(
         if share > NOTABLE:
             notes.append(f"{100 * share:.1f} % of the pixels are burnt out; detail there cannot be recovered")
     lossy = isinstance(image, Image) and is_lossy(image)
-    noise = decide(problem, needs, None if sigma is None else sigma / scale, lossy=lossy)
+    level, source = _stated(image, whole, notes) if sigma is None else (None, "")
+    noise = decide(
+        problem,
+        needs,
+        None if sigma is None else sigma / scale,
+        lossy=lossy,
+        stated=None if level is None else level / scale,
+        source=source,
+    )
     problem = replace(problem, sigma=noise.sigma)
     kept = None if where is None else original
     return Prepared(
@@ -160,7 +168,7 @@ def prepare(
         linear,
         noise,
         tuple(notes),
-        assumed=noise.sigma is not None and sigma is None,
+        assumed=noise.sigma is not None and sigma is None and level is None,
         range=whole,
         pedestal=pedestal,
         kept=kept,
@@ -291,7 +299,8 @@ def range_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> flo
     if isinstance(image, Image) and not image.info.is_float:
         return 1.0
     bright = float(brightness(pixels, valid))
-    return 1.0 if FAINTEST <= bright <= LOUDEST else bright
+    unit = image.info.scale if isinstance(image, Image) and is_measured(image) else 1.0  # theirs are divided by it
+    return 1.0 / unit if FAINTEST <= bright * unit <= LOUDEST else bright
 
 
 def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> float:
@@ -305,6 +314,22 @@ def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> 
     part = values[:: max(1, values.numel() // 1_000_000)]
     low = float(part.kthvalue(1 + int(LOW * (part.numel() - 1))).values)
     return low if low > PEDESTAL * float(brightness(pixels, valid)) else 0.0
+
+
+def _stated(image: Image | Tensor, whole: float, notes: list[str]) -> tuple[float | None, str]:
+    """The noise level that comes with a picture, a fraction of its range, and from what; (None, "") where none does.
+
+    Args:
+        whole: the range, in the units of the pixels. notes: gets one where the level cannot be.
+    """
+    stated = image.info.noise if isinstance(image, Image) else None
+    if stated is None:
+        return None, ""
+    level = stated.level / whole
+    if level <= MOST_SIGMA:
+        return level, stated.source
+    notes.append(f"{stated.source}: {level:.3g} times the brightness of the picture cannot be its noise; not used")
+    return None, ""
 
 
 def steepness(encoded: Tensor) -> float:

@@ -18,6 +18,7 @@ from acutance.cli.console import escape, say
 from acutance.cli.journal import Journal, Journals, state_of
 from acutance.cli.looking import comparison, explain
 from acutance.cli.reporting import report, report_done, report_error, report_skipped
+from acutance.cli.selection import PICTURE_SUFFIXES
 from acutance.cli.stopping import Stopping
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
@@ -25,15 +26,22 @@ from acutance.cli.watching import Watch
 from acutance.errors import AcutanceError, ConfigError, ImageError, OutputError
 from acutance.images import Image, read_image, write_image
 from acutance.images.atomic import remove_old_parts
+from acutance.images.fits_layout import split
+from acutance.images.image import SUFFIXES, suffix_of
 from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.images.mask_file import is_mask_array, read_mask_array
 from acutance.images.peek import peek_size
+from acutance.images.source import is_measured
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
 from acutance.psf.files import FieldFile
+from acutance.restoration.history import with_lines
 from acutance.restoration.piece import Piece
 from acutance.restoration.restorer import Restoration, Restorer
+
+MIRRORED = 0.05
+"""Part of its light in other places, from which on a kernel is told to differ from its mirror image."""
 
 FORECAST_PIXELS = 1_500_000
 """Pictures above this many pixels are announced with the seconds they will take."""
@@ -49,7 +57,8 @@ class Settings:
         task: "deblur", ... sigma, linear, mask, bits, preview, explain, compare, candidates,
             max_pixels: see the options.
         overwrite: replace results. in_place: replace the pictures. again: restore what was restored before.
-        check_orientation: look whether the kernel is rotated. digest: sixteen digits for all that changes a result.
+        kernel: name of its file. check_orientation: look whether the kernel is rotated.
+        digest: sixteen digits for all that changes a result.
         journal: keep one in the folders of the results. as_json: report as JSON.
     """
 
@@ -65,6 +74,7 @@ class Settings:
     explain: Path | None = None
     compare: Path | None = None
     candidates: Path | None = None
+    kernel: str | None = None
     check_orientation: bool = False
     max_pixels: int = 250_000_000
     digest: str = ""
@@ -151,7 +161,7 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
         raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
     if journal is not None and not settings.overwrite and journal.is_done(state, job.target):
         raise AlreadyDone
-    before = None if settings.again else read_mark(job.source)
+    before = None if settings.again else read_mark(job.source, job.where)
     if before is not None and settings.task in before.tasks:
         if settings.in_place and before.settings == settings.digest:
             raise AlreadyDone
@@ -160,7 +170,9 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
             raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
         raise LeftOut(why)
     if os.path.lexists(job.target) and not (settings.overwrite or settings.in_place):
-        there = None if settings.compare is not None or settings.explain is not None else read_mark(job.target)
+        there = (
+            None if settings.compare is not None or settings.explain is not None else read_mark(job.target, job.where)
+        )
         if there is not None and there.settings == settings.digest and there.source == file_hash(job.source):
             if journal is not None:
                 journal.add(state, job.source, job.target)
@@ -170,7 +182,7 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
 
 def mark_of(job: Job, method: str, settings: Settings) -> Mark:
     """What a result says of its origin."""
-    before = read_mark(job.source)
+    before = read_mark(job.source, job.where)
     tasks = () if before is None else tuple(task for task in before.tasks if task != settings.task)
     return Mark(__version__, (*tasks[-5:], settings.task), method, file_hash(job.source), settings.digest)
 
@@ -203,7 +215,7 @@ class Batch:
         s, state = self.settings, state_of(job.source)
         journal = self._journals.of(job.target.parent)
         check_not_done(job, state, journal, s)
-        size = peek_size(job.source)
+        size = peek_size(job.picture)
         if size is not None:
             self._check_size(size)
         image = self._read(job)
@@ -219,6 +231,7 @@ class Batch:
             kernel = self._fitted(image, self.guess)
         done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step)
         final = _cut(done.image, s)
+        final = final if s.kernel is None else with_lines(final, [f"kernel from {s.kernel}"])
         mark = replace(mark, method=done.ran)
         notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
         self._extras(image, final, done, kernel, mask)
@@ -247,7 +260,7 @@ class Batch:
             raise ConfigError(_other_mask(mask))
 
     def _read(self, job: Job) -> Image:
-        image = read_image(job.source, max_pixels=self.settings.max_pixels)
+        image = read_image(job.picture, max_pixels=self.settings.max_pixels)
         preview = self.settings.preview
         if preview is None:
             return image
@@ -326,6 +339,14 @@ def _cut(image: Image, settings: Settings) -> Image:
 
 
 def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
+    name = Path(settings.kernel or "")
+    drawn = suffix_of(split(name)[0]).lower() in PICTURE_SUFFIXES - set(SUFFIXES["FITS"])
+    differs = float((psf.kernel - psf.kernel.flip(-2)).abs().sum()) > MIRRORED
+    if drawn and differs and is_measured(image):
+        rows = (
+            f"the first row of {escape(name.name)} is taken for the first row of FITS, which viewers show at the bottom"
+        )
+        say(f"[yellow]kernel:[/] {rows}; if it was saved as it is seen there, mirror it top to bottom")
     verdict = judge_orientation(image.pixels, psf.kernel, sigma=settings.sigma)
     if verdict.symmetric:
         return

@@ -19,6 +19,8 @@ from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
 from acutance.images.atomic import check_folder
+from acutance.images.fits_layout import split
+from acutance.images.image import stem_of
 from acutance.images.kernel_file import write_kernel
 from acutance.images.peek import peek_size
 from acutance.restoration.kernel import DEFAULT_ESTIMATOR, find_kernel
@@ -53,18 +55,19 @@ def kernel(
     """
     if estimator not in ESTIMATORS:
         raise ConfigError(f"--estimator {estimator}{meant(estimator, ESTIMATORS)}: there are {', '.join(ESTIMATORS)}")
-    target = output if output is not None else picture.with_name(f"{picture.stem}-kernel.png")
+    file = split(picture)[0]
+    target = output if output is not None else file.with_name(f"{stem_of(file)}-kernel.png")
     if target.suffix.lower() != ".png":
         raise ConfigError(f"-o {target}: the picture of the kernel is a PNG; the exact kernel goes beside it as .npy")
     exact = target.with_suffix(".npy")
-    for file in (target, exact):
-        refuse_link(file)
-        if os.path.realpath(file) == os.path.realpath(picture):
-            raise OutputError(f"{file} is the picture itself; give the kernel another name with -o")
-        if file.exists() and not overwrite:
-            raise OutputError(f"{file} exists; give --overwrite to replace it, or another name with -o")
+    for made in (target, exact):
+        refuse_link(made)
+        if os.path.realpath(made) == os.path.realpath(file):
+            raise OutputError(f"{made} is the picture itself; give the kernel another name with -o")
+        if made.exists() and not overwrite:
+            raise OutputError(f"{made} exists; give --overwrite to replace it, or another name with -o")
     check_folder(target.parent)
-    sides = peek_size(picture) if size is not None and picture.is_file() else None
+    sides = peek_size(picture) if size is not None and file.is_file() else None
     if size is not None and (size % 2 == 0 or (sides is not None and 2 * size > min(sides))):
         most = "" if sides is None else f", at most half of the picture ({sides[0]} x {sides[1]} pixels)"
         raise ConfigError(f"--kernel-size {size}: give an odd number{most}")

@@ -26,6 +26,7 @@ from acutance.cli.targets import Job, Output, check_extra, check_folder_of, chec
 from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, KernelError, UnknownSetting
+from acutance.images.fits_layout import split
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.kernel_volume import VolumeKernel
 from acutance.images.mark import file_hash
@@ -39,7 +40,7 @@ from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
 from acutance.restoration.stack import read_stack_kernel
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
-  --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, .npy, .txt, .mat)
+  --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, FITS, .npy, .txt, .mat)
   --motion 15,30        straight camera motion: 15 pixels at 30 degrees
   --disc 4              out of focus: a disc of radius 4 pixels
   --gaussian 1.5        softness: a Gaussian of standard deviation 1.5 pixels"""
@@ -48,7 +49,7 @@ NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore wit
 def restore(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)],
     kernel: Annotated[
-        Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, .npy, .txt, .mat; or a grid of them, .npz.")
+        Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, FITS, .npy, .txt, .mat; or a grid of them, .npz.")
     ] = None,
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
@@ -94,7 +95,7 @@ def restore(
         ),
     ] = None,
     preview: Annotated[str | None, typer.Option(help="Only the piece X,Y,W,H, to try settings on.")] = None,
-    bits: Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")] = None,
+    bits: Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF, FITS).")] = None,
     window: Annotated[
         str | None, typer.Option(help="Find the blur in the piece X,Y,W,H, for the whole picture.")
     ] = None,
@@ -263,7 +264,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     )
     name, own = _named(wanted.method or _default(wanted.task, psf, wanted.weights))
     _only_blind(name, blur_given=psf is not None, options=wanted.of_finding())
-    boxes = check_boxes(wanted.boxes, work.jobs[0].source, preview=wanted.region is not None) if work.jobs else {}
+    boxes = check_boxes(wanted.boxes, work.jobs[0].picture, preview=wanted.region is not None) if work.jobs else {}
     added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
     options = {**own, **{k: v for k, v in added.items() if v is not None}}
     try:
@@ -289,13 +290,14 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         "task": task, "method": name, "options": options, "quality": wanted.quality, "weights": restorer.weights,
         "sigma": wanted.level, "linear": wanted.linear, "bits": wanted.bits, "preview": wanted.region,
         "strength": wanted.strength, "kernel": _values(psf), "exact": wanted.exact,
-        "mask": None if wanted.mask is None else file_hash(wanted.mask),
+        "mask": None if wanted.mask is None else file_hash(split(wanted.mask)[0]),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=wanted.level, linear=wanted.linear,
         mask=mask, overwrite=wanted.overwrite,
         in_place=wanted.in_place, again=wanted.again, bits=wanted.bits, preview=wanted.region, explain=wanted.explain,
         compare=wanted.compare, candidates=wanted.candidates, max_pixels=wanted.most, digest=digest(same),
+        kernel=None if wanted.kernel is None else wanted.kernel.name,
         check_orientation=wanted.orientation and wanted.kernel is not None,
         journal=work.selection.several and not wanted.in_place, as_json=wanted.as_json,
     )  # fmt: skip

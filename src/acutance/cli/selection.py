@@ -11,9 +11,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from acutance.errors import ConfigError, ImageError
-from acutance.images.image import SUFFIXES
+from acutance.images.fits_layout import split
+from acutance.images.image import SUFFIXES, stem_of, suffix_of
 from acutance.images.measurement_file import SUFFIX as MEASUREMENTS
-from acutance.images.recognise import recognise
+from acutance.images.recognise import HEAD, recognise
 
 MARK = "-restored"
 """What the name of a result ends with where it lies beside its picture."""
@@ -31,13 +32,15 @@ class Found:
     """A picture that is meant.
 
     Args:
-        path: of the file. below: its folder, seen from the folder or the fixed part of the glob that was given.
+        path: of the file. where: which picture of a FITS file, "[SCI]" (`acutance.images.fits_layout`).
+        below: its folder, seen from the folder or the fixed part of the glob that was given.
         named: given by its own name, not found in a folder or by a glob.
     """
 
     path: Path
     below: Path = Path()
     named: bool = True
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ def select(arguments: Sequence[Path], *, recursive: bool = False, apart: Mapping
         elif os.path.lexists(argument) or not glob.has_magic(str(argument)):
             found.append(Found(argument))
             continue
+        elif os.path.lexists(split(argument)[0]):
+            file, where = split(argument)
+            found.append(Found(file, where=where))
+            continue
         else:
             several = True
             roots = list(expand(argument))
@@ -96,7 +103,7 @@ def select(arguments: Sequence[Path], *, recursive: bool = False, apart: Mapping
         raise ConfigError("--recursive has no effect: no folder was given")
     unique: dict[str, Found] = {}
     for each in found:
-        unique.setdefault(os.path.normpath(each.path), each)
+        unique.setdefault(os.path.normpath(each.path) + each.where, each)
     return Selection(tuple(unique.values()), tuple(dict.fromkeys(skipped)), several)
 
 
@@ -165,6 +172,11 @@ def _look(
     return found, skipped
 
 
+def without_ome(stem: str) -> str:
+    """The stem of a name without what an OME-TIFF has before its suffix: cells of cells.ome."""
+    return stem[: -len(OME)] if stem.lower().endswith(OME) else stem
+
+
 def _left_out(path: Path, recursive: bool) -> str | None:
     """Why an entry of a folder is left out; None: it is a picture; "": it is our own, and of no interest."""
     if path.name.startswith(".acutance"):
@@ -182,7 +194,7 @@ def _left_out(path: Path, recursive: bool) -> str | None:
     if path.suffix.lower() == MEASUREMENTS:
         return "measurements (restore them by a command of their own)"
     why = _no_picture(path)
-    name = path.stem[: -len(OME)] if path.stem.lower().endswith(OME) else path.stem
+    name = without_ome(stem_of(path))
     if why is None and name.endswith(MARK):
         stem = name.removesuffix(MARK)
         source = path.parent / stem if (path.parent / stem).is_file() else None
@@ -195,12 +207,12 @@ def _no_picture(path: Path) -> str | None:
     """Why a file is none by its first bytes; None where it is one, or is called one: then reading it says more."""
     try:
         with path.open("rb") as file:
-            recognise(file.read(64), path)
+            recognise(file.read(HEAD), path)
     except OSError:
         return None
     except ImageError as error:
         reason = str(error)
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if suffix_of(path).lower() in PICTURE_SUFFIXES:
             return None
         known = not reason.startswith(("it is text", "it is no picture", "it is empty"))
         return reason if known else NOT_A_PICTURE

@@ -17,6 +17,7 @@ from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image, write_image
 from acutance.images.atomic import check_folder
+from acutance.images.fits_layout import split
 from acutance.images.image import ImageInfo
 from acutance.images.measurement_file import SUFFIX, read_measurements, write_measurements
 from acutance.sensing import load, measure, recover
@@ -36,7 +37,7 @@ def sense(
     [dim]acutance sense photo.png --ratio 10 -o y.cs
     acutance restore y.cs -o again.png[/]
     """
-    target = output if output is not None else picture.with_suffix(SUFFIX)
+    target = output if output is not None else split(picture)[0].with_suffix(SUFFIX)
     if target.suffix.lower() != SUFFIX:
         raise ConfigError(f"-o {target}: measurements go to a file of the suffix {SUFFIX}")
     refuse_link(target)
@@ -70,7 +71,7 @@ def left_behind(info: ImageInfo) -> list[str]:
     there = {
         "EXIF": info.exif, "colour profile": info.icc, "XMP": info.carried.xmp, "IPTC": info.carried.iptc,
         "comment": info.carried.comment, "texts": info.carried.texts, "resolution": info.dpi or info.carried.resolution,
-        "description by the microscope": info.carried.microscope,
+        "description by the microscope": info.carried.microscope, "FITS header and extensions": info.fits,
     }  # fmt: skip
     return [name for name, value in there.items() if value]
 

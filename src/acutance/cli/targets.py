@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acutance.cli.selection import MARK, OME, PICTURE_SUFFIXES, Found, Selection, Skipped
+from acutance.cli.selection import MARK, PICTURE_SUFFIXES, Found, Selection, Skipped, without_ome
 from acutance.errors import ConfigError, ImageError, OutputError
 from acutance.images.atomic import check_folder
-from acutance.images.encode import ENCODERS
-from acutance.images.image import SUFFIXES
-from acutance.images.recognise import RAW_SUFFIXES, recognise
+from acutance.images.encode import DEPTHS
+from acutance.images.image import SUFFIXES, stem_of, suffix_of
+from acutance.images.recognise import HEAD, RAW_SUFFIXES, recognise
 from acutance.images.write import check_depth, format_of
 
 LONGEST = 255
@@ -33,11 +33,21 @@ FILE_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | OTHER_SUFFIXES
 
 @dataclass(frozen=True)
 class Job:
-    """One picture and where its result goes. Args: source, target. named: the picture was given by its own name."""
+    """One picture and where its result goes.
+
+    Args:
+        source, target: files. named: the picture was given by its own name. where: which picture of a FITS file.
+    """
 
     source: Path
     target: Path
     named: bool = True
+    where: str = ""
+
+    @property
+    def picture(self) -> Path:
+        """The name by which it is read, FILE[EXT] where an extension is meant."""
+        return Path(f"{self.source}{self.where}") if self.where else self.source
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def plan(selection: Selection, output: Output | None, *, in_place: bool = False)
     if in_place:
         if output is not None:
             raise ConfigError("-o and --in-place together: give one")
-        return [Job(each.path, each.path, each.named) for each in selection.found]
+        return [Job(each.path, each.path, each.named, each.where) for each in selection.found]
     as_folder = output is not None and (selection.several or output.is_folder)
     if output is not None:
         _check_output(output, selection, as_folder)
@@ -87,10 +97,10 @@ def plan(selection: Selection, output: Output | None, *, in_place: bool = False)
     short = [_target(each, output, as_folder, full=False) for each in selection.found]
     taken = Counter(os.path.normcase(target) for target in short)
     for each, target in zip(selection.found, short, strict=True):
-        clash = taken[os.path.normcase(target)] > 1 and target.suffix != each.path.suffix
+        clash = taken[os.path.normcase(target)] > 1 and suffix_of(target) != suffix_of(each.path)
         target = _target(each, output, as_folder, full=True) if clash else target
         fits = target if output is not None and not as_folder else target.with_name(fitting(target.name))
-        whole.append(Job(each.path, fits, each.named))
+        whole.append(Job(each.path, fits, each.named, each.where))
     twice = Counter(os.path.normcase(job.target) for job in whole)
     for job in whole:
         if twice[os.path.normcase(job.target)] > 1:
@@ -102,15 +112,16 @@ def writable_in_place(selection: Selection) -> Selection:
     """The selection without the pictures of folders that are only read, such as GIF: those are skipped."""
     found, skipped = [], list(selection.skipped)
     for each in selection.found:
-        if each.named or not each.path.suffix or _is_written(each.path.suffix):
+        suffix = suffix_of(each.path)
+        if each.named or not suffix or _is_written(suffix):
             found.append(each)
         else:
-            skipped.append(Skipped(each.path, f"cannot be replaced: {each.path.suffix} is not written"))
+            skipped.append(Skipped(each.path, f"cannot be replaced: {suffix} is not written"))
     return replace(selection, found=tuple(found), skipped=tuple(skipped))
 
 
 def _is_written(suffix: str) -> bool:
-    return any(suffix.lower() in suffixes for kind, suffixes in SUFFIXES.items() if kind in ENCODERS)
+    return any(suffix.lower() in suffixes for kind, suffixes in SUFFIXES.items() if kind in DEPTHS)
 
 
 def _check_output(output: Output, selection: Selection, as_folder: bool) -> None:
@@ -123,7 +134,7 @@ def _check_output(output: Output, selection: Selection, as_folder: bool) -> None
         raise OutputError(
             f"-o {path} is a file, and the results of several pictures need a folder; name another with -o"
         )
-    if path.suffix.lower() in FILE_SUFFIXES and not output.is_folder:
+    if suffix_of(path).lower() in FILE_SUFFIXES and not output.is_folder:
         count = len(selection.found)
         what = f"there are {count} pictures" if count > 1 else "a folder or a glob is given"
         raise OutputError(f"-o {path} is the name of one file, but {what}; name a folder")
@@ -132,9 +143,9 @@ def _check_output(output: Output, selection: Selection, as_folder: bool) -> None
 def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) -> Path:
     """Of one picture; `full`: with the picture's own suffix in the name, to tell a.gif from a.png."""
     suffix = _suffix(each.path)
-    stem = each.path.name if full else each.path.stem
-    if stem.lower().endswith(OME):
-        stem, suffix = stem[: -len(OME)], stem[-len(OME) :] + suffix
+    whole = each.path.name if full else stem_of(each.path)
+    stem = without_ome(whole)
+    suffix = whole.removeprefix(stem) + suffix
     if output is None:
         return each.path.with_name(f"{stem}{MARK}{suffix}")
     return output.path / each.below / f"{stem}{suffix}" if as_folder else output.path
@@ -142,15 +153,15 @@ def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) 
 
 def _suffix(path: Path) -> str:
     """The picture's own where it can be written, else that of its content, else .png."""
-    suffix = path.suffix
+    suffix = suffix_of(path)
     if _is_written(suffix) or not path.is_file():
         return suffix if _is_written(suffix) else ".png"
     try:
         with path.open("rb") as file:
-            kind = recognise(file.read(64), path)
+            kind = recognise(file.read(HEAD), path)
     except (OSError, ImageError):
         return ".png"
-    return next((suffixes[0] for each, suffixes in SUFFIXES.items() if each == kind and each in ENCODERS), ".png")
+    return next((suffixes[0] for each, suffixes in SUFFIXES.items() if each == kind and each in DEPTHS), ".png")
 
 
 def fitting(name: str) -> str:

@@ -18,7 +18,7 @@ Strength = Annotated[
 ]
 Sigma = Annotated[str | None, typer.Option(help="Noise level where it is known: 1%, 2.55/255 or 0.01.")]
 Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, or the authors' .pth.")]
-Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF).")]
+Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF, FITS).")]
 Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
 Explain = Annotated[Path | None, typer.Option("--explain", help="Write the picture after every stage to DIR.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]

@@ -10,6 +10,7 @@ from acutance.blind.trail import Region
 from acutance.cli.boxes import parse_region
 from acutance.cli.console import parse_level
 from acutance.errors import ConfigError
+from acutance.images.fits_layout import split
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Wanted:
     def inputs(self) -> dict[str, Path]:
         """Files that are read beside the pictures, by what they are."""
         read = {"the kernel": self.kernel, "the mask": self.mask, "the weights": self.weights}
-        return {what: path for what, path in read.items() if path is not None}
+        return {what: split(path)[0] for what, path in read.items() if path is not None}
 
     @property
     def blur(self) -> str | None:

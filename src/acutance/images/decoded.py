@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from acutance.errors import ImageError
 from acutance.images.carried import Carried
-from acutance.images.image import Format
+from acutance.images.fits_layout import FitsFile
+from acutance.images.image import Format, StatedNoise
 
 DEFAULT_MAX_PIXELS = 250_000_000
 # Three float32 channels: what a permitted picture may take while it is decoded, for each permitted pixel.
@@ -24,6 +25,7 @@ class Decoded:
     Attributes:
         colour: (H, W, 1 or 3), any real dtype; white is `peak`.
         alpha: (H, W), opaque is `alpha_peak`.
+        scale: by which float samples have been divided already; None: that is still to be done.
         others: as in `ImageInfo`.
     """
 
@@ -41,6 +43,9 @@ class Decoded:
     dpi: tuple[float, float] | None = None
     colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
     carried: Carried = field(default_factory=Carried)
+    scale: float | None = None
+    fits: FitsFile | None = None
+    noise: StatedNoise | None = None
     notes: list[str] = field(default_factory=list)
 
 

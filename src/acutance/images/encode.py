@@ -17,7 +17,11 @@ from acutance.images.exif import TiffExif, to_tiff
 from acutance.images.image import Format
 from acutance.images.png import encode_png
 
-DEPTHS: dict[Format, tuple[int, ...]] = {"PNG": (8, 16), "JPEG": (8,), "WEBP": (8,), "TIFF": (8, 16, 32), "BMP": (8,)}
+DEPTHS: dict[Format, tuple[int, ...]] = {
+    "PNG": (8, 16), "JPEG": (8,), "WEBP": (8,), "TIFF": (8, 16, 32), "BMP": (8,), "FITS": (8, 16, 32),
+}  # fmt: skip
+"""Bits of a sample that each format has which is written."""
+
 KINDS = {"xmp": "XMP", "iptc": "IPTC", "comment": "comment", "texts": "texts"}
 KINDS |= {"microscope": "description by the microscope (pixel size, unit, channels)"}
 KINDS |= {"resolution": "resolution without a unit"}
@@ -219,3 +223,4 @@ def _with_directories(data: bytearray, exif: TiffExif) -> bytes:
 
 
 ENCODERS = {"PNG": png, "JPEG": jpeg, "WEBP": webp, "TIFF": tiff, "BMP": bmp}
+"""FITS has its own: `acutance.images.write_fits`."""

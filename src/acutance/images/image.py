@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import Tensor
 
 from acutance.errors import ImageError
 from acutance.images.carried import Carried
+from acutance.images.fits_layout import FitsFile
 
 SHOWN = 1024
 """Largest side that a notebook is shown, pixels."""
 
-Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF", "RAW"]
+Format = Literal["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF", "RAW", "FITS"]
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "PNG": (".png",),
@@ -26,7 +28,31 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "TIFF": (".tif", ".tiff"),
     "GIF": (".gif",),
     "BMP": (".bmp", ".dib"),
+    "FITS": (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz"),
 }
+
+
+def suffix_of(path: PurePath) -> str:
+    """The suffix of a file name as it is written, `.fits.gz` being one.
+
+    >>> suffix_of(PurePath("m31.v2.FITS.gz")), suffix_of(PurePath("a.tar.gz"))
+    ('.FITS.gz', '.gz')
+    """
+    two = "".join(path.suffixes[-2:])
+    return two if two.lower() in SUFFIXES["FITS"] else path.suffix
+
+
+def stem_of(path: PurePath) -> str:
+    """The name of a file without its suffix, see `suffix_of`."""
+    return path.name.removesuffix(suffix_of(path))
+
+
+@dataclass(frozen=True)
+class StatedNoise:
+    """A noise level that comes with a picture. Args: level: in the units of its pixels. source: for people."""
+
+    level: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +60,7 @@ class ImageInfo:
     """What a picture's file said besides its pixels. The default is that of a plain 8-bit PNG.
 
     Attributes:
-        format: kind of file: "PNG", "JPEG", "WEBP", "TIFF", "BMP"; only read: "GIF", "HEIF", "AVIF", "RAW".
+        format: kind of file: "PNG", "JPEG", "WEBP", "TIFF", "BMP", "FITS"; only read: "GIF", "HEIF", "AVIF", "RAW".
         bits: bits of one channel as written back: 8, 16, or 32 (always float).
         is_float: the file holds float samples, which are never clipped.
         scale: a float file's samples are `pixels * scale`; 1 for every other file.
@@ -45,6 +71,9 @@ class ImageInfo:
         dpi: pixels per inch, horizontal and vertical, of the upright picture.
         colour_chunks: a PNG's own colour declarations (gAMA, cHRM, sRGB, cICP), written back to PNG only.
         carried: XMP, IPTC, comment and texts.
+        fits: the FITS file that it comes from, whose other HDUs and cards are written again.
+        noise: the noise level that the file tells.
+        history: what was done to the pixels, for the HISTORY of a FITS file.
         notes: one sentence for each thing that was converted, assumed or left behind on reading.
     """
 
@@ -58,6 +87,9 @@ class ImageInfo:
     dpi: tuple[float, float] | None = None
     colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
     carried: Carried = field(default_factory=Carried)
+    fits: FitsFile | None = None
+    noise: StatedNoise | None = None
+    history: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -74,8 +106,8 @@ class Image:
 
     Args:
         pixels: (1, C, H, W) floating point, C 1 (grey) or 3 (red, green, blue); float32 from `read_image`.
-            Integer files are divided by 255 or 65535, float files by `info.scale`. Encoded values, not linear light.
-            NaN where a sample is missing; whoever restores fills it.
+            Integer files are divided by 255 or 65535, float files and FITS by `info.scale`. Encoded values, not linear
+            light. NaN where a sample is missing; whoever restores fills it.
         alpha: (1, 1, H, W) floating point in [0, 1], or None. Colours are not multiplied by it.
         info: what to write back besides the pixels.
 

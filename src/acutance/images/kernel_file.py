@@ -22,16 +22,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from acutance.errors import KernelError, OutputError
+from acutance.errors import ImageError, KernelError, OutputError
 from acutance.images import lazy_codecs
 from acutance.images.atomic import write_atomically
 from acutance.images.decoded import Decoded
+from acutance.images.fits_layout import GZIP, MAGIC, split
 from acutance.images.kernel_found import MAX_PIXELS, Found, Values, check_pixels, pick
 from acutance.images.kernel_matlab import looks_like_mat4, read_mat, read_mat4
 from acutance.images.kernel_repair import KernelFile, repair_kernel
 from acutance.images.kernel_tables import read_text
 from acutance.images.png import encode_png
+from acutance.images.read_fits import read_kernel_values
 from acutance.images.read_simple import read_gif, read_webp
+from acutance.images.recognise import HEAD, recognise
 from acutance.images.tiff_directory import check_directories
 from acutance.kernel_fit import cut_to
 
@@ -42,7 +45,7 @@ _MAX_FILE = 200_000_000  # bytes
 _MAX_DIRECTORY = 1_000_000  # bytes of a zip's table of contents
 _TEXT = (".txt", ".csv", ".tsv", ".dat")
 ENLARGED = "Acutance kernel enlarged"  # keyword of a PNG's text
-_KNOWN = "PNG, TIFF, BMP, JPEG, .npy, .npz, .txt, .csv or .mat (saved with -v7)"
+_KNOWN = "PNG, TIFF, BMP, JPEG, FITS, .npy, .npz, .txt, .csv or .mat (saved with -v7)"
 _TIFF_CODECS = (1, 5, 8, 32773, 32946, 50000)  # none, LZW, deflate, PackBits, old deflate, zstd
 
 
@@ -51,7 +54,8 @@ def read_kernel(path: str | Path, *, centre: bool = False, flip: bool = False, m
 
     Pictures: PNG, TIFF (integers or floats), BMP, JPEG, GIF, WebP. Arrays: `.npy`, `.npz`. Tables: `.txt`, `.csv`, with
     blanks, commas or semicolons between the numbers and `#` before comments. MATLAB: `.mat` up to -v7. If a `.npz` or
-    `.mat` file holds several arrays, one called psf, kernel, ker, k, f, h or blur is taken.
+    `.mat` file holds several arrays, one called psf, kernel, ker, k, f, h or blur is taken. FITS (extra `fits`): the
+    first picture, or FILE[EXT], see `acutance.images.fits_layout`; rows keep their numbers.
 
     Args:
         path: The file; its kind is told from its content.
@@ -70,7 +74,7 @@ def read_kernel(path: str | Path, *, centre: bool = False, flip: bool = False, m
         found = read_values(path)
         repaired = repair_kernel(found.values, centre=centre, flip=flip, bits=found.bits, enlarged=found.enlarged)
         kernel, lost = cut_to(repaired.kernel, (max_size, max_size), most=_TAIL)
-    except KernelError as error:
+    except (KernelError, ImageError) as error:
         raise KernelError(f"{path.name}: {error}") from error.__cause__
     except Exception as error:  # decoders raise whatever they like on damaged files
         said = re.sub("<[^>]*>", "it", f"{type(error).__name__}: {error}"[:200])
@@ -150,12 +154,13 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int, enlarge: int) ->
 # -- which format -----------------------------------------------------------------------------------------------------
 
 
-def read_values(path: Path) -> Found:
+def read_values(name: Path) -> Found:
     """What a file of a kernel holds, before anything is repaired.
 
     Raises:
         KernelError: see `read_kernel`. Exception: whatever decoders raise on damaged files.
     """
+    path, where = split(name)
     try:
         if not path.is_file():
             raise KernelError("no such file" if not path.exists() else "not a file")
@@ -167,6 +172,9 @@ def read_values(path: Path) -> Found:
         raise KernelError("the file is empty")
     if len(data) > _MAX_FILE:
         raise KernelError(f"larger than {_MAX_FILE // 1_000_000} MB; a kernel is far smaller, is it the right file?")
+    if data.startswith((MAGIC, GZIP)):
+        recognise(data[:HEAD], path)
+        return read_kernel_values(data, where)
     for magic, reader in _READERS.items():
         if data.startswith(magic):
             return reader(data)

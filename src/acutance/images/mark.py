@@ -4,11 +4,13 @@
 
 A batch that was cut off recognises by it what is done, and no picture is restored twice by mistake. The line is a tEXt
 chunk of PNG, a comment of JPEG, the tag ProcessingSoftware (11) of TIFF, a chunk of its own in WebP, and stands behind
-the pixels of BMP, which has no metadata. Programs that save the picture anew may drop it.
+the pixels of BMP, which has no metadata, and in the HISTORY of the FITS picture's header, where the last one counts.
+Programs that save the picture anew may drop it.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
@@ -17,7 +19,10 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
+
+from acutance.errors import ImageError
+from acutance.images.fits_layout import GZIP, MAGIC, Where, choose, walk
 
 KEY = b"Acutance"
 """Keyword of the PNG chunk."""
@@ -68,7 +73,10 @@ def file_hash(path: Path) -> str:
 
 
 def with_mark(data: bytes, mark: Mark) -> bytes:
-    """An encoded picture with the mark in it, in the place of an earlier one; as it is where its kind has no place."""
+    """An encoded picture with the mark in it, in the place of an earlier one; as it is where its kind has no place.
+
+    FITS is written with its mark (`acutance.images.write_fits`).
+    """
     line = mark.line.encode("ascii")
     if data.startswith(_PNG):
         return _into_png(data, line)
@@ -81,19 +89,28 @@ def with_mark(data: bytes, mark: Mark) -> bytes:
     return data + b"\n" + line + b"\n" if data.startswith(b"BM") else data
 
 
-def read_mark(path: Path) -> Mark | None:
-    """The mark of a picture; None where it has none, is damaged, or cannot be read. Decodes nothing."""
+def read_mark(path: Path, where: str = "") -> Mark | None:
+    """The mark of a picture; None where it has none, is damaged, or cannot be read. Decodes nothing.
+
+    Args:
+        path: the file. where: which picture of a FITS file, see `acutance.images.fits_layout`.
+    """
     try:
         if not path.is_file():  # a pipe would have to be waited for
             return None
         with path.open("rb") as file:
-            return _search(file, os.fstat(file.fileno()).st_size)
-    except (OSError, struct.error, ValueError):
+            return _search(file, os.fstat(file.fileno()).st_size, where)
+    except (OSError, EOFError, struct.error, zlib.error, ValueError, ImageError):
         return None
 
 
-def _search(file: IO[bytes], size: int) -> Mark | None:
+def _search(file: IO[bytes], size: int, where: str) -> Mark | None:
     head = file.read(12)
+    if head.startswith(MAGIC):
+        return _search_fits(file, size, where)
+    if head.startswith(GZIP):
+        file.seek(0)
+        return _search_fits(cast(IO[bytes], gzip.GzipFile(fileobj=file)), None, where)
     if head.startswith(_PNG):
         return _search_png(file)
     if head.startswith(b"\xff\xd8"):
@@ -107,6 +124,14 @@ def _search(file: IO[bytes], size: int) -> Mark | None:
         tail = file.read(_LONGEST).rstrip(b"\n")
         return Mark.parse(tail[tail.rfind(b"\n") + 1 :])
     return None
+
+
+def _search_fits(file: IO[bytes], size: int | None, where: str) -> Mark | None:
+    unit, _ = choose(list(walk(file, size)), Where.parse(where))
+    last = None
+    for last in _LINE.finditer(unit.history.decode("latin-1")):  # noqa: B007 (the last one is wanted)
+        pass
+    return None if last is None else Mark.parse(last[0].encode())
 
 
 def _search_png(file: IO[bytes]) -> Mark | None:

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
+from acutance.errors import ImageError
+from acutance.images.fits_layout import GZIP, MAGIC, Where, choose, split, walk
 from acutance.images.recognise import RAW_SUFFIXES
 
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
 """Markers of JPEG between those of its frames that are none."""
 
+FAR = 1 << 28
+"""Bytes of a packed FITS file that are unpacked to see its sizes."""
 
-def peek_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as stored, before any turning; None where the first bytes do not tell."""
+
+def peek_size(name: Path) -> tuple[int, int] | None:
+    """Width and height as stored, before any turning; None where the first bytes do not tell.
+
+    Args:
+        name: of the file; of FITS also FILE[EXT].
+    """
+    path, where = split(name)
     try:
         if not path.is_file() or path.suffix.lower() in RAW_SUFFIXES:  # a pipe would have to be waited for
             return None  # what comes first in a raw file is its small preview
         with path.open("rb") as file:
-            return _size(file)
-    except (OSError, struct.error, ValueError):
+            return _fits(file, where) if file.read(len(MAGIC)).startswith((MAGIC, GZIP)) else _size(file)
+    except (OSError, EOFError, struct.error, zlib.error, ValueError, ImageError):
         return None
 
 
 def _size(file: IO[bytes]) -> tuple[int, int] | None:
+    file.seek(0)
     head = file.read(32)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         found: tuple[int, int] = struct.unpack_from(">II", head, 16)
@@ -47,6 +60,21 @@ def _size(file: IO[bytes]) -> tuple[int, int] | None:
     else:
         return None
     return found if min(found) > 0 else None
+
+
+def _fits(file: IO[bytes], where: str) -> tuple[int, int] | None:
+    """Of the picture that is meant, as far as it comes before `FAR`."""
+    file.seek(0)
+    packed = file.read(2) == GZIP
+    source = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
+    file.seek(0)
+    units = []
+    for unit in walk(source):
+        units.append(unit)
+        if unit.end > FAR and packed:
+            break
+    shape = choose(units, Where.parse(where))[0].shape
+    return shape[-1], shape[-2]
 
 
 def _jpeg(file: IO[bytes]) -> tuple[int, int] | None:

@@ -14,27 +14,29 @@ from numpy.typing import NDArray
 from acutance.errors import AcutanceError, ImageError
 from acutance.images.decoded import DEFAULT_MAX_PIXELS, Decoded, file_limit
 from acutance.images.exif import orient
+from acutance.images.fits_layout import split
 from acutance.images.image import Image, ImageInfo
 from acutance.images.png import read_png
 from acutance.images.read_camera import read_avif, read_heif, read_raw
+from acutance.images.read_fits import read_fits
 from acutance.images.read_simple import read_bmp, read_gif, read_jpeg, read_webp
 from acutance.images.read_tiff import read_tiff
-from acutance.images.recognise import recognise, suffix_note
+from acutance.images.recognise import HEAD, recognise, suffix_note
 
 _QUANTILE = 0.999
 _NO_DATA = 3.4e38  # the end of float32, by which programs mark samples without data
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
-    """Read a PNG, JPEG, WebP, TIFF, BMP or single-frame GIF; with the extras, HEIC, AVIF and camera raw files.
+    """Read a PNG, JPEG, WebP, TIFF, BMP or single-frame GIF; with the extras, HEIC, AVIF, camera raw files and FITS.
 
     The content decides what the file is, not its suffix. The picture comes upright (EXIF orientation applied).
     Integer samples are divided by the largest value of their depth; float samples by max(1, their 99.9 % quantile),
     kept as `info.scale`. Float samples that are infinite or beyond 32-bit float become NaN: they are missing. Palettes,
-    CMYK, L*a*b* and YCbCr become RGB, 1 bit becomes 8; `info.notes` says so.
+    CMYK, L*a*b* and YCbCr become RGB, 1 bit becomes 8; `info.notes` says so. FITS: see `acutance.images.read_fits`.
 
     Args:
-        path: the file.
+        path: the file; of FITS also FILE[EXT], see `acutance.images.fits_layout`.
         max_pixels: refuse a picture of more pixels, before it is decoded. What it may take while being decoded is
             limited along with it, to 12 bytes a permitted pixel.
 
@@ -44,8 +46,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
 
     Raises:
         ImageError: no such file, not a picture, a kind that is refused (animated, several pages, more than 4 channels,
-            no finite sample) or that needs an extra (HEIC, camera raw), too large, damaged. The message ends with the
-            remedy.
+            no finite sample) or that needs an extra (HEIC, camera raw, FITS), too large, damaged. The message ends
+            with the remedy.
     """
     file = Path(path)
     if max_pixels < 1:
@@ -74,19 +76,23 @@ def one_line(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def _decode(path: Path, max_pixels: int) -> Decoded:
+def _decode(name: Path, max_pixels: int) -> Decoded:
+    path, where = split(name)
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ImageError("it is a folder; give one picture")
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("it is not an ordinary file; save the picture to a file first")
     with path.open("rb") as file:
-        kind = recognise(file.read(64), path)
+        kind = recognise(file.read(HEAD), path)
         if status.st_size > file_limit(max_pixels):
             raise ImageError(f"the file has {status.st_size / 1e9:.1f} GB, over the limit; raise max_pixels")
         notes = suffix_note(path, kind)
         if kind == "TIFF":
             decoded = read_tiff(file, path, status.st_size, max_pixels)
+        elif kind == "FITS":
+            file.seek(0)
+            decoded = read_fits(file.read(status.st_size), where, max_pixels)
         else:
             file.seek(0)
             decoded = _READERS[kind](file.read(status.st_size), max_pixels)
@@ -116,8 +122,11 @@ def _to_image(decoded: Decoded) -> Image:
     scale = 1.0
     if decoded.is_float:
         pixels[~(np.abs(pixels) < _NO_DATA)] = np.nan
-        scale = _scale(pixels)
-        pixels /= np.float32(scale)
+        if decoded.scale is None:
+            scale = _scale(pixels)
+            pixels /= np.float32(scale)
+        else:
+            scale = decoded.scale
         if alpha is not None:
             np.clip(np.nan_to_num(alpha, copy=False), 0, 1, out=alpha)
     dpi = decoded.dpi[::-1] if decoded.dpi is not None and decoded.orientation >= 5 else decoded.dpi
@@ -133,6 +142,8 @@ def _to_image(decoded: Decoded) -> Image:
         dpi=dpi,
         colour_chunks=decoded.colour_chunks,
         carried=carried,
+        fits=decoded.fits,
+        noise=decoded.noise,
         notes=(*decoded.notes, *left_out),
     )
     return Image(torch.from_numpy(pixels), None if alpha is None else torch.from_numpy(alpha), info)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from importlib.util import find_spec
 from pathlib import PurePath
 
 from PIL import features
 
 from acutance.errors import ImageError
-from acutance.images.image import SUFFIXES, Format
+from acutance.images.fits_layout import GZIP, MAGIC
+from acutance.images.image import SUFFIXES, Format, suffix_of
+
+HEAD = 2048
+"""Bytes of a file that are looked at."""
 
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -26,6 +31,7 @@ RAW_REMEDY = "develop it to a 16-bit TIFF first, e.g. with darktable, RawTherape
 _CONVERT = "convert it to a 16-bit TIFF or a PNG first, e.g. with magick or GIMP"
 _HEIF_REMEDY = "convert it first, e.g. heif-convert in.heic out.png, or export a 16-bit TIFF"
 _PHONE_EXTRA, _RAW_EXTRA = "pip install 'acutance[phone]' reads it", "pip install 'acutance[raw]' reads it"
+_FITS_EXTRA = "pip install 'acutance[fits]' reads it"
 _PHONE_SUFFIXES = {"HEIF": (".heic", ".heif", ".hif"), "AVIF": (".avif",)}
 
 RAW_SUFFIXES = frozenset(
@@ -63,7 +69,6 @@ _REFUSED: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"8BPS", "is a Photoshop file", "export it as a 16-bit TIFF or a PNG first"),
     (0, b"v/1\x01", "is OpenEXR, which is not read", "convert it to a float TIFF first"),
     (0, b"#?RADIANCE", "is Radiance HDR, which is not read", "convert it to a float TIFF first"),
-    (0, b"SIMPLE  =", "is FITS, which is not read", "convert it to a float TIFF first"),
     (0, b"%PDF", "is a PDF", "draw its page first, e.g. pdftoppm -r 300 -png in.pdf page"),
 )
 
@@ -72,7 +77,7 @@ def recognise(head: bytes, path: PurePath) -> Format:
     """Kind of file by its first bytes; its suffix only helps to name what is refused.
 
     Args:
-        head: the first 64 bytes, or fewer where the file is shorter.
+        head: the first `HEAD` bytes, or fewer where the file is shorter.
         path: where they come from.
 
     Raises:
@@ -86,6 +91,8 @@ def recognise(head: bytes, path: PurePath) -> Format:
     for magic, phone, name in _PHONE_MAGIC:
         if head[4 : 4 + len(magic)] == magic:
             return _of_phone(phone, name)
+    if head.startswith((MAGIC, GZIP)):
+        return _fits(head)
     for offset, magic, what, remedy in _REFUSED:
         if head[offset : offset + len(magic)] == magic:
             raise ImageError(f"it {what}; {remedy}")
@@ -98,7 +105,25 @@ def recognise(head: bytes, path: PurePath) -> Format:
     if path.suffix.lower() in RAW_SUFFIXES and not _is_text(head):
         return _raw(path.suffix)
     what = "it is text, not a picture" if _is_text(head) else "it is no picture of a known kind"
-    raise ImageError(f"{what}; give a PNG, JPEG, WebP, TIFF, BMP or GIF")
+    raise ImageError(f"{what}; give a PNG, JPEG, WebP, TIFF, BMP, GIF or FITS")
+
+
+def _fits(head: bytes) -> Format:
+    """ "FITS", packed by gzip or not, where the package that reads it is installed.
+
+    Raises:
+        ImageError: it is not, or something else was packed.
+    """
+    if head.startswith(GZIP):
+        try:
+            begins = zlib.decompressobj(31).decompress(head, len(MAGIC))
+        except zlib.error:
+            begins = b""
+        if begins != MAGIC:
+            raise ImageError("it is packed by gzip, and what is in it is no FITS; unpack it first: gunzip")
+    if find_spec("astropy") is None:
+        raise ImageError(f"it is FITS; {_FITS_EXTRA}, or convert it to a float TIFF first")
+    return "FITS"
 
 
 def _raw(camera: str) -> Format:
@@ -132,10 +157,11 @@ def refuse_raw_suffix(path: PurePath) -> None:
 def suffix_note(path: PurePath, kind: Format) -> tuple[str, ...]:
     """A note where the suffix says something else than the content."""
     usual = RAW_SUFFIXES if kind == "RAW" else _PHONE_SUFFIXES.get(kind) or SUFFIXES[kind]
-    if path.suffix and path.suffix.lower() not in usual:
-        return (f"the suffix is {path.suffix} but the file is {kind}",)
+    suffix = suffix_of(path)
+    if suffix and suffix.lower() not in usual:
+        return (f"the suffix is {suffix} but the file is {kind}",)
     return ()
 
 
 def _is_text(head: bytes) -> bool:
-    return all(byte >= 0x20 or byte in b"\t\n\r" for byte in head)
+    return all(byte >= 0x20 or byte in b"\t\n\r" for byte in head[:64])

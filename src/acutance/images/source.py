@@ -11,6 +11,11 @@ def is_lossy(image: Image) -> bool:
     return image.info.format == "JPEG" or not image.info.lossless
 
 
+def is_measured(image: Image) -> bool:
+    """Whether the values are those of an instrument in its own units: FITS, or NDData of astropy."""
+    return image.info.format == "FITS"
+
+
 def is_photograph(image: Image) -> bool:
     """Whether a picture comes from a camera, so that it was blurred as light and its values went through a tone curve.
 

@@ -3,6 +3,10 @@ r"""The noise level that a method is told, and why: the one place where that is 
 `decide` does it once for a run, from what the picture shows (e, an estimate), its file, and what the method wants:
 
     given                    the level that somebody gave
+    stated                   the level that comes with the picture, if the method wants or uses one: the median of the
+                             uncertainty of FITS or NDData. It was made from all that is known of the instrument, of
+                             which the picture shows a part, so it comes before e. One number for all pixels: that of
+                             the median pixel, mostly background; an uncertainty of bright pixels would smooth all else
     kernel known             e behind the blur; of a lossy file that of smooth blocks, raised:
                              min(HIDDEN e, max(e, MOST_LOSSY)), at least LEAST_LOSSY
     kernel to be found       of a lossy file the same; else nothing yet: `behind_estimated` once there is a kernel
@@ -141,17 +145,28 @@ class DenoiserLevel:
     reason: str
 
 
-def decide(seen: Seen, wants: Wants, given: float | None = None, *, lossy: bool = False) -> Level:
+def decide(
+    seen: Seen,
+    wants: Wants,
+    given: float | None = None,
+    *,
+    lossy: bool = False,
+    stated: float | None = None,
+    source: str = "stated",
+) -> Level:
     """The level that a method is told of a picture, by the table of the module.
 
     Args:
         seen: the picture; its own `sigma` is not looked at. wants: of the method.
         given: the level if it is known, in the units of `seen.observed`.
         lossy: the picture comes from a lossy file.
+        stated: the level that comes with the picture, in the same units. source: what it comes from.
     """
     percent = 100 * seen.unit
     if given is not None:
         return Level(seen.observed.new_tensor([given]), f"given as {percent * given:.2g} %")
+    if stated is not None and (wants.sigma or wants.uses_sigma):
+        return Level(seen.observed.new_tensor([stated]), f"{source}: {percent * stated:.2g} %")
     lossy = lossy and wants.task == "deblur" and (wants.kernel or wants.uses_sigma)
     if wants.sigma or (wants.uses_sigma and (lossy or (wants.kernel and seen.blur is not None))):
         if not lossy:

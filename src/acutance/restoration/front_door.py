@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any, overload
+from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,14 @@ from acutance.methods.spec import find
 from acutance.methods.written import read_method
 from acutance.prepare import check_level
 from acutance.restoration.given import Kernel, Picture, take_kernel, take_mask, take_picture
+from acutance.restoration.history import with_lines
 from acutance.restoration.kernel import find_kernel
+from acutance.restoration.nddata import NDDataLike
 from acutance.restoration.restorer import BLIND, DEFAULT, Restorer
 
 logger = logging.getLogger(__name__)
+
+N = TypeVar("N", bound=NDDataLike)
 
 
 @overload
@@ -62,6 +67,15 @@ def restore(
     sigma: float | None = None,
     mask: Picture | None = None,
 ) -> PillowImage.Image: ...
+@overload
+def restore(
+    picture: N,
+    kernel: Kernel | None = None,
+    *,
+    method: str | None = None,
+    sigma: float | None = None,
+    mask: Picture | None = None,
+) -> N: ...
 def restore(
     picture: Picture,
     kernel: Kernel | None = None,
@@ -73,10 +87,11 @@ def restore(
     """Make a blurred picture sharp.
 
     Args:
-        picture: a path, a Pillow image, an Image, or an array or tensor (H, W), (H, W, C), (C, H, W) or (1, C, H, W),
-            C = 1, 3 or 4 (alpha last), of any real type; see `acutance.restoration.given`. NaN is a missing pixel.
-        kernel: the blur kernel (PSF), true convolution: a path, an array or tensor (h, w), a Blur or a BlurField. It is
-            divided by its sum. None: it is estimated.
+        picture: a path, a Pillow image, an Image, NDData or CCDData of astropy, or an array or tensor (H, W),
+            (H, W, C), (C, H, W) or (1, C, H, W), C = 1, 3 or 4 (alpha last), of any real type; see
+            `acutance.restoration.given`. NaN is a missing pixel.
+        kernel: the blur kernel (PSF), true convolution: a path, an array, tensor or NDData (h, w), a Blur or a
+            BlurField. It is divided by its sum. None: it is estimated.
         method: name, or NAME:SETTING=VALUE,...; None: `acute` with a kernel, `blind` without.
         sigma: noise level, a fraction of the range, above 0 and up to 0.5; None: estimated.
         mask: (H, W), 1 or white where pixels are to be used, 0 where they are missing; None: all are used.
@@ -108,7 +123,8 @@ def restore(
     done = Restorer.load(name, **settings)(given.image, psf, sigma=sigma, mask=usable)
     for note in (*given.image.info.notes, *notes, *done.notes):
         logger.info("%s", note)
-    return given.back(done.image)
+    source = [f"kernel from {Path(kernel).name}"] if isinstance(kernel, str | os.PathLike) else []
+    return given.back(with_lines(done.image, source))
 
 
 @overload

@@ -2,6 +2,7 @@
 
     integers     divided by the largest value of their type (uint8, uint16); others keep their units
     floats       keep their units; NaN and infinite values are missing pixels
+    NDData       as floats, whatever the type; see `acutance.restoration.nddata`
     layout       (H, W), (H, W, C), (C, H, W) or (1, C, H, W), C = 1, 3, or 4 with alpha last
 
 Where both the first and the last side could be C, an array is taken as (H, W, C) and a tensor as (C, H, W).
@@ -30,14 +31,15 @@ from acutance.images.kernel_repair import repair_kernel
 from acutance.images.mask_file import is_mask_array, read_mask_array
 from acutance.operators import Blur, BlurField
 from acutance.psf.files import is_field, read_field
+from acutance.restoration.nddata import NDDataLike, take_nddata, values_of
 
-Picture = str | os.PathLike[str] | Image | Tensor | NDArray[Any] | PillowImage.Image
+Picture = str | os.PathLike[str] | Image | Tensor | NDArray[Any] | PillowImage.Image | NDDataLike
 """What `acutance.restore` takes as a picture or a mask."""
 
-Kernel = str | os.PathLike[str] | Tensor | NDArray[Any] | Blur | BlurField
+Kernel = str | os.PathLike[str] | Tensor | NDArray[Any] | Blur | BlurField | NDDataLike
 """What `acutance.restore` takes as a kernel."""
 
-Planes = NDArray[np.float32]
+Planes = NDArray[np.floating]
 
 FORMS = "give (H, W), (H, W, C) or (C, H, W) with C = 1, 3 or 4 (alpha last)"
 KEPT = ("L", "LA", "RGB", "RGBA", "I", "F", "I;16")
@@ -69,7 +71,10 @@ def take_picture(picture: object) -> Given:
             return _take_array(picture)
         case PillowImage.Image():
             return _take_pillow(picture)
-    kinds = "a path, an array, a tensor, a Pillow image or an acutance.Image"
+        case NDDataLike():
+            image, back = take_nddata(picture, rounded)
+            return Given(image, back)
+    kinds = "a path, an array, a tensor, a Pillow image, an NDData or an acutance.Image"
     raise ImageError(f"a picture cannot be a {type(picture).__name__}; give {kinds}")
 
 
@@ -118,8 +123,10 @@ def take_kernel(kernel: object) -> tuple[Tensor | BlurField, tuple[str, ...]]:
             values: Tensor | NDArray[Any] = kernel.detach().cpu()
         case np.ndarray():
             values = _native(kernel)
+        case NDDataLike():
+            values = values_of(kernel, "a kernel")
         case _:
-            kinds = "a path, an array, a tensor, a Blur or a BlurField"
+            kinds = "a path, an array, a tensor, an NDData, a Blur or a BlurField"
             raise KernelError(f"a kernel cannot be a {type(kernel).__name__}; give {kinds}")
     repaired = repair_kernel(values)
     return repaired.kernel, repaired.notes

@@ -51,9 +51,19 @@ class Piece:
     def cut(self, image: Image) -> Image:
         """`with_margin` of a picture and its alpha."""
         alpha = None if image.alpha is None else self.with_margin(image.alpha)
-        return replace(image, pixels=self.with_margin(image.pixels), alpha=alpha)
+        corner = max(0, self.x - self.margin), max(0, self.y - self.margin)
+        return _at(replace(image, pixels=self.with_margin(image.pixels), alpha=alpha), corner)
 
     def trim(self, image: Image) -> Image:
         """`without_margin` of a picture and its alpha."""
         alpha = None if image.alpha is None else self.without_margin(image.alpha)
-        return replace(image, pixels=self.without_margin(image.pixels), alpha=alpha)
+        corner = min(self.x, self.margin), min(self.y, self.margin)
+        return _at(replace(image, pixels=self.without_margin(image.pixels), alpha=alpha), corner)
+
+
+def _at(image: Image, corner: tuple[int, int]) -> Image:
+    """The image whose first pixel was at `corner`, x and y: a FITS file is told, as its header counts pixels."""
+    if image.info.fits is None:
+        return image
+    height, width = image.size
+    return replace(image, info=replace(image.info, fits=image.info.fits.cut(*corner, width, height)))

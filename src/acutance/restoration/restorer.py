@@ -16,7 +16,7 @@ from acutance.blind.light import prefers_encoded
 from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
-from acutance.images.source import is_photograph
+from acutance.images.source import is_measured, is_photograph
 from acutance.kernel_fit import fitted_kernel
 from acutance.methods.capabilities import explains, explanation, solver_of
 from acutance.methods.lamps import in_two_parts
@@ -27,6 +27,7 @@ from acutance.prepare import Prepared, check, checked_pixels, prepare, steepness
 from acutance.problem import Method, Observer, Outcome, Problem, Result
 from acutance.restoration.batching import Kernels, alone, for_each, groups, levels_of, pictures_of, stacked
 from acutance.restoration.device import resolve_device
+from acutance.restoration.history import lines_of, with_lines
 from acutance.weights import embedded_for, find_weights
 
 DEFAULT = "acute"
@@ -257,7 +258,7 @@ class Restorer:
             sigma: noise level, fraction of the range (`acutance.prepare`), above 0 and up to 0.5, of encoded values
                 unless `linear` is True; None: estimated where the method needs it.
             linear: decode the sRGB curve before and encode it after; None: of photographs (`is_photograph`), by methods
-                that know or find a kernel, unless the kernel explains encoded values better.
+                that know or find a kernel, unless the kernel explains encoded values better. FITS has no such curve.
             mask: (1, 1, H, W), 1 where pixels are to be believed, 0 where they are missing; None: all of them.
                 Clipped pixels are found by themselves.
 
@@ -267,7 +268,9 @@ class Restorer:
             ConfigError: a mask for a method that uses none, or one that leaves nothing; a noise level out of range.
         """
         check(self.spec, image, kernel, sigma=sigma, mask=mask)
-        if linear is None:
+        if isinstance(image, Image) and is_measured(image):
+            linear = False  # it has no curve
+        elif linear is None:
             linear = self._light(image, kernel)
             sigma = sigma if sigma is None or not linear else sigma * steepness(checked_pixels(image))
         return prepare(
@@ -356,7 +359,8 @@ class Restorer:
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
         unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
         untouched = UNBLURRED if unblurred else CLEAN if prepared.noise.invisible else None
-        return Begun(whole, prepared, prepared.problem, complete, untouched, told=sigma is not None)
+        told = sigma is not None or whole.info.noise is not None
+        return Begun(whole, prepared, prepared.problem, complete, untouched, told=told)
 
     def _timed(self, begun: Begun, on_step: Observer | None) -> tuple[Result, float]:
         """The method's result, and its seconds."""
@@ -374,7 +378,7 @@ class Restorer:
         if self.strength < 1:
             pixels = torch.lerp(whole.pixels.to(pixels), pixels, self.strength)
         own = [prepared.scale * level for level in result.levels]
-        return Restoration(
+        done = Restoration(
             replace(whole, pixels=pixels),
             result,
             seconds,
@@ -388,6 +392,7 @@ class Restorer:
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
+        return replace(done, image=with_lines(done.image, lines_of(done, self.needs.task, begun.problem.blur)))
 
     def forecast(
         self, image: Image | Tensor, kernel: Tensor | BlurField | None = None, *, sigma: float | None = None
