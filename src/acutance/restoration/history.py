@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from acutance import __version__
 from acutance.images import Image
 from acutance.operators import Blur, BlurField, LinearOperator
+from acutance.version import __version__
 
 if TYPE_CHECKING:
     from acutance.restoration.restorer import Restoration
