@@ -17,7 +17,7 @@ PRODUCT, LAB = "acutance", "acutance_lab"
 STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
     # From the ground up; a room imports itself and the storeys below its own, never its neighbours.
     PRODUCT: (
-        ("errors", "tensors"),
+        ("errors", "tensors", "version"),
         ("quantised", "surround", "kernel_fit", "settings"),
         ("operators", "images", "metrics", "texture", "registry"),
         ("noise",),
