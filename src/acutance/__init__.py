@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from acutance.registry import METHODS as _METHODS
-from acutance.version import __version__
+from acutance.version import VERSION
 
 if TYPE_CHECKING:
     from acutance.errors import AcutanceError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from acutance.restoration.volume import restore_volume
     from acutance.solver import RelativeChange, Solver
 
+
+__version__ = VERSION
 
 __all__ = [
     "AcutanceError",

@@ -1,5 +1,3 @@
-"""The version of this program."""
+"""The version of Acutance, for what every room writes about its results."""
 
-from __future__ import annotations
-
-__version__ = "0.1.0"
+VERSION = "0.1.0"

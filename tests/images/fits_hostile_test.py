@@ -91,6 +91,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "packed, cut": (lambda: gzip.compress(plain())[:-40], "cut short"),
     "packed, bomb": (bomb, "unpacks to more than"),
     "tiles, huge": (lambda: card("ZNAXIS1", 10**7, packed()), "limit"),
+    "tiles, bits": (lambda: card("ZBITPIX", 10**12, packed()), "ZBITPIX"),
     "tiles, too many": (lambda: card("ZNAXIS2", 6000, packed()), "tiles"),
     "tiles, none": (lambda: card("ZTILE1", 0, packed()), "damaged"),
     "tiles, larger than packed": (lambda: card("ZNAXIS1", 200_000, packed()), "claims"),

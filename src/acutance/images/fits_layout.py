@@ -96,8 +96,12 @@ class Unit:
 
     @property
     def bits(self) -> int:
-        """BITPIX of the picture: 8 to 64, below 0 for floats."""
-        return _whole(self.cards, "ZBITPIX" if self.is_packed else "BITPIX")
+        """BITPIX of the picture: 8 to 64, below 0 for floats.
+
+        Raises:
+            ImageError: another number.
+        """
+        return _bits(self.cards, "ZBITPIX" if self.is_packed else "BITPIX")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -299,6 +303,13 @@ def _whole(cards: Mapping[str, object], key: str, otherwise: int | None = None) 
     return value
 
 
+def _bits(cards: Mapping[str, object], key: str) -> int:
+    bits = _whole(cards, key)
+    if bits not in (8, 16, 32, 64, -32, -64):
+        raise ImageError(f"it claims {key} = {bits}, which FITS has not: damaged; get an intact copy")
+    return bits
+
+
 def _sides(cards: Mapping[str, object], prefix: str = "") -> list[int]:
     """NAXIS1, NAXIS2 ...
 
@@ -316,9 +327,7 @@ def _sides(cards: Mapping[str, object], prefix: str = "") -> list[int]:
 
 def _length(cards: Mapping[str, object]) -> int:
     """Bytes of the data of a unit, without those that fill its last block."""
-    bits, sides = _whole(cards, "BITPIX"), _sides(cards)
-    if bits not in (8, 16, 32, 64, -32, -64):
-        raise ImageError(f"it claims BITPIX = {bits}, which FITS has not: damaged; get an intact copy")
+    bits, sides = _bits(cards, "BITPIX"), _sides(cards)
     if not sides:
         return 0
     grouped = cards.get("GROUPS") is True and sides[0] == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from acutance.images import Image
 from acutance.operators import Blur, BlurField, LinearOperator
-from acutance.version import __version__
+from acutance.version import VERSION
 
 if TYPE_CHECKING:
     from acutance.restoration.restorer import Restoration
@@ -21,9 +21,9 @@ def lines_of(done: Restoration, task: str, blur: LinearOperator | None) -> tuple
         done: the restoration. task: what its method does. blur: what it was told, or found.
     """
     if done.unchanged:
-        return (f"acutance {__version__}: left unchanged by {done.method}",)
+        return (f"acutance {VERSION}: left unchanged by {done.method}",)
     by = done.ran if done.ran == done.method else f"{done.ran}, chosen by {done.method}"
-    found = [f"acutance {__version__}: {task} by {by}" + (f", {done.steps} steps" if done.steps > 1 else "")]
+    found = [f"acutance {VERSION}: {task} by {by}" + (f", {done.steps} steps" if done.steps > 1 else "")]
     found += [] if done.weights is None else [f"weights: {done.weights}"]
     match blur:
         case Blur():
