@@ -32,9 +32,13 @@ FITS, BESIDE = 0.02, 0.2
 """Largest root mean square error of the fit, as a part of that of the kernel, and as a part of the other grid's. Of
 enlarged kernels of 8 bits the first is up to 0.014 and the second up to 0.2."""
 
-BESIDE_RARE = 0.1
-"""The second of the rarer ways: up to 0.07 for shakes of 21 pixels with linear, cubic and spline interpolation, 0.15
-with Lanczos, which is told and left; of smooth kernels (Moffat) 0.21 at least."""
+BESIDE_RARE, BESIDE_TOLD = 0.08, 0.17
+"""The second of the rarer ways, and that up to which an enlargement by a fraction is told and left: at most 0.07 for
+shakes of 21 pixels with linear, cubic and spline interpolation, and 0.16 with Lanczos."""
+
+SYMMETRIC = 0.1
+"""Root mean square difference to the kernel turned by 180 degrees, as a part of the kernel, up to which the rarer ways
+are not tried: a Moffat of 33 pixels fits a spline through every second sample as well as an enlargement does."""
 
 GRIDS = (1 / 3, 1 / 2, 2 / 3)
 """The distances of the other grids from the right one, in samples."""
@@ -141,7 +145,10 @@ def interpolated(array: Array) -> Enlargement | None:
         return None
     energy = float(np.square(array).mean())
     perhaps: Enlargement | None = None
+    alike = _is_symmetric(array)
     for grid in _grids(h, w):
+        if grid.rare and alike:
+            break  # the usual ones come first
         found = [(_fitted(array, grid, weights, 0.0), way) for way, weights in grid.ways.items()]
         (small, error), way = min(found, key=lambda each: each[0][1])
         small = grid.samples(small, way)
@@ -151,9 +158,17 @@ def interpolated(array: Array) -> Enlargement | None:
         made = Enlargement(np.maximum(small, 0), grid.times, way.removeprefix("a "))
         if error < (BESIDE_RARE if grid.rare else BESIDE) * beside:
             return made
-        if error < BESIDE * beside and perhaps is None:
+        if not grid.corners and error < BESIDE_TOLD * beside and perhaps is None:
             perhaps = Enlargement(made.small, made.times, made.way, sure=False)
     return perhaps
+
+
+def _is_symmetric(array: Array) -> bool:
+    """Whether a kernel is its own rotation by 180 degrees, about the middle of the array or about (h // 2, w // 2)."""
+    turned, size = array[:, ::-1, ::-1], np.square(array).mean()
+    shifts = {(0, 0), tuple(1 - n % 2 for n in array.shape[1:])}
+    differences = (np.square(np.roll(turned, shift, (1, 2)) - array).mean() for shift in shifts)
+    return bool(min(differences) < SYMMETRIC**2 * size)
 
 
 def _grids(h: int, w: int) -> Iterator[_Grid]:
