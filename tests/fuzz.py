@@ -70,7 +70,7 @@ def lay_out(each: Format, data: bytes, folder: Path, intact: dict[str, Format]) 
     """Put the damaged file and intact others into `folder`; the arguments of the command."""
     files = {"p.png": intact["png 8"].content, "k.npy": intact["kernel npy"].content}
     files |= {"w.safetensors": intact["weights"].content, "w.json": intact["weights card"].content}
-    names = {"picture": "p.png", "kernel": "k.npy", "weights": "w.safetensors"}
+    names = {"picture": "p.png", "kernel": "k.npy", "weights": "w.safetensors", "mask": ""}
     if each.role == "picture":
         files.pop("p.png")
     if each.file == "w.json":
@@ -80,8 +80,11 @@ def lay_out(each: Format, data: bytes, folder: Path, intact: dict[str, Format]) 
     files[each.file] = data
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    options = ["--steps", "1", "--max-megapixels", "1", "--device", "cpu", "--precision", "float32"]
-    picture, psf, weights = (str(folder / names[role]) for role in ("picture", "kernel", "weights"))
+    options = ["--max-megapixels", "1", "--device", "cpu"]
+    picture, psf, weights, mask = (str(folder / names[role]) for role in ("picture", "kernel", "weights", "mask"))
+    if names["mask"]:
+        return ["restore", picture, "--kernel", psf, "--mask", mask, "--method", "tv:steps=1", *options]
+    options += ["--method", "rgdn", "--steps", "1", "--precision", "float32"]
     return ["restore", picture, "--kernel", psf, "--weights", weights, *options]
 
 

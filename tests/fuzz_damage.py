@@ -87,7 +87,7 @@ class Format:
     """A kind of file: where it goes in the command, and what is damaged in it besides what is damaged in all."""
 
     name: str
-    role: str  # picture, kernel or weights
+    role: str  # picture, kernel, mask or weights
     file: str
     content: bytes
     damages: tuple[Damage, ...] = ()
@@ -498,6 +498,18 @@ def formats() -> dict[str, Format]:
         Format("kernel csv", "kernel", "k.csv", table(","), (number, number, lines, lines)),
         Format(
             "kernel mat", "kernel", "k.mat", array_file(lambda s: savemat(s, {"psf": k, "x": 1})), (mat_dimension,) * 3
+        ),
+    ]
+    kept = u1[..., 0] > 60
+    found += [
+        Format("mask png", "mask", "m.png", bytes(imagecodecs.png_encode(kept.astype("u1") * np.uint8(255))), png),
+        Format("mask npy", "mask", "m.npy", array_file(lambda s: np.save(s, kept)), (npy_header, npy_header)),
+        Format(
+            "mask npz",
+            "mask",
+            "m.npz",
+            array_file(lambda s: np.savez_compressed(s, mask=kept)),
+            (zip_inside((npy_header,)),) * 3,
         ),
     ]
     weights = weights_files()

@@ -163,6 +163,27 @@ class Progress:
 Observer = Callable[[Progress], None]
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What an observer sees of a search for a kernel, several times in each of its parts.
+
+    Args:
+        name: of the part: estimating, judging, sparse, polishing, lights, shapes, encoded, turning, trying.
+        share: of the work that is done, in [0, 1]; of the work that may yet come, since some parts are left out.
+        size: side of the kernel that is being estimated, pixels; None: none is. number, count: it is one of so many.
+    """
+
+    name: str
+    share: float
+    size: int | None = None
+    number: int = 0
+    count: int = 0
+
+
+StageObserver = Callable[[Stage], None]
+"""Hears of a search; what it raises ends the search."""
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What a run returns.

@@ -133,7 +133,8 @@ def brightness(x: Tensor, valid: Tensor | None = None) -> Tensor:
     """
     counts = torch.isfinite(x)
     counts = counts if valid is None else counts & (valid > 0)
-    return torch.stack([_brightness(p.abs()[c]) for p, c in zip(x.detach(), counts.expand_as(x), strict=True)])
+    pairs = zip(x.detach().abs(), counts.expand_as(x), strict=True)
+    return torch.stack([_brightness(p.flatten() if bool(c.all()) else p[c]) for p, c in pairs])
 
 
 def _brightness(values: Tensor) -> Tensor:

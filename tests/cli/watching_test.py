@@ -9,7 +9,7 @@ import torch
 
 from acutance.cli import watching
 from acutance.cli.watching import Watch
-from acutance.problem import Progress, State
+from acutance.problem import Progress, Stage, State
 
 
 def step(number: int, of: int) -> Progress:
@@ -35,9 +35,17 @@ def test_what_a_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(1)
     assert watch.line() is None
     watch.begin("a.png")
-    watch.phase("finding the kernel, of up to 31 pixels")
+    watch.on_stage(Stage("estimating", 0.0))
     now[0] += 20
-    assert watch.line() == "a.png: 20.0 s so far, finding the kernel, of up to 31 pixels"
+    watch.on_stage(Stage("estimating", 0.4, 45, 2, 5))
+    said = (
+        "a.png: 20.0 s so far, finding the kernel: trying sizes, 45 pixels (2 of 5), at most about 30.0 s more for it"
+    )
+    assert watch.line() == said
+    watch.on_stage(Stage("polishing", 0.05))
+    assert watch.line() == "a.png: 20.0 s so far, finding the kernel: refining"
+    watch.on_step(step(1, 3))
+    assert watch.line() == "a.png: 20.0 s so far, step 1 of at most 3"
     watch.begin("a.png")
     now[0] += 5
     watch.on_step(step(1, 30))

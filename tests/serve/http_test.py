@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import serve_workers
 import torch
@@ -26,7 +29,7 @@ from acutance.serve.settings import Access, Limits, Settings
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 from starlette.testclient import TestClient
 
-from acutance.serve import routes
+from acutance.serve import pool, routes
 from acutance.serve.app import create_app
 from acutance.serve.forms import level
 from acutance.serve.jobs import Job
@@ -109,6 +112,64 @@ def test_masks(
     assert (answer.status_code, says in answer.text) == (status, True), answer.text
 
 
+ROWS = np.arange(40 * 56).reshape(40, 56) // 56 < 20
+ARRAYS = {
+    "bool": ROWS, "0 and 1": ROWS.astype(np.int32), "0 and 255": 255 * ROWS.astype(np.uint8), "floats": ROWS * 0.9,
+    "(1, H, W)": ROWS[None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_mask_may_be_an_array(client: TestClient, photo: bytes, tmp_path: Path, kind: str, packed: bool) -> None:
+    """As the same mask in a picture."""
+    array, picture = io.BytesIO(), tmp_path / "m.png"
+    (np.savez_compressed if packed else np.save)(array, ARRAYS[kind])
+    write_image(picture, torch.from_numpy(ROWS).float()[None, None])
+    sent = {"m.npz" if packed else "m.npy": array.getvalue(), "m.png": picture.read_bytes()}
+    fields = {"disc": "2", "method": "tv", "sigma": "1%"}
+    got = [
+        send(client, "/v1/restore", photo, files={"mask": (name, data), "only": (name, data)}, data=fields)
+        for name, data in sent.items()
+    ]
+    assert [answer.status_code for answer in got] == [200, 200], got[0].text
+    assert got[0].content == got[1].content
+
+
+@pytest.mark.parametrize(
+    ("values", "cut", "status", "says"),
+    [
+        (np.ones((40, 57)), None, 400, "a mask of 57 x 40 for a picture of 56 x 40"),
+        (np.zeros((40, 56)), None, 422, "the mask: the mask is 0 everywhere"),
+        (np.ones((3, 40, 56)), None, 422, "a mask of shape (3, 40, 56); give one of (height, width)"),
+        (np.ones((40, 56), complex), None, 422, "complex128"),
+        (np.array([["a"]]), None, 422, "the mask: "),
+        (np.ones((40, 56)), 500, 422, "do not fit into the file"),
+        (np.ones((40, 56)), 20, 422, "the mask: "),
+        (np.ones((1001, 1001), np.uint8), None, 413, "more than the limit"),
+        (np.ones((1, 1001, 1001, 1), np.uint8), None, 413, "more than the limit"),
+    ],
+)
+@pytest.mark.parametrize("name", ["mask", "only"])
+def test_an_array_that_is_no_mask_is_refused(
+    client: TestClient, photo: bytes, name: str, values: Any, cut: int | None, status: int, says: str
+) -> None:
+    file = io.BytesIO()
+    np.save(file, values)
+    sent = {name: ("m.npy", file.getvalue()[:cut])}
+    answer = send(client, "/v1/restore", photo, files=sent, data={"disc": "2", "method": "tv"})
+    assert (answer.status_code, says in answer.json()["error"]) == (status, True), answer.text
+
+
+@pytest.mark.parametrize("arrays", [{"a": ROWS, "b": ROWS}, {"a": np.ones((1001, 1001), np.uint8)}])
+def test_an_archive_that_is_no_mask_is_refused(client: TestClient, photo: bytes, arrays: dict[str, Any]) -> None:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    answer = send(client, "/v1/restore", photo, files={"mask": ("m.npz", file.getvalue())}, data={"disc": "2"})
+    says = "it holds a, b" if len(arrays) > 1 else "1002001 values are more than"
+    assert (answer.status_code, says in answer.json()["error"]) == (422, True), answer.text
+
+
 def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
     job = send(client, "/v1/jobs", photo, data={"task": "denoise", "method": "nlm", "show": "true"})
     assert job.status_code == 202
@@ -118,6 +179,26 @@ def test_a_job_tells_its_progress(client: TestClient, photo: bytes) -> None:
     assert client.get(told[-1]["links"]["picture"]).content[:2] == b"\xff\xd8"
     assert client.get(f"/v1/jobs/{told[-1]['id']}/before").status_code == 404
     assert client.get("/v1/jobs/unknown").status_code == 404
+
+
+def test_a_search_is_told_and_stops_without_its_worker(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "GRACE", 20.0)  # a busy machine; a quiet one needs a tenth of a second
+    picture = (Path(__file__).resolve().parents[2] / "examples" / "shaken.jpg").read_bytes()
+    workers: pool.Pool = client.app.pool  # type: ignore[attr-defined]
+    before, told = (workers.pids(), workers.restarts), list[dict[str, Any]]()
+    job = send(client, "/v1/jobs", picture, data={"task": "restore"}).json()
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (told and "seconds_left" in told[-1]):
+        state = client.get(f"/v1/jobs/{job['id']}").json()
+        told += [state] if state.get("phase") == "kernel" else []
+        time.sleep(0.02)
+    assert told[-1]["seconds_left"] > 0
+    assert {"part": "estimating", "steps": 100, "size": 31, "number": 1}.items() <= told[-1].items()
+    assert client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    while workers.running:
+        assert time.monotonic() < end + 20
+        time.sleep(0.01)
+    assert (workers.pids(), workers.restarts) == before
 
 
 @pytest.mark.parametrize(

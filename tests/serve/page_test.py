@@ -32,6 +32,19 @@ def test_restore_compare_zoom_and_save(page: Any, photos: list[Path]) -> None:
     assert saved(page, "#save") == ("photo-restored.png", photos[0].read_bytes())
 
 
+def test_a_search_is_told_and_cancelled(page: Any, live: Live, photos: list[Path]) -> None:
+    restarts = live.pool.restarts
+    page.set_input_files("#file", photos[0])
+    page.locator("#strength").fill("30")
+    page.click("#go")
+    page.wait_for_selector("#phase:has-text('Finding the blur: kernel 2 of 5, up to 45 pixels')")
+    page.wait_for_selector("#left:has-text('at most about')")
+    assert page.locator("#bar").evaluate("bar => bar.value") > 0
+    page.click("#cancel")
+    until(lambda: not live.pool.running)
+    assert live.pool.restarts == restarts
+
+
 def test_cancel_frees_the_worker(page: Any, live: Live, photos: list[Path]) -> None:
     page.set_input_files("#file", photos[0])
     page.select_option("#blur", "disc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 import pickletools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from acutance.blind.method import build
 from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import read_kernel, write_kernel
 from acutance.operators import Blur
 from acutance.psf import shapes
 from acutance.restoration.restorer import Restorer
 from acutance.serve import iterates
+from acutance.serve.found import KEPT, Found, Searches
 from acutance.serve.header import declared_size
 from acutance.serve.iterates import MOST, Steps
 from acutance.serve.orders import Event, Failed, Options, Order
@@ -176,6 +179,69 @@ def test_candidates_are_described_and_written(smeared: Path, carry_out: Restorat
         assert declared_size(smeared / report[f"candidate_{n}_kernel"]) is not None
     np.testing.assert_array_equal(np.load(smeared / report["kernel"]), np.load(smeared / report["candidate_1"]))
     assert (read_image(smeared / report["candidate_1_picture"]).pixels - before).abs().max() > 0.05
+
+
+def test_a_kernel_is_searched_once(smeared: Path, carry_out: Restorations) -> None:
+    """Guesses of a picture that was restored, and the same picture again, with another strength and noise level."""
+    carry_out._searches = Searches()
+    asked: list[Event] = []
+
+    def searched(given: Order) -> tuple[bool, dict[str, Any]]:
+        asked.clear()
+        report = carry_out(given, asked.append)
+        return any(e["phase"] == "kernel" for e in asked), report
+
+    did, first = searched(order(smeared))
+    assert did
+    (smeared / "restored.png").rename(smeared / "first.png")
+    did, guesses = searched(order(smeared, task="kernel", candidates=True, sigma=0.02))
+    assert (did, guesses["kernel_side"]) == (False, first["kernel_side"])
+    assert not searched(order(smeared))[0]
+    assert (smeared / "restored.png").read_bytes() == (smeared / "first.png").read_bytes()
+    (smeared / "restored.png").unlink()
+    assert not searched(order(smeared, strength=0.5))[0]
+    assert (smeared / "restored.png").read_bytes() != (smeared / "first.png").read_bytes()
+
+
+def test_another_picture_or_mask_is_searched_anew(smeared: Path, carry_out: Restorations) -> None:
+    searches = Searches()
+    restorer = Restorer.load("blind", device="cpu", method="fd", otherwise="nothing")
+
+    def memory(given: Order, by: Restorer = restorer) -> object:
+        method = searches.remembering(by, given).method
+        assert isinstance(method, Found)
+        return method.memory
+
+    write_image(smeared / "mask.png", torch.ones(1, 1, 4, 4))
+    (smeared / "other.png").write_bytes((smeared / "picture.png").read_bytes() + b"x")
+    (smeared / "same.png").write_bytes((smeared / "picture.png").read_bytes())
+    one = memory(order(smeared))
+    assert memory(order(smeared, "same.png")) is one
+    others = [memory(order(smeared, "other.png")), memory(replace(order(smeared), mask="mask.png")),
+              memory(order(smeared, preview=(0, 0, 50, 50))), memory(order(smeared, quality="fast")),
+              memory(order(smeared), replace(restorer, method=build(method="fd", window=(0, 0, 60, 60))))]  # fmt: skip
+    assert all(other is not one for other in others)
+    for n in range(KEPT):
+        memory(order(smeared, preview=(n, 0, 9, 9)))
+    assert memory(order(smeared)) is not one, "the one not asked for for longest is forgotten"
+
+
+@pytest.mark.parametrize("task", ["restore", "kernel", "candidates"])
+def test_a_search_that_nobody_waits_for_ends(smeared: Path, carry_out: Restorations, task: str) -> None:
+    heard: list[Event] = []
+
+    def given_up(event: Event) -> None:
+        heard.append(event)
+        if event["phase"] == "kernel" and event["step"] >= 20:
+            raise Failed("cancelled", "cancelled")
+
+    carry_out._searches = Searches()
+    kind: dict[str, Any] = {"task": "kernel", "candidates": True} if task == "candidates" else {"task": task}
+    with pytest.raises(Failed, match="cancelled"):
+        carry_out(order(smeared, **kind), given_up)
+    told = [e for e in heard if e["phase"] == "kernel"]
+    assert {"part": "estimating", "steps": 100, "size": 31, "number": 1}.items() <= told[1].items()
+    assert carry_out(order(smeared, **kind), quiet)["kernel_side"] > 1, "the next one searches again"
 
 
 def test_noise_has_no_candidates(tmp_path: Path, generator: torch.Generator, carry_out: Restorations) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from acutance.blind.course import Course
 from acutance.blind.shapes import Shape
 from acutance.errors import AcutanceError
 from acutance.problem import Problem, State
@@ -115,22 +116,34 @@ class Estimate:
 
 
 @torch.no_grad()
-def estimate(window: Tensor, estimator: Estimator, mask: Tensor | None = None) -> Tensor:
-    """The kernel by one estimator; mask: 0 where the window (1, 1, H, W) is not to be believed.
+def estimate(window: Tensor, estimator: Estimator, mask: Tensor | None = None, course: Course | None = None) -> Tensor:
+    """The kernel by one estimator.
+
+    Args:
+        window: (1, 1, H, W). mask: 0 where it is not to be believed. course: is told of every step.
 
     Raises:
         Unknowable: nothing can be told.
     """
-    *_, state = estimator.solver().iterate(Problem(window, mask=mask))
-    return estimator.finished(state)
+    return estimator.finished(_last_state(window, estimator, mask, course))
 
 
 @torch.no_grad()
-def estimate_apart(windows: Tensor, estimator: Estimator, mask: Tensor | None = None) -> list[Tensor]:
+def estimate_apart(
+    windows: Tensor, estimator: Estimator, mask: Tensor | None = None, course: Course | None = None
+) -> list[Tensor]:
     """The kernels of windows (n, 1, H, W), one for each, by an estimator that takes several; see `estimate`.
 
     Raises:
         Unknowable: nothing can be told.
     """
-    *_, state = estimator.solver().iterate(Problem(windows, mask=mask))
+    state = _last_state(windows, estimator, mask, course)
     return [estimator.finished(replace(state, kernel=k[None])) for k in state.kernel]
+
+
+def _last_state(windows: Tensor, estimator: Estimator, mask: Tensor | None, course: Course | None) -> BlindState:
+    solver = estimator.solver()
+    for t, state in enumerate(solver.iterate(Problem(windows, mask=mask)), 1):
+        if course is not None:
+            course.on_level(state.level, last=t == len(solver.steps))
+    return state

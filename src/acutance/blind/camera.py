@@ -12,7 +12,8 @@ to 0.8 of the true length), so the critic chooses among longer ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from acutance.blind.base import Unknowable, estimate_apart
 from acutance.blind.cleaning import of_side
+from acutance.blind.course import Course
 from acutance.blind.hypothesis import Look
 from acutance.blind.kernel_step import differences
 from acutance.blind.learned import Learned
@@ -46,6 +48,9 @@ DRAWS, SPREAD = 150, (9.0, 6.0, 6.0)
 STARTS, UPDATES, RATE = 2, 50, 0.25
 """The number of movements that are improved, the updates of Adam for each, and their size in pixels."""
 
+ESTIMATED, FITTED = 0.4, 0.8
+"""Shares of the work after which the kernels of the windows are told, and after which the movement is found."""
+
 FACTORS = (1.0, 1.2, 1.4)
 """Lengths that are proposed, of the one that was found."""
 
@@ -63,24 +68,29 @@ class NoMovement(AcutanceError):
     """No movement of the camera was found."""
 
 
-def movements(look: Look) -> Iterator[CameraPoses]:
-    """Movements of different length that may explain the blur of a grey picture.
+def movements(look: Look, course: Course | None = None) -> Iterator[CameraPoses]:
+    """Movements of different length that may explain the blur of a grey picture. course: is told how far it is.
 
     Raises:
         NoMovement: a picture with too few windows, or whose camera did not turn.
     """
+    course = course or Course()
     factor = max(1.0, max(look.picture.shape[-2:]) / LARGEST)
     windows, mask, places = _windows(look, factor)
     try:
-        kernels = torch.cat([of_side(k, SIDE) for k in estimate_apart(windows, Learned(SIDE, apart=True), mask)])
+        course.piece(0.0, ESTIMATED)
+        estimated = estimate_apart(windows, Learned(SIDE, apart=True), mask, course)
     except Unknowable as reason:
         raise NoMovement(str(reason)) from reason
+    course.piece(ESTIMATED, FITTED)
+    kernels = torch.cat([of_side(k, SIDE) for k in estimated])
     weight = differences(windows).square().sum(1).mean((-2, -1)).sqrt()
     weight = weight if mask is None else weight * mask.mean((1, 2, 3))
-    found = fitted(kernels, places, weight / weight.sum().clamp_min(1e-12))
+    found = fitted(kernels, places, weight / weight.sum().clamp_min(1e-12), course)
     if math.degrees(abs(float(found[0]) / ARM)) < TURNED:
         raise NoMovement("the camera did not turn")
-    for longer in FACTORS:
+    for n, longer in enumerate(FACTORS):
+        course.piece(*(FITTED + (1 - FITTED) * i / len(FACTORS) for i in (n, n + 1)))
         angles, shifts = _path(longer * found)
         yield CameraPoses(angles, factor * shifts, torch.ones(MOMENTS))
 
@@ -116,26 +126,42 @@ def _windows(look: Look, factor: float) -> tuple[Tensor, Tensor | None, Tensor]:
     return torch.cat([picture[..., r, c] for r, c in cuts]), mask, places
 
 
-def fitted(kernels: Tensor, places: Tensor, weight: Tensor) -> Tensor:
+def fitted(kernels: Tensor, places: Tensor, weight: Tensor, course: Course | None = None) -> Tensor:
     """The movement (3,) that explains kernels best: the turn times `ARM` and the shift, pixels, from start to end.
 
     Args:
         kernels: (P, 1, s, s), sum 1. places: (P, 2), pixels (x, y) from the middle. weight: (P,), sum 1.
+        course: is told how far it is.
     """
+    tell, tries = (course or Course()).tell, DRAWS + STARTS * UPDATES
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(DRAWS, 3, generator=generator) * torch.tensor(SPREAD)
     soft = F.avg_pool2d(kernels, 3, 1, 1)
-    scores = [float(_alike(soft, _moved(c, places, kernels.shape[-1]), weight)[0]) for c in drawn]
+    scores = []
+    for n, c in enumerate(drawn):
+        scores.append(float(_alike(soft, _moved(c, places, kernels.shape[-1]), weight)[0]))
+        tell(n / tries)
     best = sorted(range(DRAWS), key=lambda i: -scores[i])[:STARTS]
-    return max((_improved(drawn[i], soft, places, weight) for i in best), key=lambda found: found[0])[1]
+    found = []
+    for n, i in enumerate(best):
+        on_update = partial(_told, tell, DRAWS + n * UPDATES, tries)
+        found.append(_improved(drawn[i], soft, places, weight, on_update))
+    return max(found, key=lambda f: f[0])[1]
 
 
-def _improved(start: Tensor, soft: Tensor, places: Tensor, weight: Tensor) -> tuple[float, Tensor]:
+def _told(tell: Callable[[float], None], before: int, tries: int, updates: int) -> None:
+    tell((before + updates) / tries)
+
+
+def _improved(
+    start: Tensor, soft: Tensor, places: Tensor, weight: Tensor, on_update: Callable[[int], None]
+) -> tuple[float, Tensor]:
     """The likeness and the movement after some updates."""
     c = start.clone().requires_grad_(True)
     optimiser, value = torch.optim.Adam([c], lr=RATE), torch.zeros(())
     with torch.enable_grad():
-        for _ in range(UPDATES):
+        for t in range(UPDATES):
+            on_update(t)
             value, alike = _alike(soft, _moved(c, places, soft.shape[-1]), weight)
             doubted = weight * alike.detach().clamp_min(0) ** 4
             optimiser.zero_grad()

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from acutance.blind import camera
 from acutance.blind.base import Estimate, Estimator, Unknowable, estimate
 from acutance.blind.camera import NoMovement, field
-from acutance.blind.critic import Panel, Solve
+from acutance.blind.course import COSTS, Course
+from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look, MakeEstimator, checked
 from acutance.blind.judge import HIGH, Verdict, judge
 from acutance.blind.learned import Learned
@@ -33,6 +35,7 @@ from acutance.blind.trail import Region, of_trail, trails
 from acutance.blind.xu_l0 import XuL0
 from acutance.errors import ConfigError
 from acutance.metrics import kernel_similarity
+from acutance.problem import Observer, Problem, StageObserver
 
 RISING = 4.0
 """Factor between the power of low and of high frequencies below which a picture is nothing but noise."""
@@ -62,19 +65,26 @@ ALIKE, OTHERS = 0.9, 3
 TRY_TURNS = DOUBT = 1.5
 """Expected gain, dB, below which a camera that turned, and of a photograph Xu-L0, is tried."""
 
+SLOWER = 30.0
+"""How many times as long other estimators take as the learned one, about: dark-channel does."""
+
+Try = Callable[[Problem, Observer], Tensor]
+"""Restores the pictures of a problem, and tells of its steps: x, on the domain of its blur."""
+
 
 @torch.no_grad()
 def choose(
     look: Look, estimator: MakeEstimator | None = None, size: int | None = None,
-    *, on_size: Callable[[int], None] | None = None, solve: Solve | None = None, turns: bool = True,
+    *, on_stage: StageObserver | None = None, solve: Try | None = None, turns: bool = True,
 ) -> Estimate:  # fmt: skip
     """The kernel of a grey picture.
 
     Args:
         look: the picture. estimator: of a kernel of that many pixels; None: the learned one.
         size: side of the kernel, so that nothing is left to choose; None: hypotheses and the judge.
-        on_size: told each size before it is tried. solve: restores the picture in the end; it is tried on the windows
-            of the panel where `fd` is expected to gain too little, and with trails. None: `fd` decides.
+        on_stage: hears how far the search is, and may raise to end it.
+        solve: restores the picture in the end; it is tried on the windows of the panel where `fd` is expected to gain
+            too little, and with trails. None: `fd` decides.
         turns: whether the camera may have turned about the middle of this picture.
 
     Raises:
@@ -82,58 +92,91 @@ def choose(
     """
     checked(look)
     make: MakeEstimator = estimator or Learned
+    turns = turns and estimator is None
     if size is not None:
-        if on_size is not None:
-            on_size(size)
-        return _of_size(look, make(size), size)
+        return _of_size(look, make(size), size, on_stage)
     window, _ = look.window(WINDOW)
     if min(window.shape[-2:]) >= TELLING and slope(window) < RISING:
         raise Unknowable("nothing but noise is in the picture")
-    proposer = Views(on_size) if estimator is None else Sizes(make, on_size)
-    proposed = list(proposer(look))
+    left_out = {
+        "sparse": estimator is not None, "polishing": estimator is not None, "encoded": not look.linear,
+        "turning": not turns, "trying": solve is None,
+    }  # fmt: skip
+    parts = [part for part in COSTS if not left_out.get(part)]
+    course = Course(on_stage, parts, slower=1.0 if estimator is None else SLOWER)
+    course.begin("estimating")
+    proposed = list((Views(course) if estimator is None else Sizes(make, course))(look))
+    course.begin("judging")
     panel = Panel.of(look).behind(proposed[0].kernel)
-    verdicts = [judge(panel, hypothesis) for hypothesis in proposed]
+    verdicts = list(_judged(panel, proposed, course))
     if estimator is None:
-        verdicts = finer(look, panel, [*verdicts, *sparse(look, panel, verdicts)])
-    drawn = [judge(panel, h) for h in trails(look)]
-    verdicts += [*drawn, *(judge(panel, h) for h in shapes(look, verdicts))]
+        verdicts += sparse(look, panel, verdicts, course)
+        verdicts = finer(look, panel, verdicts, course)
+    course.begin("lights")
+    drawn = [judge(panel, h) for h in trails(look, course)]
+    course.begin("shapes")
+    verdicts += [*drawn, *_judged(panel, list(shapes(look, verdicts)), course)]
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > TRY_ENCODED:
-        best = max([best, *in_encoded(look, best.hypothesis, make)], key=lambda v: v.gain)
-    if turns and estimator is None and best.gain < TRY_TURNS:
-        turns_ = list(turned(look, panel))
+        best = max([best, *in_encoded(look, best.hypothesis, make, course)], key=lambda v: v.gain)
+    if turns and best.gain < TRY_TURNS:
+        turns_ = list(turned(look, panel, course))
         verdicts += turns_
         best = max([best, *turns_], key=lambda v: v.gain)
     if solve is not None and best.gain < HIGH:
-        again = [v.hypothesis for v in drawn if v is not best] + [best.hypothesis] * (best.gain > HOPELESS)
-        light = panel if best.hypothesis.linear == look.linear else Panel.of(look.encoded())
-        best = max([best, *(judge(light if h is best.hypothesis else panel, h, solve) for h in again)],
-                   key=lambda v: v.gain)  # fmt: skip
+        best = _tried(look, panel, best, drawn, solve, course)
     return _concluded(best, verdicts)
 
 
-def _of_size(look: Look, estimator: Estimator, size: int) -> Estimate:
+def _judged(panel: Panel, hypotheses: Sequence[Hypothesis], course: Course) -> Iterator[Verdict]:
+    """Verdicts on hypotheses, which are a part of the search."""
+    for n, hypothesis in enumerate(hypotheses):
+        course.tell(n / len(hypotheses))
+        yield judge(panel, hypothesis)
+
+
+def _tried(look: Look, panel: Panel, best: Verdict, drawn: Sequence[Verdict], solve: Try, course: Course) -> Verdict:
+    """The best verdict where the method that restores in the end judges, on trails and on the best so far."""
+    course.begin("trying")
+    again = [v.hypothesis for v in drawn if v is not best] + [best.hypothesis] * (best.gain > HOPELESS)
+    light = panel if best.hypothesis.linear == look.linear else Panel.of(look.encoded())
+    verdicts = [best]
+    for n, h in enumerate(again):
+        course.piece(n / len(again), (n + 1) / len(again))
+        verdicts.append(judge(light if h is best.hypothesis else panel, h, lambda p: solve(p, course.on_step)))
+    return max(verdicts, key=lambda v: v.gain)
+
+
+def _of_size(look: Look, estimator: Estimator, size: int, on_stage: StageObserver | None) -> Estimate:
     """The kernel of a size that is told. Where the learned estimator is asked, Xu-L0 is asked as well."""
+    learned = isinstance(estimator, Learned)
+    parts = ("estimating", "sparse", "judging", "polishing") if learned else ("estimating",)
+    course = Course(on_stage, parts, slower=1.0 if learned else SLOWER)
+    course.begin("estimating")
+    course.piece(0.0, 1.0, size=size, number=1, count=1)
     window, mask = look.window(max(WINDOW, 4 * size))
-    kernel = estimate(window, estimator, mask)
-    if isinstance(estimator, Learned):
+    kernel = estimate(window, estimator, mask, course)
+    if learned:
+        course.begin("sparse")
+        made = (kernel, estimate(window, XuL0(size=size), mask, course))
+        course.begin("judging")
         panel = Panel.of(look).behind(kernel)
-        made = (kernel, estimate(window, XuL0(size=size), mask))
-        verdicts = finer(look, panel, [judge(panel, Hypothesis(k, look.linear, size)) for k in made])
-        kernel = max(verdicts, key=lambda v: v.gain).hypothesis.kernel
+        verdicts = list(_judged(panel, [Hypothesis(k, look.linear, size) for k in made], course))
+        kernel = max(finer(look, panel, verdicts, course), key=lambda v: v.gain).hypothesis.kernel
     return Estimate(kernel, size, {}, linear=look.linear, doubt=doubt(window, kernel))
 
 
-def finer(look: Look, panel: Panel, verdicts: Sequence[Verdict]) -> list[Verdict]:
+def finer(look: Look, panel: Panel, verdicts: Sequence[Verdict], course: Course) -> list[Verdict]:
     """The verdicts with the best kernel polished, unless the judge expects clearly less of it."""
     best = max(verdicts, key=lambda v: v.gain)
     if best.gain <= 0:
         return list(verdicts)
-    after = judge(panel, polished(look, best.hypothesis))
+    course.begin("polishing")
+    after = judge(panel, polished(look, best.hypothesis, course))
     return [after if v is best and after.gain > v.gain - SLACK else v for v in verdicts]
 
 
-def sparse(look: Look, panel: Panel, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+def sparse(look: Look, panel: Panel, verdicts: Sequence[Verdict], course: Course) -> Iterator[Verdict]:
     """A verdict on what Xu-L0 finds, of about the size of the best kernel, where it may be better than that.
 
     Xu-L0 is for pictures as a sensor gives them. On photographs (`linear`) tone curve and JPEG mislead it more than the
@@ -142,18 +185,20 @@ def sparse(look: Look, panel: Panel, verdicts: Sequence[Verdict]) -> Iterator[Ve
     best = max(verdicts, key=lambda v: v.gain)
     if look.linear and best.gain > DOUBT:
         return
+    course.begin("sparse")
     size = min(best.hypothesis.kernel.shape[-1] + 2 * ROOM, look.side // 4 * 2 - 1)
     try:
-        yield judge(panel, from_window(look, XuL0(size=max(3, size)), size))
+        yield judge(panel, from_window(look, XuL0(size=max(3, size)), size, course))
     except (Unknowable, ConfigError):
         return
 
 
-def turned(look: Look, panel: Panel) -> Iterator[Verdict]:
+def turned(look: Look, panel: Panel, course: Course) -> Iterator[Verdict]:
     """Verdicts on movements of a camera that turned."""
+    course.begin("turning")
     size = (look.picture.shape[-2], look.picture.shape[-1])
     try:
-        for poses in camera.movements(look):
+        for poses in camera.movements(look, course):
             middle = poses.kernels(torch.zeros(1, 2), 2 * int(poses.extent(torch.zeros(1, 2)) + 1) + 1)
             largest = max(field(poses, size).radius)
             if 2 * largest + 1 < look.side // 2:
@@ -162,13 +207,15 @@ def turned(look: Look, panel: Panel) -> Iterator[Verdict]:
         return
 
 
-def in_encoded(look: Look, best: Hypothesis, make: MakeEstimator) -> Iterator[Verdict]:
+def in_encoded(look: Look, best: Hypothesis, make: MakeEstimator, course: Course) -> Iterator[Verdict]:
     """Verdicts on the best kernel of linear light, and on one that is estimated anew, in encoded values."""
+    course.begin("encoded")
     encoded = look.encoded()
     panel = Panel.of(encoded).behind(best.kernel)
     yield _behind(judge(panel, replace(best, linear=False)))
     try:
-        yield _behind(judge(panel, from_window(encoded, make(best.size), best.size)))
+        course.piece(0.5, 1.0, size=best.size)
+        yield _behind(judge(panel, from_window(encoded, make(best.size), best.size, course)))
     except (Unknowable, ConfigError):
         return
 

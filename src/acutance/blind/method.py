@@ -9,7 +9,7 @@ camera turned about its axis, it is the kernel of the most textured part.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.blind.base import Estimate, Estimator, Unknowable
-from acutance.blind.camera import field
+from acutance.blind.camera import field as field_of
 from acutance.blind.choice import TELLING, choose, pointed
 from acutance.blind.critic import trust
 from acutance.blind.estimators import ESTIMATORS
@@ -32,9 +32,10 @@ from acutance.images import linear_to_srgb, srgb_to_linear
 from acutance.methods.inner import build_shipped, split
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import MethodSpec, Needs, configure, find
+from acutance.methods.wrappers import shifted
 from acutance.noise.level import behind_estimated, level_of
 from acutance.operators import Blur
-from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, State
+from acutance.problem import Method, Observer, Outcome, Problem, Progress, Result, StageObserver, State
 from acutance.saturation import heeding
 from acutance.tensors import filled
 from acutance.texture import where_textured
@@ -90,11 +91,21 @@ class BlindConfig:
 
 @dataclass(frozen=True, eq=False)
 class Blind:
-    """The pairing. Args: config: which and how. method: built, takes a kernel. otherwise: built, takes none."""
+    """The pairing.
+
+    Args:
+        config: which and how. method: built, takes a kernel. otherwise: built, takes none.
+        on_stage: hears how far the search for a kernel is, and may raise to end it.
+    """
 
     config: BlindConfig
     method: Method
     otherwise: Method | None
+    on_stage: StageObserver | None = field(default=None, kw_only=True)
+
+    def watched(self, on_stage: StageObserver | None) -> Blind:
+        """See `acutance.methods.capabilities.Searches`."""
+        return replace(self, on_stage=on_stage)
 
     def estimate(self, problem: Problem, index: int = 0) -> Estimate:
         """The kernel of one picture of the batch.
@@ -107,11 +118,15 @@ class Blind:
             return pointed(look, config.trail)
         look = look if config.window is None else look.within(config.window)
         turns = config.window is None  # a turn is about the middle of the picture
-        return choose(look, self._make, config.size or None, solve=self._solved, turns=turns)
+        size = config.size or None
+        return choose(look, self._make, size, on_stage=self.on_stage, solve=self._solved, turns=turns)
 
     @torch.no_grad()
-    def candidates(self, problem: Problem) -> list[tuple[Estimate, Tensor, Tensor]]:
+    def candidates(self, problem: Problem, *, on_step: Observer | None = None) -> list[tuple[Estimate, Tensor, Tensor]]:
         """The most promising kernels of the first picture, each with a piece before and after.
+
+        Args:
+            on_step: sees every step of every restoration of the piece.
 
         Returns:
             Estimates, the best first; the most textured piece of at most `PIECE` pixels, (1, C, h, w), as it is and
@@ -126,16 +141,17 @@ class Blind:
         rows, cols = where_textured(look.picture, PIECE)
         box = (cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
         piece = alone.within(box)
-        made = []
-        for each in (found, *found.others):
+        made, tried = [], (found, *found.others)
+        for n, each in enumerate(tried):
             sure = replace(each, share=1.0, blurred=True, poses=None)
-            made.append((each, piece.observed, self._finished(piece, sure, (), None).x))
+            seen = shifted(on_step, n, len(tried))
+            made.append((each, piece.observed, self._finished(piece, sure, (), seen).x))
         return made
 
-    def _solved(self, problem: Problem) -> Tensor:
+    def _solved(self, problem: Problem, on_step: Observer) -> Tensor:
         """Restore a problem with a kernel that may not be exact."""
         about = torch.ones(len(problem.observed)).to(problem.observed)
-        return self.method.run(replace(problem, approximate=about)).x
+        return self.method.run(replace(problem, approximate=about), on_step=on_step).x
 
     @torch.no_grad()
     def explanation(self, problem: Problem) -> Iterator[dict[str, Tensor]]:
@@ -224,7 +240,7 @@ class Blind:
         kernel = found.kernel.to(problem.observed)
         about = torch.ones(len(given.observed)).to(given.observed)
         size = (problem.observed.shape[-2], problem.observed.shape[-1])
-        blur = Blur(kernel, "valid") if found.poses is None else field(found.poses, size)
+        blur = Blur(kernel, "valid") if found.poses is None else field_of(found.poses, size)
         aware = replace(given, blur=blur, saturated=None, approximate=about)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
@@ -276,7 +292,9 @@ class Blind:
         return replace(result, x=x if y.shape[1] == 3 else x.mean(1, keepdim=True), ran=self.config.otherwise)
 
 
-def candidates(method: Method, problem: Problem) -> list[tuple[Estimate, Tensor, Tensor]]:
+def candidates(
+    method: Method, problem: Problem, *, on_step: Observer | None = None
+) -> list[tuple[Estimate, Tensor, Tensor]]:
     """`Blind.candidates` of a method.
 
     Raises:
@@ -284,7 +302,7 @@ def candidates(method: Method, problem: Problem) -> list[tuple[Estimate, Tensor,
     """
     if not isinstance(method, Blind):
         raise ConfigError("the method finds no kernel, so there are no candidates; use blind")
-    return method.candidates(problem)
+    return method.candidates(problem, on_step=on_step)
 
 
 def encoded(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from acutance.blind import cleaning
 from acutance.blind.alternate import RELAXED, Turn
 from acutance.blind.base import BlindState
+from acutance.blind.course import Course
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.kernel_step import differences, enough
 from acutance.blind.xu_l0 import XuL0
@@ -34,7 +35,7 @@ ROUNDS, LAST = 30, 1e3
 """The rounds of the solve for the kernel, and the end of the splitting's weight. More changes the kernels little."""
 
 
-def polished(look: Look, hypothesis: Hypothesis) -> Hypothesis:
+def polished(look: Look, hypothesis: Hypothesis, course: Course | None = None) -> Hypothesis:
     """Improve the kernel (1, 1, s, s) of a hypothesis on the most textured window of the picture.
 
     A picture that is smaller than twice the kernel leaves the hypothesis as it is.
@@ -48,6 +49,8 @@ def polished(look: Look, hypothesis: Hypothesis) -> Hypothesis:
     kernel = cleaning.of_side(hypothesis.kernel.to(window), size)
     state = BlindState(window, kernel, 0, threshold, STRENGTH)
     turn = Turn(estimator, 0)
-    for _ in range(TURNS):
+    for n in range(TURNS):
         state = turn(problem, state)
+        if course is not None:
+            course.tell((n + 1) / TURNS)
     return replace(hypothesis, kernel=estimator.finished(state))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from acutance.blind.base import Unknowable
 from acutance.blind.cleaning import finished, of_side, pieces, summed
+from acutance.blind.course import Course
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.errors import ConfigError
 from acutance.metrics import kernel_similarity
@@ -84,14 +85,16 @@ def of_trail(look: Look, box: Region) -> Hypothesis:
     return Hypothesis(kernel, look.linear, kernel.shape[-1])
 
 
-def trails(look: Look) -> Iterator[Hypothesis]:
-    """Kernels that lamps in a dark picture may have drawn; at most two."""
+def trails(look: Look, course: Course | None = None) -> Iterator[Hypothesis]:
+    """Kernels that lamps in a dark picture may have drawn; at most two. course: is told how far it is."""
     v = look.picture.float()
     top = float(v.max())
     if v.numel() > LARGEST or not top > 0 or float(v.mean()) > DIM * top:
         return
     found: list[Tensor] = []
-    for box in _boxes(v / top):
+    course = course or Course()
+    for box in _boxes(v / top, course):
+        course.tell(1.0)
         try:
             found.append(of_trail(look, box).kernel)
         except (ConfigError, Unknowable):
@@ -109,11 +112,12 @@ def trails(look: Look) -> Iterator[Hypothesis]:
         yield Hypothesis(found[first], look.linear, found[first].shape[-1])
 
 
-def _boxes(v: Tensor) -> list[Region]:
+def _boxes(v: Tensor, course: Course) -> list[Region]:
     """Boxes with room around connected lit pieces of (1, 1, H, W), the largest value 1, the largest pieces first."""
     lit = F.max_pool2d((v > LIT).float(), JOINED, 1, JOINED // 2)
     labels = torch.arange(1, v.numel() + 1, dtype=torch.float64).reshape(v.shape) * lit
-    for _ in range(LONGEST):
+    for n in range(LONGEST):
+        course.tell(n / LONGEST)
         grown = F.max_pool2d(labels, 3, 1, 1) * lit
         if torch.equal(grown, labels):
             break
@@ -124,6 +128,7 @@ def _boxes(v: Tensor) -> list[Region]:
     height, width = v.shape[-2:]
     boxes = []
     for number in numbers[order][torch.isin(numbers[order], lamps)].tolist():
+        course.tell(1.0)
         rows, cols = (labels[0, 0] == number).nonzero(as_tuple=True)
         top, left = int(rows.min()), int(cols.min())
         h, w = int(rows.max()) - top + 1, int(cols.max()) - left + 1

@@ -229,7 +229,8 @@ class Batch:
         kernel, mask = None if self.psf is None else self.psf.kernel, _mask_of(image, s)
         if self.guess is not None:
             kernel = self._fitted(image, self.guess)
-        done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step)
+        done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step,
+                              on_stage=watch.on_stage)  # fmt: skip
         final = _cut(done.image, s)
         final = final if s.kernel is None else with_lines(final, [f"kernel from {s.kernel}"])
         mark = replace(mark, method=done.ran)

@@ -81,7 +81,7 @@ def kernel(
         watch.begin(picture.name)
         found = find_kernel(
             image, estimator=estimator, size=size, encoded=encoded, **given,
-            on_size=lambda side: watch.phase(f"finding the kernel, of up to {side} pixels"),
+            on_stage=watch.on_stage,
         )  # fmt: skip
     seconds = time.perf_counter() - begun
     side = found.kernel.shape[-1]

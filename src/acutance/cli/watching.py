@@ -7,10 +7,22 @@ import time
 from types import TracebackType
 
 from acutance.cli.console import duration, err, escape, progress_bar, say
-from acutance.problem import Progress
+from acutance.problem import Progress, Stage
+
+STAGES = {
+    "estimating": "trying sizes", "judging": "comparing", "sparse": "trying sharp edges",
+    "polishing": "refining", "lights": "looking for light trails",
+    "shapes": "trying simple shapes", "encoded": "trying other brightness", "turning": "trying a turn of the camera",
+    "trying": "restoring a piece",
+}  # fmt: skip
+"""The parts of a search for a kernel, see `acutance.problem.Stage`."""
 
 EVERY = 10.0
 """Seconds between two lines where there is no terminal."""
+
+
+LEAST_SHARE = 0.1
+"""Share of a search from which its remaining time is told."""
 
 
 class Watch:
@@ -28,6 +40,7 @@ class Watch:
         self._name, self._phase, self._begun, self._first, self._step, self._steps = "", "", 0.0, 0.0, 0, 0
         self.forecast: float | None = None
         self._announced, self._wanted = False, ""
+        self._search_begun, self._share = 0.0, 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
@@ -46,7 +59,7 @@ class Watch:
     def begin(self, name: str) -> None:
         """A picture is begun."""
         self._name, self._begun, self._step, self._steps, self._phase = name, time.monotonic(), 0, 0, ""
-        self.forecast, self._wanted = None, ""
+        self.forecast, self._wanted, self._share = None, "", 0.0
         self._bar.reset(self._task, description=escape(name), total=None, visible=True)
 
     def announce(self, what: str) -> None:
@@ -58,11 +71,23 @@ class Watch:
         self._phase = text
         self._bar.update(self._task, description=f"{escape(self._name)}: {text}")
 
+    def on_stage(self, stage: Stage) -> None:
+        """An observer of the search for a kernel, see `acutance.problem.StageObserver`."""
+        if not self._share:
+            self._search_begun = time.monotonic()
+        self._share = max(stage.share, 1e-6)
+        which = "" if stage.size is None else f", {stage.size} pixels"
+        which += f" ({stage.number} of {stage.count})" if stage.count > 1 else ""
+        self.phase(f"finding the kernel: {STAGES.get(stage.name, stage.name)}{which}")
+        self._bar.update(self._task, total=1.0, completed=stage.share)
+
     def on_step(self, progress: Progress) -> None:
         """An observer of the steps, see `acutance.problem.Observer`."""
         now = time.monotonic()
         if not self._step:
             self._first = now
+            if self._share:
+                self.phase("restoring")
         elif self.forecast is None:
             each = (now - self._first) / (progress.step - 1)
             self.forecast = now - self._begun + each * (progress.steps - progress.step)
@@ -86,6 +111,9 @@ class Watch:
             return None
         where = f", picture {self.count + 1} of {self.total}" if self.total > 1 else ""
         far = f", {self._phase}" if self._phase else ""
+        if self._share > LEAST_SHARE and not self._step:
+            left = (now - self._search_begun) / self._share * (1 - self._share)
+            far += f", at most about {duration(left)} more for it" if left >= 1 else ""
         if self._step:
             far = f", step {self._step} of at most {self._steps}"
             if self._step > 1:

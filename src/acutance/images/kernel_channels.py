@@ -110,12 +110,18 @@ def _without_interpolation(array: Array, notes: list[str]) -> Array:
     found = interpolated(array)
     if found is None:
         return array
-    small, factor, name = found
+    sides = f"{found.small.shape[2]} x {found.small.shape[1]} pixels"
+    if not found.sure:
+        notes.append(
+            f"The kernel looks as if it had been enlarged about {found.times:g} times with {found.way} interpolation; "
+            f"it was left as it is. If it had {sides} (width x height) before, give that file."
+        )
+        return array
     notes.append(
-        f"The kernel was enlarged {factor} times with {name} interpolation, as viewers do; it was made "
-        f"{small.shape[2]} x {small.shape[1]} pixels again (width x height). The original file is more exact."
+        f"The kernel was enlarged {found.times:g} times with {found.way} interpolation, as viewers do; it was made "
+        f"{sides} again (width x height). The original file is more exact."
     )
-    return small
+    return found.small
 
 
 def _changes(array: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -45,6 +45,10 @@ _MAX_FILE = 200_000_000  # bytes
 _MAX_DIRECTORY = 1_000_000  # bytes of a zip's table of contents
 _TEXT = (".txt", ".csv", ".tsv", ".dat")
 ENLARGED = "Acutance kernel enlarged"  # keyword of a PNG's text
+LOSSY = (
+    "{} is lossy, its traces are in the kernel, and they may hide that it was enlarged; PNG, TIFF or .npy keep a "
+    "kernel as it is."
+)
 _KNOWN = "PNG, TIFF, BMP, JPEG, FITS, .npy, .npz, .txt, .csv or .mat (saved with -v7)"
 _TIFF_CODECS = (1, 5, 8, 32773, 32946, 50000)  # none, LZW, deflate, PackBits, old deflate, zstd
 
@@ -210,7 +214,7 @@ def _read_picture(data: bytes) -> Found:
                 alpha = mode in ("PA", "La", "RGBa") or (mode == "P" and "transparency" in image.info)
                 values, bits = np.asarray(image.convert("RGBA" if alpha else "RGB")), 8
     if jpeg:
-        notes.append("JPEG is lossy, its traces are in the kernel; PNG, TIFF or .npy keep a kernel as it is.")
+        notes.append(LOSSY.format("JPEG"))
     values, alpha_notes = _without_alpha(values)
     return Found(values, bits, (*notes, *alpha_notes), int(enlarged) if re.fullmatch(r"\d{1,4}", enlarged) else 1)
 
@@ -229,7 +233,7 @@ def _read_webp(data: bytes) -> Found:
 
 def _of_decoded(decoded: Decoded) -> Found:
     """Of a picture that the readers of pictures decoded."""
-    lossy = () if decoded.lossless else ("WebP is lossy, its traces are in the kernel; PNG, TIFF or .npy keep it.",)
+    lossy = () if decoded.lossless else (LOSSY.format("WebP"),)
     values, notes = _without_alpha(decoded.colour)
     return Found(values, 8, (*lossy, *notes))
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from acutance.problem import Method, Problem
+from acutance.problem import Method, Problem, StageObserver
 from acutance.solver import Solver
 
 
@@ -46,6 +46,20 @@ class Senses(Protocol):
     def matrix(self) -> Tensor:
         """Phi, (m, 1024)."""
         ...
+
+
+@runtime_checkable
+class Searches(Protocol):
+    """A method that looks for what it needs before its first step."""
+
+    def watched(self, on_stage: StageObserver | None) -> Method:
+        """The same; `on_stage` hears how far the search is, and may raise to end it."""
+        ...
+
+
+def watched(method: Method, on_stage: StageObserver | None) -> Method:
+    """The method, whose search, if it has one, `on_stage` hears of."""
+    return method.watched(on_stage) if isinstance(method, Searches) else method
 
 
 def solver_of(method: Method) -> Solver[Any] | None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from acutance.errors import ConfigError
+from acutance.methods.capabilities import watched
 from acutance.noise.level import level_of
-from acutance.problem import Method, Observer, Problem, Progress, Result, worst
+from acutance.problem import Method, Observer, Problem, Progress, Result, StageObserver, worst
 from acutance.views import VIEWS
 
 
@@ -36,7 +37,7 @@ class ChannelsApart:
         if channels == 1:
             return self.method.run(problem, on_step=on_step)
         problem = replace(problem, sigma=level_of(problem))
-        results = [self.method.run(problem.channel(c), on_step=_shifted(on_step, c, channels)) for c in range(channels)]
+        results = [self.method.run(problem.channel(c), on_step=shifted(on_step, c, channels)) for c in range(channels)]
         return merged(results)
 
 
@@ -58,11 +59,15 @@ class InViews:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= len(VIEWS):
             raise ConfigError(f"views={self.count}: between 1 and {len(VIEWS)}")
 
+    def watched(self, on_stage: StageObserver | None) -> InViews:
+        """See `acutance.methods.capabilities.Searches`; each view is a search of its own."""
+        return replace(self, method=watched(self.method, on_stage))
+
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`. The noise level is estimated once, where it is not told."""
         results = [
-            self.method.run(view.problem(problem), on_step=_shifted(on_step, v, self.count))
+            self.method.run(view.problem(problem), on_step=shifted(on_step, v, self.count))
             for v, view in enumerate(VIEWS[: self.count])
         ]
         x = torch.stack([view.back(r.x) for view, r in zip(VIEWS, results, strict=False)]).mean(0)
@@ -88,7 +93,7 @@ def merged(results: Sequence[Result]) -> Result:
     )
 
 
-def _shifted(on_step: Observer | None, part: int, parts: int) -> Observer | None:
+def shifted(on_step: Observer | None, part: int, parts: int) -> Observer | None:
     """An observer for one of several runs that count as one."""
     if on_step is None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -15,6 +14,7 @@ from acutance.blind.hypothesis import Look
 from acutance.blind.trail import Region
 from acutance.images import Image, srgb_to_linear
 from acutance.images.source import is_photograph
+from acutance.problem import StageObserver
 from acutance.tensors import brightness, filled
 
 DEFAULT_ESTIMATOR = "learned"
@@ -28,7 +28,7 @@ def find_kernel(
     encoded: bool = False,
     window: Region | None = None,
     trail: Region | None = None,
-    on_size: Callable[[int], None] | None = None,
+    on_stage: StageObserver | None = None,
 ) -> Estimate:
     """Estimate the kernel; of a photograph in linear light.
 
@@ -37,7 +37,7 @@ def find_kernel(
         size: side of the kernel in pixels, odd, and of the one that is returned; None: several are tried.
         encoded: take the values of a photograph as they are.
         window, trail: boxes where the kernel is estimated, or around the trail of a light; see `BlindConfig`.
-        on_size: told every side that is tried.
+        on_stage: hears how far the search is, and may raise to end it.
 
     Raises:
         Unknowable: nothing can be told from this picture.
@@ -53,5 +53,5 @@ def find_kernel(
     if trail is not None:
         return pointed(look, trail)
     look = look if window is None else look.within(window)
-    found = choose(look, make, size, on_size=on_size, turns=window is None)
+    found = choose(look, make, size, on_stage=on_stage, turns=window is None)
     return found if size is None else replace(found, kernel=of_side(found.kernel, size))

@@ -18,13 +18,13 @@ from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
 from acutance.images.source import is_measured, is_photograph
 from acutance.kernel_fit import fitted_kernel
-from acutance.methods.capabilities import explains, explanation, solver_of
+from acutance.methods.capabilities import explains, explanation, solver_of, watched
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import MethodSpec, Needs, find, settings_for
 from acutance.methods.wrappers import ChannelsApart, InViews
 from acutance.operators import Blur, BlurField, Boundary
 from acutance.prepare import Prepared, check, checked_pixels, prepare, steepness
-from acutance.problem import Method, Observer, Outcome, Problem, Result
+from acutance.problem import Method, Observer, Outcome, Problem, Result, StageObserver
 from acutance.restoration.batching import Kernels, alone, for_each, groups, levels_of, pictures_of, stacked
 from acutance.restoration.device import resolve_device
 from acutance.restoration.history import lines_of, with_lines
@@ -286,10 +286,17 @@ class Restorer:
         linear: bool | None = None,
         mask: Tensor | None = None,
         on_step: Observer | None = None,
+        on_stage: StageObserver | None = None,
     ) -> Restoration:
-        """Restore one picture. Arguments and errors as `prepare`; `on_step` sees every step."""
+        """Restore one picture.
+
+        Args:
+            image, kernel, sigma, linear, mask: as for `prepare`, and so are the errors.
+            on_step: sees every step. on_stage: hears how far the search for a kernel is. What they raise ends the run.
+        """
         begun = self._begin(image, kernel, sigma=sigma, linear=linear, mask=mask)
-        result, seconds = self._timed(begun, on_step)
+        heard = self if on_stage is None else replace(self, method=watched(self.method, on_stage))
+        result, seconds = heard._timed(begun, on_step)
         return self._finish(begun, result, seconds)
 
     def batch(

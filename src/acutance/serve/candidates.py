@@ -15,6 +15,7 @@ from acutance.blind.base import Estimate, Unknowable
 from acutance.blind.method import candidates
 from acutance.images import Image, ImageInfo, write_image
 from acutance.images.kernel_file import write_kernel
+from acutance.problem import Observer
 from acutance.restoration.restorer import Restorer
 from acutance.serve.orders import Report
 
@@ -23,12 +24,13 @@ KERNEL_SHOWN = 256
 
 
 def write(
-    restorer: Restorer, image: Image, folder: Path, *, sigma: float | None, mask: Tensor | None
+    restorer: Restorer, image: Image, folder: Path, *, sigma: float | None, mask: Tensor | None, on_step: Observer
 ) -> tuple[Report, Tensor]:
     """Write up to four candidates into a folder.
 
     Args:
         restorer: of `blind`. image: the picture. folder: of the order. sigma, mask: see `Restorer.prepare`.
+        on_step: sees every step of every candidate's restoration.
 
     Returns:
         The report: "candidates" describes them, the best first; "candidate_N" and so on name their files. And the
@@ -38,7 +40,7 @@ def write(
     prepared = replace(restorer.prepare(image, sigma=sigma, mask=mask), kept=None, where=None)
     report: Report = {"method": restorer.spec.name, "weights": restorer.weights, "steps": 0, "candidates": []}
     try:
-        made = candidates(restorer.method, prepared.problem)
+        made = candidates(restorer.method, prepared.problem, on_step=on_step)
     except Unknowable as reason:
         seconds = round(time.perf_counter() - begun, 3)
         return report | {"seconds": seconds, "notes": [*prepared.notes, str(reason)]}, torch.ones(1, 1, 1, 1)

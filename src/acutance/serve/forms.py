@@ -21,11 +21,16 @@ Kernel = Annotated[
 
 Mask = Annotated[
     UploadFile | None,
-    File(description="Picture of the same size: white where pixels count, black where they are missing."),
+    File(
+        description="Picture of the same size, white where pixels count, black where they are missing; or an array of "
+        "the same height and width, .npy or .npz, 1 where pixels count and 0 where they are missing."
+    ),
 ]
 Only = Annotated[
     UploadFile | None,
-    File(description="Picture of the same size: white where it is restored, black where it stays as it is."),
+    File(
+        description="Picture or array, as a mask: white or 1 where the picture is restored, black or 0 where it stays."
+    ),
 ]
 
 

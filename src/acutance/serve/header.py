@@ -1,10 +1,11 @@
-"""How large a picture says it is, from its first bytes: enough to refuse it before anything is decoded.
+"""How large a picture or a mask says it is, from its first bytes: enough to refuse it before anything is decoded.
 
 What is not understood here is no matter: the library checks everything again, in a worker.
 """
 
 from __future__ import annotations
 
+import ast
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -12,11 +13,12 @@ from typing import BinaryIO
 _JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _MARKERS = 2000
+_NPY_HEADER = 1000
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
 def declared_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) of a PNG, JPEG, WebP, TIFF, BMP or GIF; None where the header does not say it.
+    """(width, height) of a PNG, JPEG, WebP, TIFF, BMP, GIF or .npy; None where the header does not say it.
 
     Args:
         path: a file; a few kilobytes of it are read.
@@ -24,8 +26,22 @@ def declared_size(path: Path) -> tuple[int, int] | None:
     try:
         with path.open("rb") as file:
             return _size(file)
-    except (struct.error, OSError, ValueError, KeyError, OverflowError):
+    except (struct.error, OSError, ValueError, KeyError, OverflowError, SyntaxError, RecursionError, MemoryError):
         return None
+
+
+def _npy(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
+    """The two sides of an array that are not 1; None of another shape."""
+    start = 10 if head[6] == 1 else 12
+    (length,) = struct.unpack_from("<H" if start == 10 else "<I", head, 8)
+    if length > _NPY_HEADER:
+        return None
+    file.seek(start)
+    shape = ast.literal_eval(file.read(length).decode("latin1").strip())["shape"]
+    sides = [n for n in shape if n != 1] if len(shape) > 2 else list(shape)
+    if len(sides) != 2 or not all(isinstance(n, int) and n >= 0 for n in sides):
+        return None
+    return sides[1], sides[0]
 
 
 def _size(file: BinaryIO) -> tuple[int, int] | None:
@@ -43,6 +59,8 @@ def _size(file: BinaryIO) -> tuple[int, int] | None:
         return _webp(head)
     if head.startswith(b"\xff\xd8"):
         return _jpeg(file)
+    if head.startswith(b"\x93NUMPY"):
+        return _npy(file, head)
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _tiff(file, head)
     return None

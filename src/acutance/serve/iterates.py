@@ -7,35 +7,21 @@ with an answer is done with it: lamps, trust, brightness, strength.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from acutance.blind.base import Estimate
 from acutance.blind.method import Blind
 from acutance.problem import Method, Observer, Problem, Progress, Result
 from acutance.restoration.restorer import Restorer
+from acutance.serve.found import Found
 
 MOST = 12
 """Steps that are kept; of more, so many at equal distances, the first and the last among them."""
 
 MOST_PIXELS = 2_000_000
 """Pixels of a picture whose steps are kept: `MOST` of them then take 290 MB in colour."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found(Blind):
-    """`blind` that estimates once, and with its own method. Args: plain: it. memory: its estimate, or empty."""
-
-    plain: Blind
-    memory: list[Estimate] = field(default_factory=list)
-
-    def estimate(self, problem: Problem, index: int = 0) -> Estimate:
-        """See `Blind.estimate`."""
-        if not self.memory:
-            self.memory.append(self.plain.estimate(problem, index))
-        return self.memory[0]
 
 
 class Recorder:
@@ -94,7 +80,7 @@ class Steps:
         self.recorder = Recorder(method.method if isinstance(method, Blind) else method, only)
         noted: Method = self.recorder
         if isinstance(method, Blind):
-            noted = Found(method.config, self.recorder, method.otherwise, method)
+            noted = replace(Found.of(method), method=self.recorder)
         self.recording = replace(restorer, method=noted)
 
     @property

@@ -44,7 +44,7 @@ class Job:
         self.ended = asyncio.Event()
         self.changed = asyncio.Event()
         self.finished_at = 0.0
-        self._phase_began = time.monotonic()
+        self._phase_began, self._phase_step = time.monotonic(), 0
 
     def from_keeper(self, event: Event) -> None:
         """Progress, from the thread of a worker's keeper."""
@@ -52,7 +52,7 @@ class Job:
 
     def _progress(self, event: Event) -> None:
         if event.get("phase") != self.event.get("phase"):
-            self._phase_began = time.monotonic()
+            self._phase_began, self._phase_step = time.monotonic(), event.get("step", 0)
         self.state, self.event = "running", event
         self._announce()
 
@@ -78,9 +78,10 @@ class Job:
         told: dict[str, Any] = {"id": self.id, "task": self.order.task, "state": self.state}
         if self.state == "running":
             told |= self.event
-            step, steps = self.event.get("step"), self.event.get("steps")
-            if step and steps:
-                told["seconds_left"] = round((time.monotonic() - self._phase_began) / step * (steps - step), 1)
+            step, steps = self.event.get("step", 0), self.event.get("steps", 0)
+            gone = step - self._phase_step
+            if gone > 0:
+                told["seconds_left"] = round((time.monotonic() - self._phase_began) / gone * (steps - step), 1)
         if self.failure is not None:
             told |= {"error": self.failure.message, "kind": self.failure.kind}
         if self.report is not None:

@@ -7,7 +7,6 @@ and things that moved on their own. There is no estimate of rain in the library,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from acutance.blind.hypothesis import Look
 from acutance.blind.shapes import nearest
 from acutance.images import Image
 from acutance.noise.blocks import noise_level
+from acutance.problem import StageObserver
 from acutance.serve.orders import Report
 from acutance.texture import where_textured
 
@@ -36,11 +36,11 @@ KINDS = {"disc": "focus", "gaussian": "soft", "line": "line"}
 
 
 @torch.no_grad()
-def look(image: Image, still_wanted: Callable[[int], None]) -> Report:
+def look(image: Image, on_stage: StageObserver) -> Report:
     """The faults of a picture.
 
     Args:
-        image: the picture. still_wanted: called before each size of kernel that is tried; it may raise to end the look.
+        image: the picture. on_stage: hears how far the search for a blur is; it may raise to end the look.
 
     Returns:
         "faults": the blur and the noise, each with "what" (shaken, line, focus, soft, noise); of a blur also its
@@ -56,7 +56,7 @@ def look(image: Image, still_wanted: Callable[[int], None]) -> Report:
     sure: float | None = None
     window = Look.of(grey[..., *where_textured(grey, WINDOW)])
     try:
-        found = choose(window, on_size=still_wanted, turns=False)
+        found = choose(window, on_stage=on_stage, turns=False)
         if found.blurred:
             faults.append(fault(found))
         else:

@@ -86,7 +86,10 @@ class Full(Exception):
 
 
 Event = dict[str, Any]
-"""Progress: {"phase": "reading" | "kernel" | "restoring" | "writing", "step": 3, "steps": 10}."""
+"""Progress: {"phase": "restoring", "step": 3, "steps": 10}; other phases: reading, looking, preparing, kernel, writing.
+
+While the kernel is found, `step` of 100 is the share of the work that may come, "part" names what is done, and "size",
+"number" and "count" say which kernel is being estimated; see `acutance.problem.Stage`."""
 
 Report = dict[str, Any]
 """What became of an order: "picture", "kernel" ... are names of files in its folder, the rest is for people."""

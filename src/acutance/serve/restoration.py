@@ -16,13 +16,16 @@ from torch import Tensor
 from acutance import errors
 from acutance.images import Image, ImageInfo, read_image, write_image
 from acutance.images.kernel_file import KernelFile, read_kernel
+from acutance.images.mask_file import is_mask_array, read_mask_array
+from acutance.methods.capabilities import watched
 from acutance.methods.spec import catalogue, find
-from acutance.problem import Progress
+from acutance.problem import Observer, Progress, Stage, StageObserver
 from acutance.psf import shapes
 from acutance.restoration.given import take_mask
 from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
 from acutance.serve import candidates, iterates
+from acutance.serve.found import Searches
 from acutance.serve.look import look
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
@@ -60,6 +63,7 @@ class Restorations:
     def __init__(self, device: str, preload: tuple[str, ...] = ()) -> None:
         self.device = device
         self._loaded: OrderedDict[tuple[object, ...], Restorer] = OrderedDict()
+        self._searches = Searches()
         for name in preload:
             self._restorer(name)
         # torch's own class of its version would make the server import torch
@@ -91,21 +95,18 @@ class Restorations:
         mask, only = (mask_of(order, name, image, piece) for name in (order.mask, order.only))
         image = image if piece is None else piece.cut(image)
         if order.task == "look":
-            told = look(image, lambda size: tell({"phase": "looking"}))
+            told = look(image, lambda stage: tell({"phase": "looking"}))
             return looks(image) | told | {"notes": list(image.info.notes)}
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
-        tell({"phase": "kernel" if blind else "restoring"})
+        tell({"phase": "preparing" if blind else "restoring"})
+        on_step, on_stage = observers(tell)
         if order.options.candidates:
-            return self._candidates(order, image, mask)
-
-        def on_step(progress: Progress) -> None:
-            tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
-
-        chosen = self._for(order, psf)
+            return self._candidates(order, image, mask, on_step, on_stage)
+        chosen = self._searches.remembering(self._for(order, psf), order)
         kernel = None if psf is None else psf.kernel
 
         def restored(by: Restorer) -> Restoration:
-            return by(image, kernel, sigma=order.options.sigma, mask=mask, on_step=on_step)
+            return by(image, kernel, sigma=order.options.sigma, mask=mask, on_step=on_step, on_stage=on_stage)
 
         done, later = self._run(order, chosen, image, restored)
         tell({"phase": "writing"})
@@ -148,12 +149,17 @@ class Restorations:
             done = restored(steps.at(min(t for t in steps.kept if t >= o.step)))
         return done, {t: steps.at(t) for t in steps.kept} if keep and len(steps.kept) > 1 else {}
 
-    def _candidates(self, order: Order, image: Image, mask: Tensor | None) -> Report:
+    def _candidates(
+        self, order: Order, image: Image, mask: Tensor | None, on_step: Observer, on_stage: StageObserver
+    ) -> Report:
         """The kernel and the other guesses, by the method that restores in the end."""
         if order.task != "kernel":
             raise errors.ConfigError(f"candidates: {order.task} takes one kernel; ask for the task kernel")
         restorer = self._restorer(BLIND, order.options.quality, None, **boxes_of(order))
-        told, kernel = candidates.write(restorer, image, order.folder, sigma=order.options.sigma, mask=mask)
+        restorer = self._searches.remembering(restorer, order)
+        restorer = replace(restorer, method=watched(restorer.method, on_stage))
+        level = order.options.sigma
+        told, kernel = candidates.write(restorer, image, order.folder, sigma=level, mask=mask, on_step=on_step)
         told["notes"] = [plain(n) for n in (*image.info.notes, *told["notes"])]
         return looks(image) | told | write_found(order.folder, kernel, wanted=True)
 
@@ -189,6 +195,21 @@ class Restorations:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(key)
         return self._loaded[key]
+
+
+def observers(tell: Tell) -> tuple[Observer, StageObserver]:
+    """What tells of the steps of a method, and of the search for a kernel, in hundredths of its work."""
+
+    def on_step(progress: Progress) -> None:
+        tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
+
+    def on_stage(stage: Stage) -> None:
+        told: Event = {"phase": "kernel", "part": stage.name, "step": int(100 * stage.share), "steps": 100}
+        if stage.size is not None:
+            told |= {"size": stage.size, "number": stage.number, "count": stage.count}
+        tell(told)
+
+    return on_step, on_stage
 
 
 def methods() -> list[dict[str, Any]]:
@@ -271,7 +292,15 @@ def mask_of(order: Order, name: str | None, image: Image, piece: Piece | None) -
     """
     if name is None:
         return None
-    mask = take_mask(read_image(order.folder / name, max_pixels=order.max_pixels), image.size)
+    path = order.folder / name
+    if is_mask_array(path):
+        try:
+            values: Image | Tensor = read_mask_array(path, order.max_pixels)
+        except errors.ConfigError as error:  # it is the file that is unusable, not a field
+            raise errors.ImageError(str(error)) from error
+    else:
+        values = read_image(path, max_pixels=order.max_pixels)
+    mask = take_mask(values, image.size)
     return mask if piece is None else piece.with_margin(mask)
 
 

@@ -41,7 +41,7 @@ TOLD: dict[int | str, dict[str, Any]] = {
     400: {"description": "A field is wrong; `error` says which and what to give instead."},
     408: {"description": "The picture came too slowly."},
     413: {"description": "Too many bytes or pixels."},
-    422: {"description": "The picture or the kernel cannot be used; `error` says why."},
+    422: {"description": "The picture, the kernel or the mask cannot be used; `error` says why."},
     429: {"description": "The queue is full; `Retry-After` says for how long."},
     500: {"description": "This picture could not be restored (crash or memory); others are not affected."},
     503: {"description": "Out of time, or the service is ending."},

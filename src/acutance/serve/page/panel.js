@@ -29,7 +29,8 @@ export function say(message) {
 function progress(event) {
   const phase = event.state === 'queued' ? 'queued' : event.phase;
   if (phase) {
-    byId('phase').textContent = text[phase];
+    const part = event.part in text.parts ? text.parts[event.part](event) : '';
+    byId('phase').textContent = text[phase] + (part && `: ${part}`);
     say(text[phase]);
   }
   if (event.steps) byId('bar').value = (100 * event.step) / event.steps;
@@ -40,8 +41,9 @@ function progress(event) {
 function tick() {
   if (!shown || !shown.busy) return;
   const seconds = Math.round((Date.now() - shown.begun) / 1000);
-  const left = shown.event.seconds_left;
-  byId('left').textContent = left ? text.left(left) : seconds > 2 ? text.elapsed(seconds) : '';
+  const { seconds_left: left, phase } = shown.event;
+  const told = phase === 'kernel' ? text.leftAtMost : text.left;
+  byId('left').textContent = left ? told(left) : seconds > 2 ? text.elapsed(seconds) : '';
 }
 
 setInterval(tick, 1000);
