@@ -42,5 +42,5 @@ def test_a_picture_smaller_than_two_kernels_leaves_it() -> None:
 def test_it_is_part_of_the_search(size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge takes the polished kernel where it expects more of it."""
     _, y, k = shaken()
-    monkeypatch.setattr("acutance.blind.choice.polished", lambda look, h: Hypothesis(k, h.linear, h.size))
+    monkeypatch.setattr("acutance.blind.choice.polished", lambda look, h, course: Hypothesis(k, h.linear, h.size))
     assert float(kernel_similarity(choose(Look.of(y), size=size).kernel, k)) > 0.99
