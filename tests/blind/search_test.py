@@ -8,6 +8,7 @@ from blind.scenes import shaken, town
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from acutance.blind.course import Course
 from acutance.blind.critic import Panel
 from acutance.blind.hypothesis import Hypothesis, Look
 from acutance.blind.judge import HIGH, LOW, Verdict, judge
@@ -19,7 +20,7 @@ from acutance.blind.xu_l0 import XuL0
 from acutance.images import Image, ImageInfo, linear_to_srgb, srgb_to_linear
 from acutance.metrics import kernel_similarity
 from acutance.operators import Blur
-from acutance.problem import Problem
+from acutance.problem import Problem, Stage
 from acutance.psf import shapes
 from acutance.restoration.restorer import Restorer
 
@@ -72,9 +73,11 @@ def test_a_hook_is_no_shape() -> None:
 
 
 def test_a_classical_estimator_is_given_every_size_that_the_picture_has_room_for() -> None:
-    told = list[int]()
-    found = list(Sizes(lambda size: XuL0(size, iterations=1), told.append)(Look.of(town(130))))
-    assert told == [h.size for h in found] == [9, 15, 21, 31]
+    told = list[Stage]()
+    course = Course(told.append)
+    course.begin("estimating")
+    found = list(Sizes(lambda size: XuL0(size, iterations=1), course)(Look.of(town(130))))
+    assert list(dict.fromkeys(s.size for s in told if s.size)) == [h.size for h in found] == [9, 15, 21, 31]
 
 
 def test_the_learned_estimator_is_asked_in_several_windows() -> None:

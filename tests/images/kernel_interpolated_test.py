@@ -160,10 +160,10 @@ def test_sides_may_differ_and_colours_be_equal(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-@pytest.mark.parametrize("n", [15, 24, 33, 48, 63, 105])
+@pytest.mark.parametrize("n", [15, 24, 33, 48, 63, 84, 105, 128])
 @pytest.mark.parametrize("kind", ["bytes", "words", "floats"])
 def test_what_is_smooth_by_nature_stays(name: str, n: int, kind: str) -> None:
-    for part in (0.03, 0.06, 0.1, 0.15, 0.22, 0.3):
+    for part in (0.03, 0.045, 0.06, 0.08, 0.1, 0.15, 0.22, 0.3):
         kernel = SMOOTH[name](n, max(0.5, part * n))
         kernel = {"bytes": as_bytes(kernel), "words": np.rint(kernel / kernel.max() * 65535), "floats": kernel}[kind]
         notes = repair_kernel(kernel).notes
