@@ -22,6 +22,10 @@ def _load(name: str) -> Any:
             from acutance.cli.finding import kernel
 
             return kernel
+        case "psf":
+            from acutance.cli.psf import app as psf
+
+            return psf
         case "sense":
             from acutance.cli.sensing import sense
 
@@ -47,6 +51,7 @@ COMMANDS = commands_of(
             "Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain."
         ),
         "kernel": "Estimate the blur kernel (PSF) of a photograph.",
+        "psf": "Make, check and measure point-spread functions (PSF).",
         "denoise": "Remove the noise of pictures; its level need not be known.",
         "derain": "Remove streaks of rain from pictures.",
         "sense": "Measure a picture by few numbers, compressively; `acutance restore` makes it a picture again.",

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import numpy as np
 import tifffile
+import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image as PillowImage
 from torch import Tensor
 
 from acutance.errors import ImageError, KernelError, OutputError
@@ -27,6 +28,7 @@ from acutance.images import lazy_codecs
 from acutance.images.atomic import write_atomically
 from acutance.images.decoded import Decoded
 from acutance.images.fits_layout import GZIP, MAGIC, split
+from acutance.images.image import Image
 from acutance.images.kernel_found import MAX_PIXELS, Found, Values, check_pixels, pick
 from acutance.images.kernel_matlab import looks_like_mat4, read_mat, read_mat4
 from acutance.images.kernel_repair import KernelFile, repair_kernel
@@ -36,6 +38,7 @@ from acutance.images.read_fits import read_kernel_values
 from acutance.images.read_simple import read_gif, read_webp
 from acutance.images.recognise import HEAD, recognise
 from acutance.images.tiff_directory import check_directories
+from acutance.images.write_fits import encode_fits
 from acutance.kernel_fit import cut_to
 
 __all__ = ["KernelFile", "read_kernel", "repair_kernel", "write_kernel"]
@@ -96,11 +99,11 @@ def write_kernel(
 ) -> None:
     """Write a kernel; the suffix of the path tells the format. The file is there whole or not at all.
 
-    `.npy` and `.txt` hold every float32 exactly, `.tif` too (float32, as a picture), `.png` is scaled to its maximum
-    for the eye and has `bits` bits.
+    `.npy` and `.txt` hold every float32 exactly, `.tif` and `.fits` too (float32, as a picture), `.png` is scaled
+    to its maximum for the eye and has `bits` bits.
 
     Args:
-        path: Ends in `.npy`, `.png`, `.txt` or `.tif`.
+        path: Ends in `.npy`, `.png`, `.txt`, `.tif` or `.fits`.
         kernel: (1, C, h, w), C = 1 or 3, or (h, w), a tensor or an array, non-negative; `.txt` takes one channel only.
         bits: Depth of a `.png`.
         overwrite: Whether a file that is there may be replaced.
@@ -144,13 +147,16 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int, enlarge: int) ->
             scaled = scaled.repeat(enlarge, 0).repeat(enlarge, 1)
             texts = () if enlarge == 1 else ((b"tEXt", f"{ENLARGED}\0{enlarge}".encode("latin-1")),)
             return encode_png(scaled, exif_block=None, icc=None, dpi=None, texts=texts)
+        case ".fits" | ".fit":
+            pixels = Image(torch.from_numpy(planes))
+            return encode_fits(pixels, None, 32, None, packed=False).data
         case ".txt" if grey:
             np.savetxt(stream, picture, fmt="%.9g")
         case ".txt":
             raise OutputError(f"{path}: a table holds one channel; write a kernel of three as .npy, .tif or .png")
         case other:
             raise OutputError(
-                f"{path}: kernels are written as .npy, .png, .txt or .tif, not {other or 'without suffix'}"
+                f"{path}: kernels are written as .npy, .png, .txt, .tif or .fits, not {other or 'without suffix'}"
             )
     return stream.getvalue()
 
@@ -199,7 +205,7 @@ def _read_picture(data: bytes) -> Found:
     notes = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data), formats=["PNG", "BMP", "JPEG"]) as image:
+        with PillowImage.open(io.BytesIO(data), formats=["PNG", "BMP", "JPEG"]) as image:
             check_pixels(image.height, image.width, len(image.getbands()))
             mode, jpeg = image.mode, image.format == "JPEG"
             enlarged = str(getattr(image, "text", {}).get(ENLARGED, "1"))

@@ -6,6 +6,7 @@ is done to measured ones is what is done to those of pictures (`acutance.images.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from dataclasses import dataclass, replace
@@ -15,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acutance.errors import KernelError
+from acutance.errors import KernelError, OutputError
+from acutance.images.atomic import write_atomically
 from acutance.images.kernel_file import read_values
 from acutance.images.kernel_found import MAX_PIXELS, check_pixels
 from acutance.images.kernel_place import NORMALISED, normalise, origin_in_the_middle, place
 from acutance.images.kernel_repair import clip_negative, note_pedestal, subtract_background
-from acutance.images.stack import Voxel
+from acutance.images.stack import Stack, Voxel
 from acutance.images.stack_file import is_stack, read_stack
+from acutance.images.stack_write import write_stack
 from acutance.kernel_fit import TAIL
 
 Array = NDArray[np.float64]
@@ -138,6 +141,29 @@ def read_volume_kernel(path: Path, *, centre: bool = False, flip: bool = False) 
     except Exception as error:  # decoders raise whatever they like on damaged files
         said = re.sub("<[^>]*>", "it", f"{error}"[:300])
         raise KernelError(f"{path.name}: {said}") from error
+
+
+def write_volume_kernel(path: Path, kernel: Tensor, *, voxel: Voxel | None = None, overwrite: bool = False) -> None:
+    """Write a kernel of three axes, float32: `.tif` (a stack, with its voxel size) or `.npy`.
+
+    Args:
+        path: the file. kernel: (1, 1, d, h, w). voxel: its size, for a `.tif`. overwrite: replace a file.
+
+    Raises:
+        KernelError: another shape. OutputError: another suffix, the file is there, or not writable.
+    """
+    if kernel.ndim != 5 or kernel.shape[:2] != (1, 1):
+        raise KernelError(f"a kernel of a volume to write is (1, 1, d, h, w), not {tuple(kernel.shape)}")
+    values = kernel[0, 0].detach().float().cpu().numpy()
+    match path.suffix.lower():
+        case ".tif" | ".tiff":
+            write_stack(path, Stack.of(values, voxel=voxel), overwrite=overwrite)
+        case ".npy":
+            stream = io.BytesIO()
+            np.save(stream, values, allow_pickle=False)
+            write_atomically(path, stream.getvalue(), overwrite=overwrite)
+        case other:
+            raise OutputError(f"{path}: a kernel of three axes is written as .tif or .npy, not {other or 'so'}")
 
 
 def repair_volume(values: NDArray[np.generic], *, centre: bool = False, flip: bool = False) -> VolumeKernel:
