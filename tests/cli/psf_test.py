@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from typer.testing import CliRunner
 
@@ -78,6 +79,18 @@ def test_a_fault_is_said_and_mended(tmp_path: Path) -> None:
 
 def test_the_picture_tells_the_orientation() -> None:
     assert "rotated by 180 degrees" in run("check", "examples/shaken-kernel.png", "examples/shaken.jpg")
+
+
+@pytest.mark.parametrize("words", [(), ("measure",)])
+def test_stars_are_measured(tmp_path: Path, words: tuple[str, ...]) -> None:
+    sky = torch.zeros(1, 1, 200, 200)
+    sky[0, 0, 50:160:50, 50:160:50] = 1000.0
+    stars = torch.nn.functional.conv2d(sky, moffat(3.1, 2.5), padding=16) + 5
+    noise = torch.randn(stars.shape, generator=torch.Generator().manual_seed(0))
+    tifffile.imwrite(tmp_path / "stars.tif", (stars + 0.2 * noise)[0, 0].numpy())
+    said = run(*words, tmp_path / "stars.tif", "-o", tmp_path / "psf.tif", "--size", 33)
+    assert "9 points used" in said
+    torch.testing.assert_close(read_kernel(tmp_path / "psf.tif").kernel, moffat(3.1, 2.5), atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize(

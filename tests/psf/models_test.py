@@ -49,7 +49,7 @@ def test_encircled_light_of_a_moffat(fwhm: float, beta: float, radius: float) ->
     a = fwhm / (2 * math.sqrt(2 ** (1 / beta) - 1))
 
     def light(r: float) -> float:
-        return 1 - (1 + (r / a) ** 2) ** (1 - beta)
+        return 1 - math.pow(1 + (r / a) ** 2, 1 - beta)
 
     whole = light(401 / math.sqrt(math.pi))  # of a disc of the kernel's area
     pixels = math.sqrt(float((radii(401) <= radius).sum()) / math.pi)  # radius of the disc that the pixels make

@@ -1,14 +1,15 @@
-"""`acutance psf`: point-spread functions made from formulas, and checked."""
+"""`acutance psf`: point-spread functions made from formulas, measured, and checked."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 from torch import Tensor
+from typer.core import TyperGroup
 
 from acutance.cli.console import emit, escape, plain, say
 from acutance.cli.lazy import Settings
@@ -22,9 +23,22 @@ from acutance.images.kernel_volume import holds_volume, read_volume_kernel
 from acutance.images.stack import Voxel
 from acutance.images.stack_file import is_stack, read_stack
 from acutance.orientation import judge_orientation
-from acutance.psf.doctor import Finding, examine
+from acutance.psf.doctor import NYQUIST_WIDTH, Finding, examine
+from acutance.psf.measure import measure_psf
 
-app = typer.Typer(help="Make, check and measure point-spread functions (PSF).", no_args_is_help=True, **Settings)  # type: ignore[arg-type]
+
+class _Measuring(TyperGroup):
+    """`acutance psf stars.fits` is short for `acutance psf measure stars.fits`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The name of the command that is left out, put in."""
+        named = bool(args) and (args[0] in self.commands or args[0].startswith("-"))
+        return super().parse_args(ctx, args if named or not args else ["measure", *args])
+
+
+DOES = "Make, check and measure point-spread functions (PSF)."
+
+app = typer.Typer(help=DOES, no_args_is_help=True, cls=_Measuring, **Settings)  # type: ignore[arg-type]
 app.add_typer(making, name="make")
 
 
@@ -68,6 +82,39 @@ def check(
         emit("nothing has to be mended on reading")
     if output is not None:
         write_psf(output, kernel, voxel, overwrite=overwrite)
+
+
+@app.command("measure")
+def measure(
+    picture: Annotated[Path, typer.Argument(help="A picture of stars, or a stack of beads.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File of the point-spread function.")],
+    size: Annotated[int | None, typer.Option(help="Side, odd, pixels; else eight widths, five of a stack.")] = None,
+    threshold: Annotated[float, typer.Option(min=5, help="Peak above the background, in deviations.")] = 30.0,
+    saturation: Annotated[float | None, typer.Option(help="Values from here on are clipped.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Measure it from isolated stars or beads; the word `measure` may be left out.
+
+    [dim]acutance psf stars.fits -o psf.fits[/]
+    """
+    deep = is_stack(picture)
+    ready(output, DEEP if deep else FLAT, overwrite)
+    voxel: Voxel | None = None
+    if deep:
+        stack = read_stack(picture)
+        if len(stack.places) > 1:
+            raise ConfigError(f"{picture}: it has {len(stack.places)} volumes; save the one with the beads alone")
+        values, voxel = np.asarray(stack.volume(), np.float64), stack.voxel
+    else:
+        image = read_image(picture)
+        values = image.pixels[0].mean(0).double().numpy() * image.info.scale
+    found = measure_psf(values, size=size, threshold=threshold, saturation=saturation)
+    rejected = ", ".join(f"{n} {why}" for why, n in found.rejected.items()) or "none"
+    write_psf(output, found.kernel, voxel, overwrite=overwrite)
+    emit(f"{len(found.places)} points used; not used: {rejected}")
+    emit(f"width at half maximum {' x '.join(f'{w:.2f}' for w in found.width)} pixels")
+    if min(found.width) < NYQUIST_WIDTH:
+        say(f"[yellow]undersampled:[/] below {NYQUIST_WIDTH:g} pixels it depends on where a point lies in its pixel")
 
 
 def _raw(path: Path, *, deep: bool) -> NDArray[np.generic]:
