@@ -107,7 +107,7 @@ class Contender:
 
         Of a picture without noise it is `LEAST`.
         """
-        true = None if sigma is None else max(sigma, LEAST)
+        true = LEAST if sigma == 0 else sigma
         match self.sigma:
             case None:
                 return true if needs.sigma else None
