@@ -95,6 +95,12 @@ def test_the_function_does_the_same() -> None:
     assert "kernel from psf.fits" in " ".join(fits.getheader("again.fits", 1)["HISTORY"])
 
 
+@pytest.mark.parametrize(("method", "told"), [("acute:steps=1", True), ("wiener", False)])
+def test_who_measures_light_is_warned_of_what_learned_from_photographs(method: str, told: bool) -> None:
+    said = run("restore", "in.fits", "--kernel", "psf.fits", "--method", method, "--no-orientation", "-o", "out.fits")
+    assert ("for photometry: --method richardson-lucy" in said) == told
+
+
 def test_names_of_results_and_marks() -> None:
     Path("in.fits").rename("in.fit")
     fits.PrimaryHDU(data_of("in.fit")).writeto("packed.fits.gz")

@@ -33,6 +33,7 @@ from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.images.mask_file import is_mask_array, read_mask_array
 from acutance.images.peek import peek_size
 from acutance.images.source import is_measured
+from acutance.methods.spec import find
 from acutance.operators import BlurField
 from acutance.orientation import Orientation, judge_orientation
 from acutance.psf.files import FieldFile
@@ -148,6 +149,16 @@ def message_of(error: Exception, job: Job) -> str | None:
     return None
 
 
+def _flux(image: Image, done: Restoration) -> tuple[str, ...]:
+    """What a user of FITS must know of a method that learned from photographs."""
+    if image.info.format != "FITS" or done.unchanged or find(done.ran).weights is None:
+        return ()
+    return (
+        f"{done.ran} learned from photographs and does not keep the flux of stars; for photometry: "
+        "--method richardson-lucy",
+    )
+
+
 def check_not_done(job: Job, state: str, journal: Journal | None, settings: Settings) -> None:
     """Whether there is anything to do, before the picture is read.
 
@@ -238,7 +249,7 @@ class Batch:
         self._extras(image, final, done, kernel, mask)
         if journal is not None:
             journal.add(state, job.source, job.target)
-        notes = (*image.info.notes, *done.notes, *notes)
+        notes = (*image.info.notes, *done.notes, *_flux(image, done), *notes)
         report(job, done, notes, watch.forecast, as_json=s.as_json, hint=not self._hinted)
         self._hinted = self._hinted or done.noise_assumed
 
