@@ -27,6 +27,9 @@ SYMMETRIC = 1e-4
 NEGATIVE = 0.05
 """Negative values up to this part of the largest are ripples of an interpolation."""
 
+NO_BLUR = 1 - 1e-6
+"""Part of its light that a kernel has in its centre where it stands for no blur."""
+
 ABRUPT = 0.1
 """A kernel ends abruptly if a value at its end is more than this part of the largest."""
 
@@ -171,3 +174,10 @@ def cut_to(kernel: Tensor, size: tuple[int, int], *, most: float = TAIL) -> tupl
         f"{100 * lost:.2g} % of its light lay outside"
     )
     return part / part.sum((-2, -1), keepdim=True), said if lost > 0 else None
+
+
+def says_no_blur(kernel: Tensor) -> bool:
+    """Tell whether a kernel (1 or B, 1 or C, h, w) is a single pixel in its centre."""
+    h, w = kernel.shape[-2:]
+    centre = kernel[..., h // 2, w // 2]
+    return bool((centre > NO_BLUR * kernel.sum((-2, -1))).all())

@@ -66,7 +66,7 @@ TRY_TURNS = DOUBT = 1.5
 """Expected gain, dB, below which a camera that turned, and of a photograph Xu-L0, is tried."""
 
 SLOWER = 30.0
-"""How many times as long other estimators take as the learned one, about: dark-channel does."""
+"""Time that another estimator takes, such as dark-channel, over that of the learned one, about."""
 
 Try = Callable[[Problem, Observer], Tensor]
 """Restores the pictures of a problem, and tells of its steps: x, on the domain of its blur."""

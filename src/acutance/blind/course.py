@@ -1,4 +1,4 @@
-"""How far a search for a kernel is, told to an observer, which may raise to end it.
+"""The progress of a search for a kernel, told to an observer, which may raise to end it.
 
     share = done / (done + coming)              done, coming: cost of the parts that were carried out, and that may come
 
@@ -48,7 +48,7 @@ class Course:
         self.piece(0.0, 1.0)
 
     def piece(self, before: float, after: float, *, size: int | None = None, number: int = 0, count: int = 0) -> None:
-        """What is told from now on is a piece of the part, between two shares of it; the rest: see `Stage`."""
+        """Begin a piece of the part, between two shares of it; the other arguments: see `Stage`."""
         self._piece, self._kernel = (before, after), (size, number, count)
         self.tell(0.0)
 

@@ -150,7 +150,7 @@ def message_of(error: Exception, job: Job) -> str | None:
 
 
 def _flux(image: Image, done: Restoration) -> tuple[str, ...]:
-    """What a user of FITS must know of a method that learned from photographs."""
+    """Warn who measures light of a method that learned from photographs."""
     if image.info.format != "FITS" or done.unchanged or find(done.ran).weights is None:
         return ()
     return (
@@ -160,7 +160,7 @@ def _flux(image: Image, done: Restoration) -> tuple[str, ...]:
 
 
 def check_not_done(job: Job, state: str, journal: Journal | None, settings: Settings) -> None:
-    """Whether there is anything to do, before the picture is read.
+    """See that there is anything to do, before the picture is read.
 
     Args:
         job: which. state: of its source, see `acutance.cli.journal.state_of`. journal: of the results; None: none.
@@ -192,7 +192,7 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
 
 
 def mark_of(job: Job, method: str, settings: Settings) -> Mark:
-    """What a result says of its origin."""
+    """The mark by which a result tells its origin."""
     before = read_mark(job.source, job.where)
     tasks = () if before is None else tuple(task for task in before.tasks if task != settings.task)
     return Mark(__version__, (*tasks[-5:], settings.task), method, file_hash(job.source), settings.digest)

@@ -106,7 +106,7 @@ class Journals:
         self._open: dict[Path, Journal] = {}
 
     def of(self, folder: Path) -> Journal | None:
-        """That of a folder, None where none is kept."""
+        """The journal of a folder, None where none is kept."""
         if self._kept and folder not in self._open:
             self._open[folder] = Journal(folder, self._settings)
         return self._open.get(folder)

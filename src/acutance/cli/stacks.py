@@ -38,7 +38,7 @@ REMEDIES = {
     "--bits": "a stack keeps its type",
     "--strength": "the methods for stacks have settings, such as --method richardson-lucy:strength=0.5",
 }
-"""What to do instead of options that are not for stacks; any other is to be left out."""
+"""The remedy for each option that is not for stacks; any other option is to be left out."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from acutance.errors import ConfigError, KernelError, WeightsError
 from acutance.frame import Precision, resolve_precision
 from acutance.images import Image
 from acutance.images.source import is_measured, is_photograph
-from acutance.kernel_fit import fitted_kernel
+from acutance.kernel_fit import fitted_kernel, says_no_blur
 from acutance.methods.capabilities import explains, explanation, solver_of, watched
 from acutance.methods.lamps import in_two_parts
 from acutance.methods.spec import MethodSpec, Needs, find, settings_for
@@ -41,9 +41,6 @@ TASKS = MappingProxyType({"denoise": "denoise", "derain": "dgunet-derain"})
 
 APART = 1 << 22
 """Pixels from which the channels of a picture are restored one by one where they may: a third of the memory."""
-
-NO_BLUR = 1 - 1e-6
-"""Part of its light that a kernel has in its centre where it stands for no blur."""
 
 UNBLURRED = "the kernel says that there is no blur: the picture is left as it is"
 CLEAN = "no noise found: the picture is left as it is"
@@ -364,7 +361,9 @@ class Restorer:
         prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
         whole = image if isinstance(image, Image) else Image(image)
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
-        unblurred = complete and sigma is None and self.needs.task == "deblur" and says_no_blur(prepared.problem)
+        blur = prepared.problem.blur
+        point = isinstance(blur, Blur) and says_no_blur(blur.kernel)
+        unblurred = complete and sigma is None and self.needs.task == "deblur" and point
         untouched = UNBLURRED if unblurred else CLEAN if prepared.noise.invisible else None
         told = sigma is not None or whole.info.noise is not None
         return Begun(whole, prepared, prepared.problem, complete, untouched, told=told)
@@ -483,16 +482,6 @@ class Restorer:
         if isinstance(kernel, BlurField):
             return True
         return self.needs.kernel and not prefers_encoded(image.pixels.nan_to_num(0), kernel)
-
-
-def says_no_blur(problem: Problem) -> bool:
-    """Whether the kernel is a single pixel in its centre."""
-    if not isinstance(problem.blur, Blur):
-        return False
-    kernel = problem.blur.kernel
-    h, w = kernel.shape[-2:]
-    centre = kernel[..., h // 2, w // 2]
-    return bool((centre > NO_BLUR * kernel.sum((-2, -1))).all())
 
 
 def no_step(begun: Begun) -> Result:
