@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from acutance.images.fits_layout import BLOCK, CARD
 
 Cards = list[bytes]
-"""Of 80 bytes each, without END."""
+"""The cards, of 80 bytes each, without END."""
 
 _TEXT = CARD - 8
 _STRUCTURE = re.compile(
@@ -31,7 +31,7 @@ def joined(cards: Cards) -> bytes:
 
 
 def has(cards: Cards, key: str) -> bool:
-    """Whether there is a card of this keyword."""
+    """Tell whether there is a card of this keyword."""
     return any(card[:8] == key.encode().ljust(8) for card in cards)
 
 
@@ -70,6 +70,6 @@ def with_history(cards: Cards, lines: Sequence[str]) -> Cards:
 
 
 def with_structure(new: Cards, old: Cards) -> Cards:
-    """What says how data are stored from `new`, all else from `old`."""
+    """Take the cards that say how data are stored from `new`, all others from `old`."""
     structure = [card for card in new if _STRUCTURE.match(card[:8])]
     return structure + [card for card in old if not _STRUCTURE.match(card[:8])]

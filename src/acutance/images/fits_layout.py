@@ -27,7 +27,7 @@ MAGIC = b"SIMPLE  ="
 GZIP = b"\x1f\x8b"
 
 MOST_BLOCKS = 2000
-"""Of one header, 72,000 cards."""
+"""The most bytes of one header: 72,000 cards."""
 
 MOST_UNITS = 10_000
 
@@ -91,7 +91,7 @@ class Unit:
 
     @property
     def is_packed(self) -> bool:
-        """Whether it is a table that holds a compressed picture."""
+        """Tell whether it is a table that holds a compressed picture."""
         return self.cards.get("XTENSION") in ("BINTABLE", "A3DTABLE") and self.cards.get("ZIMAGE") is True
 
     @property
@@ -105,7 +105,7 @@ class Unit:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the picture, the last side being its width; () where there is none."""
+        """The sides of the picture, the last one being its width; () where there is none."""
         if self.index and not self.is_packed and self.cards.get("XTENSION") not in ("IMAGE", "IUEIMAGE"):
             return ()
         sides = _sides(self.cards, "Z" if self.is_packed else "")
@@ -132,7 +132,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Where:
-    """Which picture of a file is meant, see the module. Args: number, name, version: of the HDU. planes: by axis."""
+    """The name of a picture in a file, see the module. Args: number, name, version: of the HDU. planes: by axis."""
 
     number: int | None = None
     name: str | None = None

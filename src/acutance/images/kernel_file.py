@@ -165,7 +165,7 @@ def _encode(path: Path, planes: NDArray[np.float32], bits: int, enlarge: int) ->
 
 
 def read_values(name: Path) -> Found:
-    """What a file of a kernel holds, before anything is repaired.
+    """Read the values of a kernel's file, before anything is repaired.
 
     Raises:
         KernelError: see `read_kernel`. Exception: whatever decoders raise on damaged files.

@@ -87,12 +87,12 @@ INTERPOLATIONS: dict[str, Callable[[Array], Array]] = {
     "Lanczos": _lanczos,
 }
 CORNERS = {name: INTERPOLATIONS[name] for name in ("bilinear", "bicubic", "a bicubic")} | {"cubic spline": _spline}
-"""What is tried with samples in the corners."""
+"""The interpolations that are tried with samples in the corners."""
 
 
 @dataclass(frozen=True)
 class Enlargement:
-    """How a kernel was enlarged. Args: small: (C, n, m), before. times: f. way: of interpolation. sure: or perhaps."""
+    """An enlargement. Args: small: (C, n, m), before. times: f. way: of interpolation. sure: or perhaps."""
 
     small: Array
     times: float
@@ -164,7 +164,7 @@ def interpolated(array: Array) -> Enlargement | None:
 
 
 def _is_symmetric(array: Array) -> bool:
-    """Whether a kernel is its own rotation by 180 degrees, about the middle of the array or about (h // 2, w // 2)."""
+    """Tell whether a kernel is its own rotation by 180 degrees, about the middle or about (h // 2, w // 2)."""
     turned, size = array[:, ::-1, ::-1], np.square(array).mean()
     shifts = {(0, 0), tuple(1 - n % 2 for n in array.shape[1:])}
     differences = (np.square(np.roll(turned, shift, (1, 2)) - array).mean() for shift in shifts)

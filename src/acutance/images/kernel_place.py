@@ -94,7 +94,7 @@ def _as_said(sides: Sequence[int]) -> Sequence[int]:
 
 
 def _where(off: list[float]) -> str:
-    """How far from the centre, in words; of a volume by axis."""
+    """The distance from the centre in words; of a volume by axis."""
     if len(off) == 3:
         return ", ".join(f"{d:+.1f} px in {a}" for d, a in zip(off, "zyx", strict=True)) + " off the centre"
     where = f"{abs(off[0]):.1f} px {'below' if off[0] > 0 else 'above'} and {abs(off[1]):.1f} px "

@@ -107,7 +107,7 @@ class VolumeKernel:
 
 
 def holds_volume(path: Path) -> bool:
-    """Whether a kernel's file holds three axes: a stack, or an array of three. False where it cannot be read."""
+    """Tell whether a kernel's file holds three axes: a stack, or an array of three. False where it cannot be read."""
     if is_stack(path):
         return True
     if path.suffix.lower() not in ARRAYS:

@@ -15,7 +15,7 @@ BRIGHT = 0.999
 """The quantile that is the brightness of a picture here."""
 
 Kind = Literal["std", "var", "ivar"]
-"""What an uncertainty is: a standard deviation, a variance, or the inverse of a variance."""
+"""The kind of an uncertainty: a standard deviation, a variance, or the inverse of a variance."""
 
 Doubles = NDArray[np.float64]
 

@@ -24,7 +24,7 @@ _TIFF_DATA = re.compile(rb"<(\w+:)?TiffData\b(?:[^>]*/>|[^>]*>.*?</(?:\w+:)?Tiff
 
 @dataclass(frozen=True)
 class OmePixels:
-    """What OME-XML says of its only image. Args: sizes: by axis. voxel, channels: see `acutance.images.stack.Stack`."""
+    """The only image of OME-XML. Args: sizes: by axis. voxel, channels: see `acutance.images.stack.Stack`."""
 
     sizes: dict[str, int]
     voxel: Voxel | None
@@ -74,7 +74,7 @@ def ome_of_result(text: bytes, pages: int) -> bytes:
 
 
 def _place(element: ElementTree.Element) -> tuple[list[int], list[int]]:
-    """Of TiffData, numbers of pages, and of planes along the axes.
+    """The numbers of pages in TiffData, and of planes along the axes.
 
     Raises:
         ValueError: no numbers.

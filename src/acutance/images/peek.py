@@ -63,7 +63,7 @@ def _size(file: IO[bytes]) -> tuple[int, int] | None:
 
 
 def _fits(file: IO[bytes], where: str) -> tuple[int, int] | None:
-    """Of the picture that is meant, as far as it comes before `FAR`."""
+    """The height and width of the picture that is meant, as far as it comes before `FAR`."""
     file.seek(0)
     packed = file.read(2) == GZIP
     source = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file

@@ -48,7 +48,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What the other HDUs say of a picture's pixels.
+    """The maps of a picture's pixels in the other HDUs.
 
     Args:
         missing: (H, W). noise: the level they tell, None: none. notes: of which extension, and how many pixels.
@@ -194,7 +194,7 @@ def _beside(units: Sequence[Unit], unit: Unit, names: Sequence[str]) -> Unit | N
 
 
 def _fits(shape: tuple[int, ...], picture: tuple[int, ...]) -> bool:
-    """Whether a map is of the size of the picture, or of one plane of it."""
+    """Tell whether a map is of the size of the picture, or of one plane of it."""
     return len(shape) >= 2 and shape[-2:] == picture[-2:] and math.prod(shape[:-2]) in (1, math.prod(picture[:-2]))
 
 

@@ -12,7 +12,7 @@ def is_lossy(image: Image) -> bool:
 
 
 def is_measured(image: Image) -> bool:
-    """Whether the values are those of an instrument in its own units: FITS, or NDData of astropy."""
+    """Tell whether the values are those of an instrument in its own units: FITS, or NDData of astropy."""
     return image.info.format == "FITS"
 
 

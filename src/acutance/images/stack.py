@@ -18,7 +18,7 @@ from acutance.errors import ImageError
 AXES = "TCZYX"
 
 Form = Literal["plain", "ImageJ", "OME"]
-"""How a TIFF says what its pages are: not at all, as an ImageJ hyperstack, as OME-TIFF."""
+"""The way in which a TIFF says what its pages are: not at all, as an ImageJ hyperstack, as OME-TIFF."""
 
 _MICROMETRES = {
     "pm": 1e-6, "å": 1e-4, "angstrom": 1e-4, "nm": 1e-3, "nanometer": 1e-3, "µm": 1.0, "um": 1.0, "micron": 1.0,
@@ -68,7 +68,7 @@ class Volumes(Protocol):
 
 @dataclass(frozen=True)
 class StackForm:
-    """What a stack's file looks like beside its values, so that a result looks the same.
+    """The form of a stack's file beside its values, so that a result looks the same.
 
     Args:
         form: see `Form`. text: ImageJ's description, OME-XML, or the shape that tifffile notes; None: none.
@@ -143,7 +143,7 @@ class Stack:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the values, in the byte order of the machine."""
+        """The type of the values, in the byte order of the machine."""
         return self.values.dtype.newbyteorder("=")
 
     @property
@@ -164,7 +164,7 @@ class Stack:
         return values.astype(self.dtype, copy=False)
 
     def name_of(self, moment: int, channel: int) -> str:
-        """What to call a volume: "moment 2, channel GFP"; "" of the only one."""
+        """The name of a volume: "moment 2, channel GFP"; "" of the only one."""
         moments, channels = self.values.shape[:2]
         said = [f"moment {moment + 1}"] if moments > 1 else []
         said += [f"channel {self.channel_name(channel)}"] if channels > 1 else []

@@ -17,7 +17,7 @@ from acutance.images.stack_tiff import is_tiff_stack, read_tiff_stack
 
 
 def is_stack(path: str | os.PathLike[str]) -> bool:
-    """Whether a file holds a stack: a TIFF with several grey pages of one size, as of ImageJ or OME.
+    """Tell whether a file holds a stack: a TIFF with several grey pages of one size, as of ImageJ or OME.
 
     A picture with smaller copies or masks beside it is none; pages in colour and pages of different sizes are none.
     False where the file cannot be read: reading it says why.

@@ -139,7 +139,7 @@ class _Pages:
 
     @property
     def nbytes(self) -> int:
-        """Of all values."""
+        """The bytes of all values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -239,7 +239,7 @@ def _check_pages(volumes: _Pages, size: int, max_voxels: int) -> None:
 
 
 def _stack(volumes: _Pages, page: Any, ome: OmePixels | None, notes: list[str]) -> Stack:
-    """What the file says of its values."""
+    """The stack that the file describes."""
     text = page.description.encode("utf-8", "replace")
     imagej = text.startswith(_IMAGEJ)
     resolution = _resolution(page)

@@ -98,7 +98,7 @@ def _begin(file: IO[bytes], kept: dict[str, Any], form: StackForm, nbytes: int, 
 
 
 def _as_before(form: StackForm, shape: tuple[int, ...]) -> dict[str, Any]:
-    """What tifffile is told so that the file says what its source said."""
+    """The options of tifffile by which the file says what its source said."""
     text = ome_of_result(form.text, shape[0]) if form.form == "OME" and form.text is not None else form.text
     kept: dict[str, Any] = {"shape": shape, "description": text, "metadata": None}
     kept["extratags"] = tuple((code, kind, n, value, True) for code, kind, n, value in form.tags)

@@ -110,7 +110,7 @@ def _in_its_file(picture: Image, origin: FitsFile, bits: int | None, history: li
 
 @dataclass(frozen=True)
 class _Packing:
-    """How values become samples. Args: dtype: of a sample. scale, zero: BSCALE, BZERO. blank: BLANK."""
+    """The way in which values become samples. Args: dtype: of a sample. scale, zero: BSCALE, BZERO. blank: BLANK."""
 
     dtype: np.dtype[Any]
     scale: float = 1.0
@@ -119,7 +119,7 @@ class _Packing:
 
     @staticmethod
     def of(unit: Unit, bits: int | None) -> _Packing:
-        """That of the file, or of so many bits: 16 are unsigned."""
+        """The type of the file, or of so many bits: 16 are unsigned."""
         if bits is not None:
             return _Packing(np.dtype({8: "u1", 16: "i2", 32: "f4"}[bits]), 1.0, 32768.0 if bits == 16 else 0.0)
         kind = {8: "u1", 16: "i2", 32: "i4", 64: "i8", -32: "f4", -64: "f8"}[unit.bits]
