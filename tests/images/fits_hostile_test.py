@@ -130,6 +130,14 @@ def test_what_lies_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.Mon
         read_kernel(path)
 
 
+@pytest.mark.parametrize("count", [10**9, -1])
+def test_a_table_of_a_billion_columns_is_refused(tmp_path: Path, count: int) -> None:
+    """astropy counts up to them."""
+    (tmp_path / "in.fits").write_bytes(card("TFIELDS", count, packed()))
+    with pytest.raises(ImageError, match="columns: damaged"):
+        read_image(tmp_path / "in.fits")
+
+
 def test_no_groups_of_a_huge_picture(tmp_path: Path) -> None:
     (tmp_path / "in.fits").write_bytes(card("GCOUNT", 0, card("NAXIS1", 10**6)))
     with pytest.raises(ImageError, match="claims"):

@@ -29,6 +29,9 @@ GZIP = b"\x1f\x8b"
 MOST_BLOCKS = 2000
 """The most bytes of one header: 72,000 cards."""
 
+MOST_FIELDS = 999
+"""Columns of a table, as FITS allows."""
+
 MOST_UNITS = 10_000
 
 NOT_PICTURES = frozenset(
@@ -190,6 +193,9 @@ def walk(file: IO[bytes], size: int | None = None) -> Iterator[Unit]:
         if head is None:
             return
         cards, history = _cards(head)
+        fields = cards.get("TFIELDS", 0)
+        if not isinstance(fields, int) or not 0 <= fields <= MOST_FIELDS:  # astropy counts up to it
+            raise ImageError(f"HDU {index} claims {fields} columns: damaged; get an intact copy")
         data = position + len(head)
         length = _length(cards)
         if size is not None and data + length > size:
