@@ -290,7 +290,7 @@ def _check_mask(spec: MethodSpec, pixels: Tensor, mask: Tensor) -> None:
 
 
 def has_data(values: Tensor) -> Tensor:
-    """Where values are neither NaN nor infinite nor beyond `NO_DATA`."""
+    """Tell where values are neither NaN nor infinite nor beyond `NO_DATA`."""
     return values.abs() < NO_DATA
 
 

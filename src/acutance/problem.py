@@ -165,7 +165,7 @@ Observer = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Stage:
-    """What an observer sees of a search for a kernel, several times in each of its parts.
+    """A moment of a search for a kernel, told to an observer several times in each part of the search.
 
     Args:
         name: of the part: estimating, judging, sparse, polishing, lights, shapes, encoded, turning, trying.

@@ -10,31 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli_restore import refused, run, runner
 from PIL import Image as PillowImage
-from typer.testing import CliRunner, Result
 
 from acutance.cli.app import app
 from acutance.cli.journal import NAME
-from acutance.errors import AcutanceError
 from acutance.images import read_image, write_image
 from acutance.images.kernel_file import write_kernel
 from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.psf.shapes import gaussian
 
-runner = CliRunner()
 WIENER = ("--gaussian", "1.2", "--exact", "--method", "wiener")
-
-
-def run(*arguments: object, status: int = 0) -> Result:
-    result = runner.invoke(app, ["restore", *map(str, arguments)])
-    assert result.exit_code == status, result.output + str(result.exception)
-    return result
-
-
-def refused(*arguments: object) -> str:
-    with pytest.raises(AcutanceError) as caught:
-        runner.invoke(app, ["restore", *map(str, arguments)], catch_exceptions=False)
-    return str(caught.value)
 
 
 def names(folder: Path) -> set[str]:

@@ -10,28 +10,13 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from typer.testing import CliRunner, Result
+from cli_restore import refused, run
 
-from acutance.cli.app import app
-from acutance.errors import AcutanceError
 from acutance.images import write_image
 from acutance.images.mark import read_mark
 from acutance.images.stack_file import read_stack
 
-runner = CliRunner()
 WIENER = ("--method", "wiener", "--sigma", "1%")
-
-
-def run(*arguments: object, status: int = 0) -> Result:
-    result = runner.invoke(app, ["restore", *map(str, arguments)])
-    assert result.exit_code == status, result.output + str(result.exception)
-    return result
-
-
-def refused(*arguments: object) -> str:
-    with pytest.raises(AcutanceError) as caught:
-        runner.invoke(app, ["restore", *map(str, arguments)], catch_exceptions=False)
-    return str(caught.value)
 
 
 def kernel(sides: tuple[int, ...]) -> Any:

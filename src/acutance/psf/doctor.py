@@ -1,4 +1,4 @@
-"""What is good and bad about a point-spread function as it stands in a file, before anything is mended.
+"""The doctor: faults of a point-spread function as it stands in a file, before anything is mended.
 
 `examine` takes the raw values. What `acutance.images.kernel_repair` mends on reading is said by its own notes.
 """

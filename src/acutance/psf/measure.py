@@ -196,7 +196,7 @@ def _centred(stamp: Array, width: tuple[float, ...]) -> tuple[Array, tuple[float
 
 
 def _alike(stamps: list[Array], width: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Which points have the usual width; cosmic rays are narrower, galaxies wider."""
+    """Tell which points have the usual width; cosmic rays are narrower, galaxies wider."""
     if not stamps:
         return np.zeros(0, bool)
     core = _core(stamps[0].shape, width, 0.5)

@@ -24,7 +24,7 @@ from acutance.psf.models import FIRST_ZERO, legendre, whole_of_quadrant
 from acutance.psf.shapes import odd_size
 
 MAX_VOXELS = 16_000_000
-"""Of a kernel; what files of kernels are limited to as well."""
+"""The most voxels of a kernel; files of kernels have the same limit."""
 
 _CHUNK = 4096  # radii at once
 _AXIAL = 4.0  # n wavelength / NA^2 on each side of the focus, of a kernel whose size is not given
@@ -32,7 +32,7 @@ _AXIAL = 4.0  # n wavelength / NA^2 on each side of the focus, of a kernel whose
 
 @dataclass(frozen=True)
 class Layers:
-    """What is between the objective and the sample. Lengths in µm.
+    """The layers between the objective and the sample. Lengths in µm.
 
     Args:
         immersion, glass: refractive indices as they are. immersion_design, glass_design: as the objective expects

@@ -17,7 +17,7 @@ from acutance.errors import KernelError
 from acutance.psf.shapes import odd_size
 
 FIRST_ZERO = 3.8317059702075125
-"""Of the Bessel function J1; the first dark ring of an Airy pattern."""
+"""The first zero of the Bessel function J1: the first dark ring of an Airy pattern."""
 
 MAX_SIDE = 1025
 """Pixels; a larger kernel has to be asked for by its size."""

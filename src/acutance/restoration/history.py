@@ -1,4 +1,4 @@
-"""What was done to a picture, as lines for the HISTORY of a FITS file."""
+"""Lines for the HISTORY of a FITS file, which say what was done to the picture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def with_lines(image: Image, lines: Sequence[str]) -> Image:
 
 
 def _centre(blur: Blur) -> str:
-    """Of the mean kernel of all channels, pixels from (h // 2, w // 2): down, across."""
+    """The centre of mass of the mean kernel of all channels, pixels from (h // 2, w // 2): down, across."""
     kernel = blur.kernel.mean((0, 1)).double().cpu()
     offsets = []
     for axis in (0, 1):

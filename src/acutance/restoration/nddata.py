@@ -22,7 +22,7 @@ _POWER: dict[Kind, int] = {"std": 1, "var": 2, "ivar": -2}
 
 @runtime_checkable
 class NDDataLike(Protocol):
-    """What astropy's NDData and its descendants have."""
+    """The attributes of astropy's NDData and its descendants."""
 
     @property
     def data(self) -> Any: ...  # noqa: D102

@@ -144,7 +144,7 @@ class StackRun:
         return Restored(self, on_volume, on_step, on_plane)
 
     def said(self) -> list[str]:
-        """What was decided, for people: one line for each channel, and one on planes."""
+        """The decisions, for people: one line for each channel, and one on planes."""
         several = len(self.units) > 1
         lines = [
             f"{f'channel {self.stack.channel_name(c)}: ' if several else ''}noise level {u.reason} of its brightness"
@@ -173,7 +173,7 @@ class Restored:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the source."""
+        """The type of the source."""
         return self.run.stack.dtype
 
     @property

@@ -103,7 +103,7 @@ def restore_volume(
 
 @dataclass(frozen=True)
 class Units:
-    """What voxels are measured by while they are restored, y = (values - pedestal) / scale.
+    """The units of voxels while they are restored, y = (values - pedestal) / scale.
 
     Args:
         pedestal: what all of them lie above. scale: their brightness above it.

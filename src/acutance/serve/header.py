@@ -1,4 +1,4 @@
-"""How large a picture or a mask says it is, from its first bytes: enough to refuse it before anything is decoded.
+"""The size that a picture or a mask claims in its first bytes: enough to refuse it before anything is decoded.
 
 What is not understood here is no matter: the library checks everything again, in a worker.
 """

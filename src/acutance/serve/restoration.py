@@ -198,7 +198,7 @@ class Restorations:
 
 
 def observers(tell: Tell) -> tuple[Observer, StageObserver]:
-    """What tells of the steps of a method, and of the search for a kernel, in hundredths of its work."""
+    """The observers of the steps of a method, and of the search for a kernel in hundredths of its work."""
 
     def on_step(progress: Progress) -> None:
         tell({"phase": "restoring", "step": progress.step, "steps": progress.steps})
