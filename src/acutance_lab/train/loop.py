@@ -218,7 +218,7 @@ class Trainer:
             tensors, saved = checkpoint.load(path)
             clock = Clock(**saved["clock"])
             if trunk is not None and self.trunk_file is not None:
-                not_behind(trunk, clock.core / 60, self.folder)
+                not_behind(trunk, clock.episode, clock.core / 60, self.folder)
             self.ema = checkpoint.restore(tensors, self.method, self.optimiser)
             self.clock = clock
             self.scores = tuple(Score(**s) for s in saved["scores"])

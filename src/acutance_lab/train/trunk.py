@@ -21,8 +21,6 @@ from acutance.weights import read_weights, write_weights
 from acutance_lab.train.config import TrainConfig
 
 FOLDER = Path("training/trunks")
-ROUNDING = 1e-3
-"""Core minutes; those of a trunk are rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,16 +84,16 @@ def same_network(trunk: Trunk, config: TrainConfig) -> None:
         )
 
 
-def not_behind(trunk: Trunk, minutes: float, folder: Path) -> None:
+def not_behind(trunk: Trunk, episode: int, minutes: float, folder: Path) -> None:
     """See that a trunk has not gone on without the run that is to grow it, which would replace it by an older one.
 
     Args:
-        trunk: as it is now. minutes: of cores, of the run. folder: of the run.
+        trunk: as it is now. episode: number of the run's next batch. minutes: of cores, of the run. folder: of the run.
 
     Raises:
-        ConfigError: the trunk is longer.
+        ConfigError: the trunk has seen more batches.
     """
-    if trunk.minutes > minutes + ROUNDING:
+    if trunk.episode > episode:
         raise ConfigError(
             f"{folder} has {minutes:.1f} core minutes, and the trunk has grown to {trunk.minutes:.1f} since: "
             "give another --out and it goes on from the trunk"
