@@ -67,12 +67,12 @@ def single(problem: Problem) -> Problem:
     """The same in float32."""
     assert isinstance(problem.sigma, Tensor)
     blur = replace(blur_of(problem), kernel=blur_of(problem).kernel.float())
-    return replace(problem, observed=problem.observed.float(), blur=blur, sigma=problem.sigma.float())
+    return replace(problem, observed=problem.observed.float(), operator=blur, sigma=problem.sigma.float())
 
 
 def blur_of(problem: Problem) -> Blur:
-    assert isinstance(problem.blur, Blur)
-    return problem.blur
+    assert isinstance(problem.operator, Blur)
+    return problem.operator
 
 
 def taps(*shape: int, seed: int = 8) -> Tensor:

@@ -54,9 +54,9 @@ def dense(operator: LinearOperator, size: tuple[int, int]) -> Tensor:
 
 def observed_part(problem: Problem, torus: Torus) -> tuple[Tensor, Tensor]:
     """M K and M y on the torus as a matrix and a vector."""
-    assert isinstance(problem.blur, Blur)
+    assert isinstance(problem.operator, Blur)
     (top, left), (height, width) = torus.offset, torus.frame
     seen, y = torch.zeros(torus.size, dtype=torch.float64), torch.zeros(torus.size, dtype=torch.float64)
     seen[top : top + height, left : left + width] = 1
     y[top : top + height, left : left + width] = problem.observed[0, 0]
-    return seen.flatten()[:, None] * dense(Blur(problem.blur.kernel, "circular"), torus.size), y.flatten()
+    return seen.flatten()[:, None] * dense(Blur(problem.operator.kernel, "circular"), torus.size), y.flatten()

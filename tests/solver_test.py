@@ -78,8 +78,8 @@ def problems(generator: torch.Generator, n: int = 3) -> Problem:
 
 
 def one(problem: Problem, i: int) -> Problem:
-    assert isinstance(problem.blur, Blur)
-    blur = replace(problem.blur, kernel=problem.blur.kernel[i : i + 1])
+    assert isinstance(problem.operator, Blur)
+    blur = replace(problem.operator, kernel=problem.operator.kernel[i : i + 1])
     return Problem(problem.observed[i : i + 1], blur)
 
 

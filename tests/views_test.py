@@ -45,5 +45,5 @@ def test_views_of_no_convolution_are_refused() -> None:
 def test_a_picture_without_a_blur_has_views() -> None:
     problem = Problem(torch.rand(1, 1, 4, 6))
     seen = VIEWS[-1].problem(problem)
-    assert seen.blur is None
+    assert seen.operator is None
     assert torch.equal(seen.observed, VIEWS[-1](problem.observed))

@@ -21,7 +21,7 @@ class Problem:
 
     Args:
         observed: y, (B, C, H, W), of volumes (B, C, D, H, W), floating point, nominal range [0, 1].
-        blur: A; None where the method has to find it.
+        operator: A, of a blur or a sensing matrix; None where the method has to find it.
         sigma: standard deviation of n as a fraction of the range, (B,) or a scalar tensor; None: unknown, see
             `acutance.noise.level`.
         mask: (B or 1, C or 1, H, W), 1 where y is to be believed and 0 where it is missing or saturated; None: all of
@@ -39,7 +39,7 @@ class Problem:
     """
 
     observed: Tensor
-    blur: LinearOperator | None = None
+    operator: LinearOperator | None = None
     sigma: Tensor | None = None
     mask: Tensor | None = None
     saturated: Tensor | None = None
@@ -67,18 +67,18 @@ class Problem:
     def start(self) -> Tensor:
         """x(0): the observed picture, its masked pixels filled, extended to the domain of the blur."""
         y = self.observed if self.mask is None else filled(self.observed, self.mask)
-        return y if self.blur is None else self.blur.start(y)
+        return y if self.operator is None else self.operator.start(y)
 
     def residual(self, x: Tensor) -> Tensor:
         """M (A x - y), the size of the observed picture; min(A x - y, 0) where y is saturated."""
-        r = (x if self.blur is None else self.blur.forward(x)) - self.observed
+        r = (x if self.operator is None else self.operator.forward(x)) - self.observed
         masked = r if self.mask is None else torch.where(self.mask > 0, r, 0.0)
         return masked if self.saturated is None else torch.where(self.saturated > 0, r.clamp_max(0), masked)
 
     def gradient(self, x: Tensor) -> Tensor:
         """A'M (A x - y), the gradient of 1/2 ||M (A x - y)||^2, the size of x."""
         r = self.residual(x)
-        return r if self.blur is None else self.blur.adjoint(r)
+        return r if self.operator is None else self.operator.adjoint(r)
 
     def fitting_error(self, x: Tensor) -> Tensor:
         """1/2 ||M (A x - y)||^2 for each image of the batch: (B,)."""
@@ -97,13 +97,13 @@ class Problem:
         def one(m: Tensor | None) -> Tensor | None:
             return m if m is None or m.shape[1] == 1 else m[:, index : index + 1]
 
-        blur = None if self.blur is None else self.blur.channel(index)
-        return replace(self, observed=self.observed[:, index : index + 1], blur=blur, mask=one(self.mask),
+        blur = None if self.operator is None else self.operator.channel(index)
+        return replace(self, observed=self.observed[:, index : index + 1], operator=blur, mask=one(self.mask),
                        saturated=one(self.saturated))  # fmt: skip
 
     def crop(self, x: Tensor) -> Tensor:
         """The part of x inside the frame of the observed picture."""
-        return x if self.blur is None else self.blur.crop(x)
+        return x if self.operator is None else self.operator.crop(x)
 
 
 @dataclass(frozen=True, eq=False)

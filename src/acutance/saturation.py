@@ -45,7 +45,7 @@ def heeding(problem: Problem, full: Tensor | None = None) -> Problem:
     if not bool(full.any()):
         return problem
     bound = full.to(problem.observed)
-    believed = 1 - bound + deep(bound, problem.blur)
+    believed = 1 - bound + deep(bound, problem.operator)
     if problem.mask is not None:
         believed = torch.where(problem.mask > 0, believed, 0.0)
     if not bool((believed > 0).any()):  # nothing but glare around the frame: better to believe than to invent

@@ -134,7 +134,7 @@ class Solver(Generic[S]):
         """
         x: Tensor | None = None  # the start is made again where it is wanted: a picture of many pixels is large
         errors = [problem.fitting_error(problem.start())]
-        negligible = torch.full_like(errors[0], UNKNOWN if problem.blur is None else NEGLIGIBLE)
+        negligible = torch.full_like(errors[0], UNKNOWN if problem.operator is None else NEGLIGIBLE)
         if problem.sigma is not None:
             negligible = negligible.maximum(torch.as_tensor(problem.sigma).to(negligible).nan_to_num(0))
         limit = BLOWN_UP * errors[0].maximum(0.5 * negligible**2 * problem.observed[0].numel())

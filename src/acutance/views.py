@@ -42,9 +42,9 @@ class View:
         Raises:
             ConfigError: its operator is another one than a blur.
         """
-        blur = self._blur(problem.blur)
+        blur = self._blur(problem.operator)
         mask, saturated = (None if m is None else self(m) for m in (problem.mask, problem.saturated))
-        return replace(problem, observed=self(problem.observed), blur=blur, mask=mask, saturated=saturated)
+        return replace(problem, observed=self(problem.observed), operator=blur, mask=mask, saturated=saturated)
 
     def _blur(self, blur: LinearOperator | None) -> LinearOperator | None:
         if blur is None:

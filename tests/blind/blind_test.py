@@ -230,7 +230,7 @@ class Marker:
     """A method that needs no kernel: everything becomes 0.25."""
 
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
-        assert problem.blur is None
+        assert problem.operator is None
         assert problem.observed.shape[1] == 3
         return direct_result(problem, torch.full_like(problem.observed, 0.25))
 

@@ -149,7 +149,7 @@ def test_kernels_of_a_batch(spec: MethodSpec, method: Method) -> None:
 
 def test_a_run_is_repeatable_and_changes_nothing(spec: MethodSpec, method: Method) -> None:
     problem = problem_for(spec)
-    tensors = [problem.observed, problem.sigma, getattr(problem.blur, "kernel", None)]
+    tensors = [problem.observed, problem.sigma, getattr(problem.operator, "kernel", None)]
     state = {k: v.clone() for k, v in method.state_dict().items()} if isinstance(method, nn.Module) else {}
     before = [None if t is None else t.clone() for t in tensors]
     torch.manual_seed(1)

@@ -65,7 +65,7 @@ def test_the_seconds_are_those_of_all_views_together(monkeypatch: pytest.MonkeyP
 def seen_as(problem: Problem, view: View) -> Problem:
     assert problem.mask is not None
     blur = Blur(view(blur_of(problem).kernel), blur_of(problem).boundary)
-    return replace(problem, observed=view(problem.observed), blur=blur, mask=view(problem.mask))
+    return replace(problem, observed=view(problem.observed), operator=blur, mask=view(problem.mask))
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])

@@ -236,7 +236,7 @@ class Opaque(LinearOperator):
 def test_an_operator_that_is_no_blur(kernel: tuple[int, int]) -> None:
     """A step knows what to do with it, and there is a start; views are refused."""
     model, problem = perturbed(), noisy(1, 3, 16, 14, boundary="circular", kernel=kernel)
-    hidden, step = replace(problem, blur=Opaque(blur_of(problem))), step_of(model)
+    hidden, step = replace(problem, operator=Opaque(blur_of(problem))), step_of(model)
     with torch.no_grad():
         state = step.init(problem)
         torch.testing.assert_close(step(hidden, state).x, step(problem, state).x, rtol=1e-9, atol=1e-10)

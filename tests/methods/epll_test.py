@@ -34,12 +34,12 @@ def run(problem: Problem, config: EpllConfig = PLAIN, mixture: PatchMixture = MI
 def test_its_steps_are_the_mixture_and_a_dense_solve(boundary: Any, stride: int) -> None:
     """z <- mixture at s on the grid of this turn; (A'A + c (sigma / s)^2) x = A'y + c (sigma / s)^2 z."""
     problem = noisy(1, 1, 9, 10, boundary=boundary, kernel=(3, 4))
-    assert problem.blur is not None
+    assert problem.operator is not None
     steps = Epll(replace(PLAIN, stride=stride, steps=3, rounds=200, weight=2.0), MIXTURE).solver()
     every = [steps.steps[0].init(problem), *steps.iterate(problem)]
-    size = problem.blur.domain_size(9, 10)
+    size = problem.operator.domain_size(9, 10)
     basis = torch.eye(size[0] * size[1], dtype=torch.float64)
-    a = problem.blur.forward(basis.reshape(-1, 1, *size)).flatten(1).T
+    a = problem.operator.forward(basis.reshape(-1, 1, *size)).flatten(1).T
     for turn, s in enumerate((4.0, 2**0.5, 0.5)):
         z = MIXTURE.prox(every[turn].picture, torch.tensor([s * 0.02], dtype=torch.float64), turn, stride=stride)
         tie = 2.0 / s**2
@@ -68,8 +68,8 @@ def test_its_patches_become_likelier() -> None:
 def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boundary: Any) -> None:
     """All patches, and a mixture that knows no direction."""
     problem = noisy(1, 1, 16, 15, boundary=boundary)
-    assert isinstance(problem.blur, Blur)
-    mirror = Blur(problem.blur.kernel.flip(dims), boundary)
+    assert isinstance(problem.operator, Blur)
+    mirror = Blur(problem.operator.kernel.flip(dims), boundary)
     mirrored = Problem(problem.observed.flip(dims), mirror, problem.sigma)
     torch.testing.assert_close(run(mirrored), run(problem).flip(dims), rtol=1e-5, atol=1e-6)
 
@@ -77,8 +77,8 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
 @pytest.mark.parametrize("boundary", ["valid", "circular"])
 def test_rows_are_as_good_as_columns(boundary: Any) -> None:
     problem = noisy(1, 1, 16, 13, boundary=boundary, kernel=(5, 3))
-    assert isinstance(problem.blur, Blur)
-    kernel = problem.blur.kernel.mT.contiguous()
+    assert isinstance(problem.operator, Blur)
+    kernel = problem.operator.kernel.mT.contiguous()
     turned = Problem(problem.observed.mT.contiguous(), Blur(kernel, boundary), problem.sigma)
     torch.testing.assert_close(run(turned), run(problem).mT, rtol=1e-5, atol=1e-6)
 
@@ -87,7 +87,7 @@ def test_rows_are_as_good_as_columns(boundary: Any) -> None:
 def test_scale_is_shared_with_the_mixture(scale: float) -> None:
     problem = noisy(1, 1, 16, 15)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     mixture = replace(MIXTURE, values=MIXTURE.values * scale**2)
     torch.testing.assert_close(run(scaled, mixture=mixture), scale * run(problem), rtol=1e-6, atol=1e-7 * scale)
 
@@ -96,18 +96,18 @@ def test_scale_is_shared_with_the_mixture(scale: float) -> None:
 def test_pictures_and_channels_are_on_their_own(stride: int) -> None:
     problem, config = noisy(2, 3, 16, 15), replace(PLAIN, stride=stride)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = run(Problem(problem.observed, problem.blur, sigma), config)
+    together = run(Problem(problem.observed, problem.operator, sigma), config)
     for b in range(2):
         for c in range(3):
-            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.blur, sigma[b]), config)
+            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.operator, sigma[b]), config)
             torch.testing.assert_close(together[b : b + 1, c : c + 1], alone, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_it_restores(stride: int) -> None:
     problem = noisy(1, 1, 40, 44)
-    assert problem.blur is not None
-    truth = problem.blur.crop(scene(1, 1, 44, 48))
+    assert problem.operator is not None
+    truth = problem.operator.crop(scene(1, 1, 44, 48))
     result = Epll(replace(PLAIN, stride=stride, first=8.0), MIXTURE).run(problem)
     assert result.outcome is not Outcome.DIVERGED
     assert float(psnr(problem.crop(result.x), truth)) > float(psnr(problem.observed, truth)) + 2

@@ -115,7 +115,7 @@ def test_scale_is_shared_where_the_units_fit(exponent: float, boundary: Any, sca
     problem = noisy(1, 2, 16, 15, boundary=boundary)
     config = replace(PLAIN, power=2 - exponent, exponent=exponent)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     unit = scale ** (exponent - 2)
     moved = replace(config, first=config.first * unit, last=config.last * unit, start=config.start * unit)
     torch.testing.assert_close(run(scaled, moved), scale * run(problem, config), rtol=1e-6, atol=1e-7 * scale)
@@ -125,8 +125,8 @@ def test_scale_is_shared_where_the_units_fit(exponent: float, boundary: Any, sca
 @pytest.mark.parametrize("dims", [(-2,), (-1,), (-2, -1)], ids=str)
 def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boundary: Any) -> None:
     problem = noisy(1, 2, 16, 15, boundary=boundary)
-    assert isinstance(problem.blur, Blur)
-    mirror = Blur(problem.blur.kernel.flip(dims), boundary)
+    assert isinstance(problem.operator, Blur)
+    mirror = Blur(problem.operator.kernel.flip(dims), boundary)
     mirrored = Problem(problem.observed.flip(dims), mirror, problem.sigma)
     torch.testing.assert_close(run(mirrored), run(problem).flip(dims), rtol=1e-8, atol=1e-9)
 
@@ -134,9 +134,9 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
 @pytest.mark.parametrize("boundary", ["valid", "circular"])
 def test_rows_are_as_good_as_columns(boundary: Any) -> None:
     problem = noisy(1, 2, 16, 13, boundary=boundary, kernel=(5, 3))
-    assert isinstance(problem.blur, Blur)
+    assert isinstance(problem.operator, Blur)
     turned = Problem(
-        problem.observed.mT.contiguous(), Blur(problem.blur.kernel.mT.contiguous(), boundary), problem.sigma
+        problem.observed.mT.contiguous(), Blur(problem.operator.kernel.mT.contiguous(), boundary), problem.sigma
     )
     torch.testing.assert_close(run(turned), run(problem).mT, rtol=1e-8, atol=1e-9)
 
@@ -145,18 +145,18 @@ def test_rows_are_as_good_as_columns(boundary: Any) -> None:
 def test_pictures_and_channels_are_on_their_own(boundary: Any) -> None:
     problem = noisy(2, 3, 16, 15, boundary=boundary)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = run(Problem(problem.observed, problem.blur, sigma))
+    together = run(Problem(problem.observed, problem.operator, sigma))
     for b in range(2):
         for c in range(3):
-            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.blur, sigma[b]))
+            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.operator, sigma[b]))
             torch.testing.assert_close(together[b : b + 1, c : c + 1], alone, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("sigma", [0.005, 0.02])
 def test_it_restores_the_border_included(sigma: float) -> None:
     problem = noisy(1, 3, 48, 44, sigma=sigma)
-    assert problem.blur is not None
-    truth = problem.blur.crop(scene(1, 3, 52, 48))
+    assert problem.operator is not None
+    truth = problem.operator.crop(scene(1, 3, 52, 48))
     result = Fd(replace(PLAIN, steps=8, first=1.0, last=256.0)).run(problem)
     restored = problem.crop(result.x)
     assert result.outcome is not Outcome.DIVERGED

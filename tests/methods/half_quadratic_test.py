@@ -69,9 +69,9 @@ def test_every_x_solves_the_dense_normal_equations(
 
 def test_the_domain_of_a_valid_blur_knows_nothing_of_the_torus() -> None:
     problem = noisy(1, 1, 8, 9, kernel=(3, 5))
-    assert problem.blur is not None
+    assert problem.operator is not None
     every = states(problem, replace(PLAIN, steps=2, rounds=200), Shrinks())
-    a = dense(problem.blur, (10, 13))
+    a = dense(problem.operator, (10, 13))
     for turn, s in enumerate((8.0, 0.5)):
         tie = 1.5 / s**2
         z = every[turn].x.flatten() / (1 + 30 * (s * 0.02) ** 2)
@@ -84,10 +84,10 @@ def test_the_domain_of_a_valid_blur_knows_nothing_of_the_torus() -> None:
 def test_a_quadratic_prior_ends_at_the_ridge_solution(boundary: Any) -> None:
     """With s = sigma and c = 1: z = x / (1 + q) and (A'A + 1) x = A'y + z, so (A'A + q / (1 + q)) x = A'y."""
     problem, ridge = noisy(1, 1, 9, 10, boundary=boundary, kernel=(3, 3)), 900.0
-    assert problem.blur is not None
+    assert problem.operator is not None
     schedule = Schedule(steps=150, first=1.0, last=1.0, weight=1.0, rounds=4)
     x = states(problem, schedule, Shrinks(ridge))[-1].x
-    a, q = dense(problem.blur, problem.blur.domain_size(9, 10)), ridge * 0.02**2
+    a, q = dense(problem.operator, problem.operator.domain_size(9, 10)), ridge * 0.02**2
     system = a.T @ a + q / (1 + q) * torch.eye(x.numel(), dtype=torch.float64)
     expected = torch.linalg.solve(system, a.T @ problem.observed.flatten())
     torch.testing.assert_close(x.flatten(), expected, rtol=1e-8, atol=1e-9)
@@ -95,7 +95,7 @@ def test_a_quadratic_prior_ends_at_the_ridge_solution(boundary: Any) -> None:
 
 def test_the_prior_is_told_level_and_turn() -> None:
     problem, prior = noisy(2, 1, 9, 10), Shrinks()
-    problem = Problem(problem.observed, problem.blur, torch.tensor([0.02, 0.06], dtype=torch.float64))
+    problem = Problem(problem.observed, problem.operator, torch.tensor([0.02, 0.06], dtype=torch.float64))
     every = states(problem, replace(PLAIN, steps=4, first=8.0, last=1.0), prior)
     assert [turn for _, _, turn in prior.asked] == [0, 1, 2, 3]
     for t, (x, level, _) in enumerate(prior.asked):
@@ -112,7 +112,7 @@ def test_the_first_level_has_a_ceiling(ceiling: float | None, first: float, scal
     """A fraction of the largest value of the picture, but never below the level of the last step."""
     problem, prior = noisy(1, 1, 9, 10), Shrinks()
     y = scale * problem.observed / problem.observed.abs().max()
-    problem = Problem(y, problem.blur, torch.tensor(0.02 * scale, dtype=torch.float64))
+    problem = Problem(y, problem.operator, torch.tensor(0.02 * scale, dtype=torch.float64))
     states(problem, replace(PLAIN, steps=3, first=8.0, last=1.0, ceiling=ceiling), prior)
     expected = [first, (first * 0.02) ** 0.5, 0.02]
     assert [float(level) for _, level, _ in prior.asked] == pytest.approx([scale * s for s in expected])
@@ -120,7 +120,7 @@ def test_the_first_level_has_a_ceiling(ceiling: float | None, first: float, scal
 
 def test_a_picture_without_noise_has_a_little() -> None:
     problem, prior = noisy(1, 1, 9, 10), Shrinks()
-    states(Problem(problem.observed, problem.blur, torch.tensor(0.0)), replace(PLAIN, steps=1), prior)
+    states(Problem(problem.observed, problem.operator, torch.tensor(0.0)), replace(PLAIN, steps=1), prior)
     assert float(prior.asked[0][1]) == pytest.approx(8 * LEAST)
 
 
@@ -129,7 +129,7 @@ def test_a_picture_without_noise_has_a_little() -> None:
 def test_scale_is_the_prior_s_own_matter(boundary: Any, scale: float) -> None:
     problem = noisy(1, 2, 16, 15, boundary=boundary)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     got = states(scaled, PLAIN, Shrinks(30 / scale**2))[-1].x
     torch.testing.assert_close(got, scale * run(problem), rtol=1e-8, atol=1e-9 * scale)
 
@@ -138,8 +138,8 @@ def test_scale_is_the_prior_s_own_matter(boundary: Any, scale: float) -> None:
 @pytest.mark.parametrize("dims", [(-2,), (-1,), (-2, -1)], ids=str)
 def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boundary: Any) -> None:
     problem = noisy(1, 2, 16, 15, boundary=boundary)
-    assert isinstance(problem.blur, Blur)
-    mirror = Blur(problem.blur.kernel.flip(dims), boundary)
+    assert isinstance(problem.operator, Blur)
+    mirror = Blur(problem.operator.kernel.flip(dims), boundary)
     mirrored = Problem(problem.observed.flip(dims), mirror, problem.sigma)
     torch.testing.assert_close(run(mirrored), run(problem).flip(dims), rtol=1e-9, atol=1e-11)
 
@@ -148,10 +148,10 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
 def test_pictures_and_channels_are_on_their_own(boundary: Any) -> None:
     problem = noisy(2, 3, 16, 15, boundary=boundary)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = run(Problem(problem.observed, problem.blur, sigma))
+    together = run(Problem(problem.observed, problem.operator, sigma))
     for b in range(2):
         for c in range(3):
-            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.blur, sigma[b]))
+            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.operator, sigma[b]))
             torch.testing.assert_close(together[b : b + 1, c : c + 1], alone, rtol=1e-9, atol=1e-11)
 
 

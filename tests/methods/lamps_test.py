@@ -52,9 +52,9 @@ def test_lamps_are_found_where_they_are() -> None:
 @pytest.mark.parametrize("name", ["fd", "acute"])
 def test_the_rest_is_restored_too(name: str) -> None:
     dark, lamps, problem = night()
-    assert problem.blur is not None
+    assert problem.operator is not None
     method = Restorer.load(name, precision="float32").method
-    light = problem.blur.forward(dark)
+    light = problem.operator.forward(dark)
     g = torch.Generator().manual_seed(11)
     plain = replace(problem, observed=light + 0.004 * torch.randn(light.shape, generator=g), mask=None, saturated=None)
     best = clipped_psnr(problem, method.run(plain).x, dark)
@@ -67,9 +67,9 @@ def test_the_rest_is_restored_too(name: str) -> None:
 
 def test_a_restorer_does_it() -> None:
     dark, lamps, problem = night()
-    assert isinstance(problem.blur, Blur)
+    assert isinstance(problem.operator, Blur)
     restorer = Restorer.load("fd")
-    restored = restorer(problem.observed, problem.blur.kernel, sigma=0.004).image.pixels
+    restored = restorer(problem.observed, problem.operator.kernel, sigma=0.004).image.pixels
     truth = problem.crop(dark + lamps).clamp(0, 1)
     plain = problem.crop(FD.run(problem).x).clamp(0, 1)
     assert float(psnr(restored.clamp(0, 1), truth)) > float(psnr(plain, truth)) + 2
@@ -85,9 +85,9 @@ def test_it_is_true_to_the_units_of_the_picture() -> None:
 
 def test_lamps_under_a_blur_field() -> None:
     _, lamps, problem = night()
-    assert isinstance(problem.blur, Blur)
-    field = BlurField(problem.blur.kernel[None].expand(1, 2, -1, -1, -1))
-    found = find_lamps(replace(problem, blur=field))
+    assert isinstance(problem.operator, Blur)
+    field = BlurField(problem.operator.kernel[None].expand(1, 2, -1, -1, -1))
+    found = find_lamps(replace(problem, operator=field))
     assert found is not None
     assert 0.7 < float(found.sum() / lamps.sum()) < 1.3
 
@@ -126,8 +126,8 @@ def test_clipped_samples_in_the_light_of_lamps_are_not_believed() -> None:
     rest = without(believing, lamps)
     assert problem.saturated is not None
     assert rest.mask is not None
-    assert problem.blur is not None
-    lit = (problem.saturated > 0) & (problem.blur.forward(lamps) > 0.1)
+    assert problem.operator is not None
+    lit = (problem.saturated > 0) & (problem.operator.forward(lamps) > 0.1)
     assert bool(lit.any())
     assert bool((rest.mask[lit] == 0).all())
-    torch.testing.assert_close(rest.observed, problem.observed - problem.blur.forward(lamps))
+    torch.testing.assert_close(rest.observed, problem.observed - problem.operator.forward(lamps))

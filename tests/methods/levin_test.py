@@ -135,7 +135,7 @@ def test_scale_is_shared_where_the_units_fit(
     assert problem.sigma is not None
     expected = scale * run(problem, config)
     monkeypatch.setattr("acutance.methods.levin.START", START * scale)
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     got = run(scaled, replace(config, knee=config.knee * scale))
     torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-7 * scale)
 
@@ -144,8 +144,8 @@ def test_scale_is_shared_where_the_units_fit(
 @pytest.mark.parametrize("dims", [(-2,), (-1,), (-2, -1)], ids=str)
 def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boundary: Any) -> None:
     problem = noisy(1, 2, 16, 15, boundary=boundary)
-    assert isinstance(problem.blur, Blur)
-    mirror = Blur(problem.blur.kernel.flip(dims), boundary)
+    assert isinstance(problem.operator, Blur)
+    mirror = Blur(problem.operator.kernel.flip(dims), boundary)
     mirrored = Problem(problem.observed.flip(dims), mirror, problem.sigma)
     torch.testing.assert_close(run(mirrored), run(problem).flip(dims), rtol=1e-7, atol=1e-8)
 
@@ -153,8 +153,8 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
 @pytest.mark.parametrize("boundary", ["valid", "circular"])
 def test_rows_are_as_good_as_columns(boundary: Any) -> None:
     problem = noisy(1, 2, 16, 13, boundary=boundary, kernel=(5, 3))
-    assert isinstance(problem.blur, Blur)
-    kernel = problem.blur.kernel.mT.contiguous()
+    assert isinstance(problem.operator, Blur)
+    kernel = problem.operator.kernel.mT.contiguous()
     turned = Problem(problem.observed.mT.contiguous(), Blur(kernel, boundary), problem.sigma)
     torch.testing.assert_close(run(turned), run(problem).mT, rtol=1e-7, atol=1e-8)
 
@@ -163,18 +163,18 @@ def test_rows_are_as_good_as_columns(boundary: Any) -> None:
 def test_pictures_and_channels_are_on_their_own(boundary: Any) -> None:
     problem = noisy(2, 3, 16, 15, boundary=boundary)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = run(Problem(problem.observed, problem.blur, sigma))
+    together = run(Problem(problem.observed, problem.operator, sigma))
     for b in range(2):
         for c in range(3):
-            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.blur, sigma[b]))
+            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.operator, sigma[b]))
             torch.testing.assert_close(together[b : b + 1, c : c + 1], alone, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("sigma", [0.005, 0.02])
 def test_it_restores_the_border_included(sigma: float) -> None:
     problem = noisy(1, 3, 48, 44, sigma=sigma)
-    assert problem.blur is not None
-    truth = problem.blur.crop(scene(1, 3, 52, 48))
+    assert problem.operator is not None
+    truth = problem.operator.crop(scene(1, 3, 52, 48))
     result = Levin(replace(PLAIN, steps=6)).run(problem)
     assert result.outcome is not Outcome.DIVERGED
     assert float(psnr(problem.crop(result.x), truth)) > float(psnr(problem.observed, truth)) + 3

@@ -38,19 +38,19 @@ class Halves:
 def test_its_steps_are_the_denoiser_and_a_dense_solve(boundary: Any) -> None:
     """(A'A + c (sigma / s)^2) x = A'y + c (sigma / s)^2 z."""
     problem, halves = noisy(1, 1, 9, 10, boundary=boundary, kernel=(3, 4)), Halves()
-    assert problem.blur is not None
+    assert problem.operator is not None
     solver = Pnp(PLAIN, Denoiser(halves)).solver()
     every = [solver.steps[0].init(problem), *solver.iterate(problem)]
-    size = problem.blur.domain_size(9, 10)
+    size = problem.operator.domain_size(9, 10)
     basis = torch.eye(size[0] * size[1], dtype=torch.float64)
-    a = problem.blur.forward(basis.reshape(-1, 1, *size)).flatten(1).T
+    a = problem.operator.forward(basis.reshape(-1, 1, *size)).flatten(1).T
     for turn, s in enumerate((8.0, 2.0, 0.5)):
         tie = 2.0 / s**2
         rhs = a.T @ problem.observed.flatten() + tie * every[turn].x.flatten() / 2
         expected = torch.linalg.solve(a.T @ a + tie * basis, rhs)
         torch.testing.assert_close(every[turn + 1].x.flatten(), expected, rtol=1e-7, atol=1e-8)
         asked = halves.asked[turn]
-        assert asked.blur is None
+        assert asked.operator is None
         assert torch.equal(asked.observed, every[turn].picture)
         assert asked.sigma is not None
         assert float(asked.sigma) == pytest.approx(0.02 * s)
@@ -59,11 +59,11 @@ def test_its_steps_are_the_denoiser_and_a_dense_solve(boundary: Any) -> None:
 def test_a_denoiser_that_halves_ends_at_the_ridge_solution() -> None:
     """z = x / 2 and (A'A + 1) x = A'y + z: (A'A + 1/2) x = A'y."""
     problem = noisy(1, 1, 9, 10, boundary="circular", kernel=(3, 3))
-    assert problem.blur is not None
+    assert problem.operator is not None
     config = PnpConfig(steps=150, first=1.0, last=1.0, weight=1.0, closing=0.0)
     x = [state.x for state in Pnp(config, Denoiser(Halves())).solver().iterate(problem)][-1]
     basis = torch.eye(90, dtype=torch.float64)
-    a = problem.blur.forward(basis.reshape(-1, 1, 9, 10)).flatten(1).T
+    a = problem.operator.forward(basis.reshape(-1, 1, 9, 10)).flatten(1).T
     expected = torch.linalg.solve(a.T @ a + 0.5 * basis, a.T @ problem.observed.flatten())
     torch.testing.assert_close(x.flatten(), expected, rtol=1e-8, atol=1e-9)
 
@@ -129,8 +129,8 @@ def quick(**settings: Any) -> Pnp:
 
 def test_it_restores() -> None:
     problem = noisy(1, 1, 40, 44)
-    assert problem.blur is not None
-    truth = problem.blur.crop(scene(1, 1, 44, 48))
+    assert problem.operator is not None
+    truth = problem.operator.crop(scene(1, 1, 44, 48))
     result = quick().run(problem)
     assert result.outcome is not Outcome.DIVERGED
     assert float(psnr(problem.crop(result.x), truth)) > float(psnr(problem.observed, truth)) + 3
@@ -140,7 +140,7 @@ def test_it_restores() -> None:
 def test_it_does_not_depend_on_the_scale(scale: float) -> None:
     problem = noisy(1, 1, 24, 25)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     torch.testing.assert_close(quick().run(scaled).x, scale * quick().run(problem).x, rtol=1e-6, atol=1e-7 * scale)
 
 
@@ -154,7 +154,7 @@ def test_grey_is_colour_with_three_equal_channels() -> None:
 def test_each_picture_of_a_batch_has_its_own_noise() -> None:
     problem = noisy(2, 1, 20, 22)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = quick().run(Problem(problem.observed, problem.blur, sigma)).x
+    together = quick().run(Problem(problem.observed, problem.operator, sigma)).x
     for i in range(2):
-        alone = quick().run(Problem(problem.observed[i : i + 1], problem.blur, sigma[i])).x
+        alone = quick().run(Problem(problem.observed[i : i + 1], problem.operator, sigma[i])).x
         torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-8, atol=1e-10)

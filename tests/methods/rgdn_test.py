@@ -61,9 +61,9 @@ def test_the_published_network_has_1259136_weights(form: Any) -> None:
 def test_one_step_is_the_formula(form: Any, boundary: Any) -> None:
     model = perturbed(form, steps=1).double()
     problem = blurred(1, 20, 17, boundary=boundary, dtype=torch.float64)
-    assert problem.blur is not None
-    x = problem.blur.start(problem.observed)
-    grad = problem.blur.adjoint(problem.blur.forward(x) - problem.observed)
+    assert problem.operator is not None
+    x = problem.operator.start(problem.observed)
+    grad = problem.operator.adjoint(problem.operator.forward(x) - problem.observed)
     r, h, d = (stack.main for stack in (model.prior, model.adapter, model.scaler))
     with torch.no_grad():
         expected = x + d(h(grad) + r(x)) if form == "paper" else 0.8 * x + 0.2 * d(h(grad) - r(x))

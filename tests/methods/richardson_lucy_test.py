@@ -76,10 +76,10 @@ def curvature(x: Array, prior: float) -> Array:
 
 def plain(problem: Problem, config: RichardsonLucyConfig) -> list[Array]:
     """x(t) as the module's docstring says, with scipy's convolutions."""
-    assert isinstance(problem.blur, Blur)
+    assert isinstance(problem.operator, Blur)
     assert problem.sigma is not None
-    y, k = problem.observed[0, 0].numpy(), problem.blur.kernel[0, 0].numpy()
-    there, back = ("valid", "full") if problem.blur.boundary == "valid" else ("same", "same")
+    y, k = problem.observed[0, 0].numpy(), problem.operator.kernel[0, 0].numpy()
+    there, back = ("valid", "full") if problem.operator.boundary == "valid" else ("same", "same")
 
     def adjoint(z: Array) -> Array:
         return np.asarray(convolve2d(z, k[::-1, ::-1], mode=back))
@@ -120,14 +120,14 @@ def test_its_steps_are_what_the_formula_says(config: RichardsonLucyConfig, bound
 def test_far_from_the_border_it_is_scikit_image_s(steps: int) -> None:
     """Which starts from 1/2 and does not divide by A'1; each step carries that four pixels further in."""
     problem = noisy(1, 1, 48, 47, boundary="zero")
-    assert isinstance(problem.blur, Blur)
+    assert isinstance(problem.operator, Blur)
     solver = RichardsonLucy(PLAIN).solver()
     state = solver.steps[0].init(problem)
     half = torch.full_like(state.x, 0.5)
     state = replace(state, x=half, before=half, residual=problem.residual(half))
     for _ in range(steps):
         state = solver.steps[0](problem, state)
-    kernel = problem.blur.kernel[0, 0].numpy()
+    kernel = problem.operator.kernel[0, 0].numpy()
     expected = richardson_lucy(problem.observed[0, 0].numpy(), kernel, num_iter=steps, clip=False)
     inside = slice(4 * steps, -4 * steps)
     got = state.x[0, 0].numpy()
@@ -166,8 +166,8 @@ def test_light_is_kept(light: float, boundary: Any, config: RichardsonLucyConfig
         problem = replace(problem, observed=dark + light)
     for masked in (problem, replace(problem, mask=mask)):
         weight = torch.ones_like(problem.observed) if masked.mask is None else mask.expand_as(problem.observed)
-        assert problem.blur is not None
-        seen = problem.blur.adjoint(weight)
+        assert problem.operator is not None
+        seen = problem.operator.adjoint(weight)
         for state in states(masked, config)[1:]:
             reached = (state.x * seen).sum((-2, -1))
             torch.testing.assert_close(reached, (problem.observed * weight).sum((-2, -1)), rtol=1e-6, atol=1e-5)
@@ -221,7 +221,7 @@ def test_the_state_knows_its_residual(config: RichardsonLucyConfig) -> None:
 def test_it_ends_when_the_residual_is_as_small_as_the_noise(discrepancy: float) -> None:
     problem = noisy(2, 1, 30, 33, sigma=0.02)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    problem = Problem(problem.observed, problem.blur, sigma)
+    problem = Problem(problem.observed, problem.operator, sigma)
     result = RichardsonLucy(replace(PLAIN, steps=300, discrepancy=discrepancy)).run(problem)
     bound = 0.5 * 30 * 33 * (discrepancy * sigma) ** 2
     assert result.outcomes == (Outcome.CONVERGED, Outcome.CONVERGED)
@@ -229,7 +229,9 @@ def test_it_ends_when_the_residual_is_as_small_as_the_noise(discrepancy: float) 
     for i, steps in enumerate(result.steps):
         assert float(result.trace[steps, i]) <= float(bound[i])
         assert steps == 1 or float(result.trace[steps - 1, i]) > float(bound[i])
-        alone = states(Problem(problem.observed[i : i + 1], problem.blur, sigma[i]), replace(PLAIN, steps=steps))[-1]
+        alone = states(Problem(problem.observed[i : i + 1], problem.operator, sigma[i]), replace(PLAIN, steps=steps))[
+            -1
+        ]
         torch.testing.assert_close(result.x[i : i + 1], alone.x, rtol=1e-12, atol=0)
     endless = RichardsonLucy(replace(PLAIN, steps=30)).run(problem)
     assert endless.steps == (30, 30)
@@ -238,7 +240,7 @@ def test_it_ends_when_the_residual_is_as_small_as_the_noise(discrepancy: float) 
 def test_the_penalty_smooths_and_has_a_fixed_point() -> None:
     """A'1 = 1 here, so in the end 1 - A'(y / A x) = l div(D x / |D x|) + m, m being the multiplier of the flux."""
     problem = noisy(1, 1, 14, 15, boundary="circular", kernel=(3, 3))
-    assert problem.blur is not None
+    assert problem.operator is not None
 
     def length(x: Tensor) -> float:
         return float(x.diff(dim=-1).abs().sum() + x.diff(dim=-2).abs().sum())
@@ -248,7 +250,7 @@ def test_the_penalty_smooths_and_has_a_fixed_point() -> None:
         x = states(problem, replace(FAST, steps=1000, strength=factor, power=0.0))[-1].x
         lengths.append(length(x))
         if factor > 0:
-            slope = 1 - problem.blur.adjoint(problem.observed / problem.blur.forward(x))[0, 0].numpy()
+            slope = 1 - problem.operator.adjoint(problem.observed / problem.operator.forward(x))[0, 0].numpy()
             pull = factor * curvature(x[0, 0].numpy(), factor)
             m = float((slope - pull).mean())
             assert 0 < m < factor
@@ -272,8 +274,8 @@ def test_a_pixel_of_which_nothing_is_seen_stays() -> None:
 def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boundary: Any) -> None:
     """Without the penalty, whose difference down and along know at which corner they meet."""
     problem = noisy(1, 2, 16, 15, boundary=boundary)
-    assert isinstance(problem.blur, Blur)
-    mirror = Blur(problem.blur.kernel.flip(dims), boundary)
+    assert isinstance(problem.operator, Blur)
+    mirror = Blur(problem.operator.kernel.flip(dims), boundary)
     mirrored = Problem(problem.observed.flip(dims), mirror, problem.sigma)
     torch.testing.assert_close(run(mirrored, FAST), run(problem, FAST).flip(dims), rtol=1e-9, atol=0)
 
@@ -281,8 +283,8 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
 @pytest.mark.parametrize("boundary", ["valid", "circular"])
 def test_rows_are_as_good_as_columns(boundary: Any) -> None:
     problem = noisy(1, 2, 16, 13, boundary=boundary, kernel=(5, 3))
-    assert isinstance(problem.blur, Blur)
-    kernel = problem.blur.kernel.mT.contiguous()
+    assert isinstance(problem.operator, Blur)
+    kernel = problem.operator.kernel.mT.contiguous()
     turned = Problem(problem.observed.mT.contiguous(), Blur(kernel, boundary), problem.sigma)
     torch.testing.assert_close(run(turned, BOTH), run(problem, BOTH).mT, rtol=1e-9, atol=0)
 
@@ -293,7 +295,7 @@ def test_scale_is_shared(boundary: Any, scale: float, monkeypatch: pytest.Monkey
     """The end too; the penalty where l is without a unit and a flat slope has that of the picture."""
     problem = noisy(1, 2, 16, 15, boundary=boundary)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     for config in (replace(FAST, steps=60, discrepancy=1.0), replace(BOTH, power=0.0)):
         with monkeypatch.context() as patch:
             expected = RichardsonLucy(config).run(problem)
@@ -308,9 +310,9 @@ def test_scale_is_shared(boundary: Any, scale: float, monkeypatch: pytest.Monkey
 def test_pictures_are_on_their_own(config: RichardsonLucyConfig) -> None:
     problem = noisy(2, 3, 16, 15)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = run(Problem(problem.observed, problem.blur, sigma), config)
+    together = run(Problem(problem.observed, problem.operator, sigma), config)
     for i in range(2):
-        alone = run(Problem(problem.observed[i : i + 1], problem.blur, sigma[i]), config)
+        alone = run(Problem(problem.observed[i : i + 1], problem.operator, sigma[i]), config)
         torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-11, atol=0)
 
 
@@ -333,8 +335,8 @@ def test_grey_is_colour_with_three_equal_channels(config: RichardsonLucyConfig) 
 @pytest.mark.parametrize("config", [replace(FAST, steps=60, discrepancy=1.0), replace(BOTH, steps=40)], ids=str)
 def test_it_restores(config: RichardsonLucyConfig) -> None:
     problem = noisy(1, 3, 48, 44, sigma=0.01)
-    assert problem.blur is not None
-    truth = problem.blur.crop(scene(1, 3, 52, 48))
+    assert problem.operator is not None
+    truth = problem.operator.crop(scene(1, 3, 52, 48))
     assert float(psnr(problem.crop(run(problem, config)), truth)) > float(psnr(problem.observed, truth)) + 3
 
 

@@ -78,8 +78,8 @@ def circular(*, boundary: Any = "circular") -> Problem:
 def independent(isotropic: bool) -> tuple[Array, float]:
     """The minimum of `circular` for the settings `CONVERGED` as another solver finds it, and its energy."""
     problem, d = circular(), differences(SIZE).numpy()
-    assert problem.blur is not None
-    a, y = dense(problem.blur, SIZE).numpy(), problem.observed.flatten().numpy()
+    assert problem.operator is not None
+    a, y = dense(problem.operator, SIZE).numpy(), problem.observed.flatten().numpy()
     factor = 5.0 * 0.02**1.5
     x = primal_dual(a, y, d, factor, isotropic=isotropic)
     return x, energy(a, y, d, factor, x, isotropic=isotropic)
@@ -89,8 +89,8 @@ def independent(isotropic: bool) -> tuple[Array, float]:
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_it_ends_where_another_solver_does_whatever_the_tie(isotropic: bool, tie: float) -> None:
     problem, d = circular(), differences(SIZE).numpy()
-    assert problem.blur is not None
-    a, y = dense(problem.blur, SIZE).numpy(), problem.observed.flatten().numpy()
+    assert problem.operator is not None
+    a, y = dense(problem.operator, SIZE).numpy(), problem.observed.flatten().numpy()
     expected, least = independent(isotropic)
     x = run(problem, replace(CONVERGED, isotropic=isotropic, tie=tie)).flatten().numpy()
     got = energy(a, y, d, 5.0 * 0.02**1.5, x, isotropic=isotropic)
@@ -171,8 +171,8 @@ def test_every_x_solves_the_dense_normal_equations(
 def test_what_a_step_carries_to_the_next_stays_true(dtype: torch.dtype) -> None:
     """K'M K x of the last x, which is updated and never computed anew."""
     problem = noisy(1, 1, 20, 21)
-    assert isinstance(problem.blur, Blur)
-    problem = Problem(problem.observed.to(dtype), Blur(problem.blur.kernel.to(dtype)), problem.sigma)
+    assert isinstance(problem.operator, Blur)
+    problem = Problem(problem.observed.to(dtype), Blur(problem.operator.kernel.to(dtype)), problem.sigma)
     end = states(problem, replace(PLAIN, steps=100, rounds=2))[-1]
     exact = end.torus.normal(end.estimate.spectrum)
     drift = float((end.estimate.normal - exact).abs().max() / exact.abs().max())
@@ -231,7 +231,7 @@ def test_scale_is_shared_where_the_units_fit(isotropic: bool, boundary: Any, sca
     problem = noisy(1, 2, 16, 15, boundary=boundary)
     config = replace(PLAIN, power=1.0, isotropic=isotropic)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     moved = replace(config, tie=config.tie / scale)
     torch.testing.assert_close(run(scaled, moved), scale * run(problem, config), rtol=1e-6, atol=1e-7 * scale)
 
@@ -242,8 +242,8 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
     """Anisotropic; the length of a difference down and one along knows at which corner they meet."""
     problem = noisy(1, 2, 16, 15, boundary=boundary)
     config = replace(PLAIN, isotropic=False)
-    assert isinstance(problem.blur, Blur)
-    mirror = Blur(problem.blur.kernel.flip(dims), boundary)
+    assert isinstance(problem.operator, Blur)
+    mirror = Blur(problem.operator.kernel.flip(dims), boundary)
     mirrored = Problem(problem.observed.flip(dims), mirror, problem.sigma)
     torch.testing.assert_close(run(mirrored, config), run(problem, config).flip(dims), rtol=1e-8, atol=1e-9)
 
@@ -252,8 +252,8 @@ def test_a_mirror_image_is_restored_like_the_picture(dims: tuple[int, ...], boun
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_rows_are_as_good_as_columns(isotropic: bool, boundary: Any) -> None:
     problem, config = noisy(1, 2, 16, 13, boundary=boundary, kernel=(5, 3)), replace(PLAIN, isotropic=isotropic)
-    assert isinstance(problem.blur, Blur)
-    kernel = problem.blur.kernel.mT.contiguous()
+    assert isinstance(problem.operator, Blur)
+    kernel = problem.operator.kernel.mT.contiguous()
     turned = Problem(problem.observed.mT.contiguous(), Blur(kernel, boundary), problem.sigma)
     torch.testing.assert_close(run(turned, config), run(problem, config).mT, rtol=1e-8, atol=1e-9)
 
@@ -262,18 +262,18 @@ def test_rows_are_as_good_as_columns(isotropic: bool, boundary: Any) -> None:
 def test_pictures_and_channels_are_on_their_own(boundary: Any) -> None:
     problem = noisy(2, 3, 16, 15, boundary=boundary)
     sigma = torch.tensor([0.02, 0.05], dtype=torch.float64)
-    together = run(Problem(problem.observed, problem.blur, sigma))
+    together = run(Problem(problem.observed, problem.operator, sigma))
     for b in range(2):
         for c in range(3):
-            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.blur, sigma[b]))
+            alone = run(Problem(problem.observed[b : b + 1, c : c + 1], problem.operator, sigma[b]))
             torch.testing.assert_close(together[b : b + 1, c : c + 1], alone, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("sigma", [0.005, 0.02])
 def test_it_restores_the_border_included(sigma: float) -> None:
     problem = noisy(1, 3, 48, 44, sigma=sigma)
-    assert problem.blur is not None
-    truth = problem.blur.crop(scene(1, 3, 52, 48))
+    assert problem.operator is not None
+    truth = problem.operator.crop(scene(1, 3, 52, 48))
     result = Tv(replace(PLAIN, steps=30)).run(problem)
     assert result.outcome is not Outcome.DIVERGED
     assert float(psnr(problem.crop(result.x), truth)) > float(psnr(problem.observed, truth)) + 3

@@ -78,7 +78,7 @@ def test_the_spectrum_of_a_picture_is_found(level: float, fall: float) -> None:
 def test_it_does_not_depend_on_the_scale(boundary: Any, scale: float) -> None:
     problem, _ = noisy(1, 3, 30, 27, boundary=boundary)
     assert problem.sigma is not None
-    scaled = Problem(scale * problem.observed, problem.blur, scale * problem.sigma)
+    scaled = Problem(scale * problem.observed, problem.operator, scale * problem.sigma)
     torch.testing.assert_close(Wiener().run(scaled).x, scale * Wiener().run(problem).x, rtol=1e-4, atol=1e-5 * scale)
 
 
@@ -93,8 +93,8 @@ def test_it_restores_the_border_included(sigma: float) -> None:
 
 def test_an_unknown_noise_level_is_estimated() -> None:
     problem, _ = noisy(1, 1, 40, 41)
-    unknown = Problem(problem.observed, problem.blur)
-    known = Problem(problem.observed, problem.blur, level_of(unknown))
+    unknown = Problem(problem.observed, problem.operator)
+    known = Problem(problem.observed, problem.operator, level_of(unknown))
     torch.testing.assert_close(Wiener().run(known).x, Wiener().run(unknown).x, rtol=1e-6, atol=1e-8)
 
 
@@ -102,9 +102,9 @@ def test_each_picture_of_a_batch_has_its_own_level_and_noise() -> None:
     problem, _ = noisy(2, 3, 20, 22)
     y = problem.observed * torch.tensor([1.0, 0.2], dtype=torch.float64).reshape(2, 1, 1, 1)
     sigma = torch.tensor([0.01, 0.05])
-    together = Wiener().run(Problem(y, problem.blur, sigma))
+    together = Wiener().run(Problem(y, problem.operator, sigma))
     for i in range(2):
-        alone = Wiener().run(Problem(y[i : i + 1], problem.blur, sigma[i]))
+        alone = Wiener().run(Problem(y[i : i + 1], problem.operator, sigma[i]))
         torch.testing.assert_close(together.x[i : i + 1], alone.x, rtol=1e-10, atol=1e-12)
     assert together.outcomes == (Outcome.COMPLETED, Outcome.COMPLETED)
 
@@ -113,7 +113,9 @@ def test_more_noise_is_smoothed_more() -> None:
     problem, _ = noisy(1, 1, 32, 32)
     rough = [
         float(
-            Difference("rows").forward(Wiener().run(Problem(problem.observed, problem.blur, torch.tensor(s))).x).norm()
+            Difference("rows")
+            .forward(Wiener().run(Problem(problem.observed, problem.operator, torch.tensor(s))).x)
+            .norm()
         )
         for s in (0.001, 0.01, 0.1)
     ]

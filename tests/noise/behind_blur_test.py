@@ -51,7 +51,7 @@ def test_without_nulls_the_least_of_the_light_decides(generator: torch.Generator
 def test_a_full_sensor_has_no_noise(generator: torch.Generator) -> None:
     problem = behind(0.02, generator, n=1)
     bright = problem.observed + torch.linspace(-0.2, 0.8, SIDE)
-    clipped = heeding(Problem(bright.clamp(0, 1), problem.blur))
+    clipped = heeding(Problem(bright.clamp(0, 1), problem.operator))
     assert clipped.saturated is not None
     assert float(clipped.saturated.mean()) > 0.2
     assert float(level_of(clipped)) == pytest.approx(0.02, rel=0.25)
@@ -62,12 +62,12 @@ def test_missing_pixels_and_small_and_broken_pictures_are_left_to_smooth_blocks(
     mask = torch.ones(1, 1, SIDE, SIDE)
     mask[..., 40:60] = 0
     seen = torch.where(mask > 0, problem.observed, torch.nan)
-    assert torch.equal(level_of(Problem(problem.observed, problem.blur, mask=mask)), noise_level(seen))
+    assert torch.equal(level_of(Problem(problem.observed, problem.operator, mask=mask)), noise_level(seen))
     small = problem.observed[..., :20, :20]
-    assert torch.equal(level_of(Problem(small, problem.blur)), noise_level(small))
+    assert torch.equal(level_of(Problem(small, problem.operator)), noise_level(small))
     broken = problem.observed.clone()
     broken[..., 3, 3] = torch.nan
-    assert bool(torch.isfinite(level_of(Problem(broken, problem.blur))).all())
+    assert bool(torch.isfinite(level_of(Problem(broken, problem.operator))).all())
 
 
 def test_the_least_is_the_rounding_of_eight_bits(generator: torch.Generator) -> None:
@@ -86,9 +86,9 @@ def test_large_pictures_are_measured_in_the_middle() -> None:
 
 def test_a_batch_is_its_pictures(generator: torch.Generator) -> None:
     problem = behind(0.02, generator)
-    assert isinstance(problem.blur, Blur)
+    assert isinstance(problem.operator, Blur)
     alone = [
-        float(level_of(Problem(problem.observed[i : i + 1], Blur(problem.blur.kernel[i : i + 1], "valid"))))
+        float(level_of(Problem(problem.observed[i : i + 1], Blur(problem.operator.kernel[i : i + 1], "valid"))))
         for i in range(2)
     ]
     assert level_of(problem).tolist() == pytest.approx(alone, rel=1e-5)
@@ -137,7 +137,7 @@ def test_where_nothing_is_hidden_smooth_blocks_have_a_say(kernel: torch.Tensor, 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_brighter_picture_has_as_much_more_noise(factor: float, generator: torch.Generator) -> None:
     problem = behind(0.02, generator)
-    brighter = Problem(factor * problem.observed, problem.blur)
+    brighter = Problem(factor * problem.observed, problem.operator)
     assert level_of(brighter).tolist() == pytest.approx([factor * a for a in level_of(problem).tolist()], rel=0.02)
 
 
@@ -145,8 +145,8 @@ def cells_and_point(generator: torch.Generator) -> tuple[behind_blur.Cells, torc
     problem = behind(0.01, generator)
     part = piece(problem.observed)
     assert part is not None
-    assert problem.blur is not None
-    cells = behind_blur.measure(part, problem.blur.power(*part.shape[-2:], like=part))
+    assert problem.operator is not None
+    cells = behind_blur.measure(part, problem.operator.power(*part.shape[-2:], like=part))
     return cells, torch.tensor([[-9.0, 0.5, -7.0, -2.0, 0.3], [-11.0, 12.0, -6.0, -3.0, -0.2]], dtype=torch.float64)
 
 

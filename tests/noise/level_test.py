@@ -165,7 +165,7 @@ def test_a_level_that_somebody_gave_is_what_every_method_is_told(needs: Needs, l
 )  # fmt: skip
 @pytest.mark.parametrize("sigma", [0.004, 0.012, 0.06])
 def test_the_table_of_the_policy(needs: Needs, lossy: bool, expected: str | None, why: str, sigma: float) -> None:
-    seen = blurred(sigma) if needs.kernel else replace(blurred(sigma), blur=None)
+    seen = blurred(sigma) if needs.kernel else replace(blurred(sigma), operator=None)
     level, blocks = decide(seen, needs, lossy=lossy), float(noise_level(seen.observed))
     if expected != "raised" or sigma < MOST_LOSSY:
         assert why in level.reason

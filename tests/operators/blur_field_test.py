@@ -161,5 +161,5 @@ def test_a_view_of_a_field_is_the_field_of_the_view(generator: torch.Generator) 
     y = field.forward(x)
     for view in VIEWS:
         seen = view.problem(Problem(y, field))
-        assert isinstance(seen.blur, BlurField)
-        torch.testing.assert_close(seen.blur.forward(view(x)), view(y))
+        assert isinstance(seen.operator, BlurField)
+        torch.testing.assert_close(seen.operator.forward(view(x)), view(y))

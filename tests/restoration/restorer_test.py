@@ -79,9 +79,9 @@ def test_the_problem_has_its_blur_and_noise() -> None:
     x = 0.25 * picture()
     restorer(x, KERNEL, sigma=0.01)
     (problem,) = method.seen
-    assert isinstance(problem.blur, Blur)
-    assert torch.equal(problem.blur.kernel, KERNEL)
-    assert problem.blur.boundary == "valid"
+    assert isinstance(problem.operator, Blur)
+    assert torch.equal(problem.operator.kernel, KERNEL)
+    assert problem.operator.boundary == "valid"
     assert problem.sigma is not None
     assert problem.sigma.tolist() == pytest.approx([0.01 / float(brightness(x))])
     restorer(x, KERNEL)
@@ -151,7 +151,7 @@ def test_a_missing_kernel_is_asked_for() -> None:
         restorer(picture())
     blind, method = echo(kernel=False)
     blind(picture())
-    assert method.seen[0].blur is None
+    assert method.seen[0].operator is None
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 1, 3, 3), (1, 2, 3, 3), (1, 1, 1, 3, 3)], ids=str)
@@ -176,10 +176,10 @@ def test_a_kernel_as_large_as_the_picture_is_used(size: int) -> None:
     kernel = (1 + (r[:, None] ** 2 + r**2) / 5) ** -2.5
     done = restorer(picture(), kernel[None, None] / kernel.sum())
     (problem,) = method.seen
-    assert isinstance(problem.blur, Blur)
-    assert problem.blur.kernel.shape[-2] == 23
-    assert float(problem.blur.kernel.sum()) == pytest.approx(1)
-    assert int(problem.blur.kernel[0, 0].argmax()) == problem.blur.kernel[0, 0].numel() // 2
+    assert isinstance(problem.operator, Blur)
+    assert problem.operator.kernel.shape[-2] == 23
+    assert float(problem.operator.kernel.sum()) == pytest.approx(1)
+    assert int(problem.operator.kernel[0, 0].argmax()) == problem.operator.kernel[0, 0].numel() // 2
     assert "cut to" in done.notes[0]
 
 
@@ -201,8 +201,8 @@ def test_what_is_no_kernel_is_refused(kernel: Tensor, words: str) -> None:
 def test_an_even_symmetric_kernel_leaves_the_picture_in_place() -> None:
     restorer, method = echo()
     done = restorer(picture(), torch.ones(1, 1, 4, 6) / 24)
-    assert isinstance(method.seen[0].blur, Blur)
-    kernel = method.seen[0].blur.kernel[0, 0]
+    assert isinstance(method.seen[0].operator, Blur)
+    kernel = method.seen[0].operator.kernel[0, 0]
     assert kernel.shape == (5, 7)
     torch.testing.assert_close(kernel, kernel.flip(0, 1))
     assert "half a pixel" in done.notes[0]
@@ -230,7 +230,7 @@ def test_what_is_no_picture_is_told_the_form(given: Any) -> None:
 def test_a_kernel_for_each_channel(channels: int) -> None:
     restorer, method = echo()
     restorer(picture(channels), KERNEL.expand(1, channels, -1, -1))
-    assert method.seen[0].blur is not None
+    assert method.seen[0].operator is not None
 
 
 def test_one_picture_at_a_time() -> None:

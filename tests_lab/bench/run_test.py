@@ -72,7 +72,7 @@ def test_a_method_is_told_what_it_needs_and_no_more(
     row = bench.measure(Job(case, 0))
     (problem,) = method.told
     assert (problem.sigma is not None) == sigma
-    assert (problem.blur is not None) == kernel
+    assert (problem.operator is not None) == kernel
     if problem.sigma is not None:
         assert float(problem.sigma) * problem.unit == pytest.approx(0.02)
     content = case.load()

@@ -37,8 +37,8 @@ def point(n: int, span: int, generator: torch.Generator, *, size: int) -> Tensor
 
 
 def blur_of(problem: Problem) -> Blur:
-    assert isinstance(problem.blur, Blur)
-    return problem.blur
+    assert isinstance(problem.operator, Blur)
+    return problem.operator
 
 
 @pytest.mark.parametrize("boundary", ["valid", "zero", "circular", "replicate"])
@@ -304,7 +304,7 @@ def test_problems_say_which_kernels_are_only_about_right() -> None:
     assert exact.problem.approximate is None
     told = wrong.problem.approximate
     assert told is not None
-    blurs = [example.problem.blur for example in (exact, wrong)]
+    blurs = [example.problem.operator for example in (exact, wrong)]
     assert all(isinstance(blur, Blur) for blur in blurs)
     differ = (blurs[0].kernel != blurs[1].kernel).flatten(1).any(1)  # type: ignore[union-attr]
     assert bool((told[differ] == 1).all())

@@ -37,8 +37,8 @@ def source(seed: int = 1) -> torch.Generator:
 
 
 def forward(problem: Problem, x: Tensor) -> Tensor:
-    assert isinstance(problem.blur, Blur)
-    return problem.blur.forward(x)
+    assert isinstance(problem.operator, Blur)
+    return problem.operator.forward(x)
 
 
 def levels(problem: Problem) -> Tensor:
@@ -114,9 +114,9 @@ def test_a_share_of_nothing_changes_nothing(degradation: Degradation, one: bool)
     assert torch.equal(found.sharp, wanted)
     assert torch.equal(found.problem.observed, problem.observed)
     assert torch.equal(levels(found.problem), levels(problem))
-    assert isinstance(found.problem.blur, Blur)
-    assert isinstance(problem.blur, Blur)
-    assert torch.equal(found.problem.blur.kernel, problem.blur.kernel)
+    assert isinstance(found.problem.operator, Blur)
+    assert isinstance(problem.operator, Blur)
+    assert torch.equal(found.problem.operator.kernel, problem.operator.kernel)
     for a, b in ((found.problem.mask, problem.mask), (found.problem.saturated, problem.saturated)):
         assert (a is None and b is None) or (a is not None and b is not None and torch.equal(a, b))
 

@@ -62,7 +62,7 @@ def test_sizes_and_ranges(blur: DynamicBlur, size: tuple[int, int], limit: int |
         assert picture.dtype == torch.float32
         assert bool(((picture >= 0) & (picture <= 1)).all()), "no NaN either"
         assert not picture.requires_grad
-    assert example.problem.blur is None
+    assert example.problem.operator is None
     assert example.problem.sigma is None
 
 

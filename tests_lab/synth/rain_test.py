@@ -27,7 +27,7 @@ def test_equal_seeds_make_equal_rain_in_range() -> None:
     assert y.shape == x.shape == one.sharp.shape
     assert float(y.min()) >= 0
     assert float(y.max()) <= 1
-    assert one.problem.blur is None
+    assert one.problem.operator is None
     alone = Rain()(x, source(), one_channel=True)
     assert alone.problem.observed.shape == alone.sharp.shape == (6, 1, 40, 52)
 

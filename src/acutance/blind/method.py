@@ -241,7 +241,7 @@ class Blind:
         about = torch.ones(len(given.observed)).to(given.observed)
         size = (problem.observed.shape[-2], problem.observed.shape[-1])
         blur = Blur(kernel, "valid") if found.poses is None else field_of(found.poses, size)
-        aware = replace(given, blur=blur, saturated=None, approximate=about)
+        aware = replace(given, operator=blur, saturated=None, approximate=about)
         aware = aware if problem.saturated is None else heeding(aware, problem.saturated > 0)
         if problem.sigma is None:
             aware = replace(aware, sigma=behind_estimated(aware))

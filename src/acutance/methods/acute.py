@@ -244,7 +244,7 @@ class Descend:
         Raises:
             ConfigError: a number of channels that the network has no entrance for; no blur.
         """
-        if problem.blur is None:
+        if problem.operator is None:
             raise ConfigError("acute needs the blur; give a kernel")
         if problem.observed.shape[1] not in CHANNELS:
             raise ConfigError(f"a picture of {problem.observed.shape[1]} channels; acute takes 1 or 3")
@@ -254,16 +254,16 @@ class Descend:
         seen = problem.observed[:, :1] * 0 + 1 if problem.mask is None else problem.mask.to(x)
         if problem.saturated is not None:
             seen = seen * (1 - problem.saturated)
-        unseen = 1 - problem.blur.adjoint(seen).mean(1, keepdim=True)
+        unseen = 1 - problem.operator.adjoint(seen).mean(1, keepdim=True)
         memory = x.new_zeros(1).expand(x.shape[0], self.config.memory, *x.shape[-2:])
         return AcuteState(x, problem.residual(x), memory, 0, level, unseen)
 
     def __call__(self, problem: Problem, state: AcuteState) -> AcuteState:
         """x(t) -> x(t+1)."""
-        assert problem.blur is not None
+        assert problem.operator is not None
         x = state.x
         batch, channels, height, width = x.shape
-        g = self.bank(problem.blur, problem.blur.adjoint(state.residual), state.level, self._dtype(x))
+        g = self.bank(problem.operator, problem.operator.adjoint(state.residual), state.level, self._dtype(x))
         moment = self.network.gains.weight.new_zeros(1, self.config.moments)
         moment[0, min(state.step, self.config.moments - 1)] = 1
         known = 0.5 * state.level.log()[:, None] + 2  # of the order of 1
@@ -297,8 +297,8 @@ class Descend:
 
     def explain(self, problem: Problem, state: AcuteState) -> dict[str, Tensor]:
         """What the bank offers at x(t), and what the network adds to its mean."""
-        assert problem.blur is not None
-        g = self.bank(problem.blur, problem.blur.adjoint(state.residual), state.level, state.x.dtype)
+        assert problem.operator is not None
+        g = self.bank(problem.operator, problem.operator.adjoint(state.residual), state.level, state.x.dtype)
         mean = torch.einsum("j,bjchw->bchw", self.bank.weight.to(g), g)
         offers = {f"x-g{j + 1}": state.x - g[:, j] for j in range(g.shape[1])}
         return {**offers, "network": self(problem, state).x - state.x + mean}

@@ -39,7 +39,7 @@ class Bm3d(BlockMatching):
         Raises:
             ConfigError: the problem has a blur.
         """
-        if problem.blur is not None:
+        if problem.operator is not None:
             raise ConfigError("bm3d removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
         sigma = level_of(problem)

@@ -26,9 +26,9 @@ LARGE = 1 << 20
 def classical(problem: Problem) -> Tensor:
     """x(0): what `acutance.methods.fd` makes of the problem, on the domain of the blur; where it fails, y extended."""
     x = problem.start()
-    if isinstance(problem.blur, BlurField):
+    if isinstance(problem.operator, BlurField):
         return patchwise(problem, classical)
-    if not isinstance(problem.blur, Blur):
+    if not isinstance(problem.operator, Blur):
         return _least_squares(problem)
     if x.shape[1] > 1 and x[0, 0].numel() >= LARGE:  # a third of the memory
         whole = torch.empty_like(x)
@@ -42,8 +42,8 @@ def classical(problem: Problem) -> Tensor:
 
 def _least_squares(problem: Problem) -> Tensor:
     """x(0) under an operator that is no blur: least squares with the quadratic prior that `fd` begins with."""
-    assert problem.blur is not None
-    c, start, blur = FIRST.config, problem.start(), problem.blur
+    assert problem.operator is not None
+    c, start, blur = FIRST.config, problem.start(), problem.operator
     strength = c.start * c.strength * level_of(problem).reshape(-1, 1, 1, 1) ** c.power
 
     def gradient(x: Tensor, residual: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Denoise:
         Raises:
             ConfigError: the problem has a blur.
         """
-        if problem.blur is not None:
+        if problem.operator is not None:
             raise ConfigError("denoise removes noise; leave the kernel out, or use pnp to deblur with a denoiser")
         y = problem.observed
         levels = [None] * len(y) if problem.sigma is None else level_of(problem).tolist()

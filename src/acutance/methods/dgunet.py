@@ -148,8 +148,8 @@ class Stage:
             ConfigError: the network is for another number of channels.
             WeightsError: measurements with another matrix than the network's.
         """
-        if isinstance(problem.blur, Sensing):
-            self._agree(problem.blur)
+        if isinstance(problem.operator, Sensing):
+            self._agree(problem.operator)
             return DGUNetState(problem.start())
         taken, there = self.network.size.channels, problem.observed.shape[1]
         if taken not in (1, there):
@@ -161,7 +161,7 @@ class Stage:
 
     def __call__(self, problem: Problem, state: DGUNetState) -> DGUNetState:
         """One stage."""
-        after, measured = state.memory, isinstance(problem.blur, Sensing)
+        after, measured = state.memory, isinstance(problem.operator, Sensing)
 
         def evaluate(y: Tensor) -> Tensor:
             nonlocal after

@@ -80,7 +80,7 @@ class HyperLaplacianStep:
     def init(self, problem: Problem) -> FdState:
         """The picture smoothed as if the prior were quadratic."""
         c = self.config
-        torus = Torus.of(problem.observed, problem.blur, problem.mask)
+        torus = Torus.of(problem.observed, problem.operator, problem.mask)
         prior = c.strength * spread(level_of(problem), problem.observed) ** c.power
         laplacian = laplacian_power(*torus.size, like=problem.observed)
         estimate = torus.solve(prior * c.start * laplacian + EPSILON, start=None, rounds=c.rounds)

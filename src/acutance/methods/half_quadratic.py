@@ -87,7 +87,7 @@ class HalfQuadratic:
 
     def init(self, problem: Problem) -> HalfQuadraticState:
         """The picture solved for with hardly any prior but that it changes little."""
-        torus = Torus.of(problem.observed, problem.blur, problem.mask)
+        torus = Torus.of(problem.observed, problem.operator, problem.mask)
         sigma, first = self.schedule.levels(problem)
         tie = self._tie(sigma, self._level(sigma, first))
         # what is tied to is the blurred picture itself

@@ -68,7 +68,7 @@ def in_two_parts(problem: Problem, run: Callable[[Problem], Result]) -> Result:
 @torch.no_grad()
 def find_lamps(problem: Problem) -> Tensor | None:
     """s of a problem, on the domain of its blur, (B, C, H', W'); None: no lamp is found, or nothing was clipped."""
-    if problem.saturated is None or problem.mask is None or not isinstance(problem.blur, Blur | BlurField):
+    if problem.saturated is None or problem.mask is None or not isinstance(problem.operator, Blur | BlurField):
         return None
     glare = problem.saturated * (problem.mask <= 0)  # clipped, and not deep inside a white area
     if not bool((glare > 0).any()):
@@ -78,7 +78,7 @@ def find_lamps(problem: Problem) -> Tensor | None:
         return None
     scaled = replace(problem, observed=problem.observed / white, sigma=level_of(problem) / white)
     x = _multiplied(scaled, scaled.start().clamp_min(DARK), None, FIRST)
-    shadowed = problem.blur.adjoint(glare.expand_as(problem.observed)) > SHADOW
+    shadowed = problem.operator.adjoint(glare.expand_as(problem.observed)) > SHADOW
     seeds = (shadowed & (x > BRIGHT)).any(1, keepdim=True)
     if not bool(seeds.any()):
         return None
@@ -94,10 +94,10 @@ def find_lamps(problem: Problem) -> Tensor | None:
 
 def without(problem: Problem, lamps: Tensor) -> Problem:
     """The problem of the rest: y - A s, without the clipped samples that lamps shone into."""
-    assert problem.blur is not None
+    assert problem.operator is not None
     assert problem.mask is not None
     assert problem.saturated is not None
-    light = problem.blur.forward(lamps)
+    light = problem.operator.forward(lamps)
     white = torch.where(problem.saturated > 0, problem.observed, 0.0).amax()
     lost = (problem.saturated > 0) & (light > TOUCHED * white)
     return replace(problem, observed=problem.observed - light, mask=torch.where(lost, 0.0, problem.mask))
@@ -105,7 +105,7 @@ def without(problem: Problem, lamps: Tensor) -> Problem:
 
 def _multiplied(problem: Problem, x: Tensor, rest: Tensor | None, rounds: int) -> Tensor:
     """x after some updates, accelerated (Biggs & Andrews 1997); rest: u, None where x is all there is."""
-    y, blur, full = problem.observed, problem.blur, problem.saturated
+    y, blur, full = problem.observed, problem.operator, problem.saturated
     assert blur is not None
     assert problem.mask is not None
     assert full is not None

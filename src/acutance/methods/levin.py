@@ -88,7 +88,7 @@ class Reweighting:
     def init(self, problem: Problem) -> LevinState:
         """The solution with the weights of a picture all of whose differences are `START`."""
         c = self.config
-        torus = Torus.of(problem.observed, problem.blur, problem.mask)
+        torus = Torus.of(problem.observed, problem.operator, problem.mask)
         prior = c.strength * spread(level_of(problem), problem.observed) ** c.power
         weight = c.exponent * START ** (c.exponent - 2)
         power = laplacian_power(*torus.size, like=problem.observed)

@@ -67,7 +67,7 @@ class NonLocalMeans:
         Raises:
             ConfigError: the problem has a blur.
         """
-        if problem.blur is not None:
+        if problem.operator is not None:
             raise ConfigError("nlm removes noise; leave the kernel out, or use pnp to deblur with it")
         y = problem.observed
         sigma = level_of(problem)

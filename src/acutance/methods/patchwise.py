@@ -28,7 +28,7 @@ def patchwise(problem: Problem, solve: Callable[[Problem], Tensor]) -> Tensor:
         problem: B pictures; the noise level is measured once for the whole picture.
         solve: for a problem with a `Blur`, on the domain of that blur.
     """
-    field, y = problem.blur, problem.observed
+    field, y = problem.operator, problem.observed
     assert isinstance(field, BlurField)
     height, width = y.shape[-2:]
     problem = replace(problem, sigma=level_of(problem))
@@ -36,6 +36,6 @@ def patchwise(problem: Problem, solve: Callable[[Problem], Tensor]) -> Tensor:
     for window in field.windows(height, width, y, MARGIN):
         place = (..., window.rows, window.cols)
         mask, saturated = (None if m is None else m[place] for m in (problem.mask, problem.saturated))
-        part = replace(problem, observed=y[place], blur=window.blur, mask=mask, saturated=saturated)
+        part = replace(problem, observed=y[place], operator=window.blur, mask=mask, saturated=saturated)
         x[..., window.domain_rows, window.domain_cols] += window.weight * solve(part)
     return x

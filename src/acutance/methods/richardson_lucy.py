@@ -173,9 +173,9 @@ class RichardsonLucyStep:
 
 
 def _blur(problem: Problem) -> LinearOperator:
-    if problem.blur is None:
+    if problem.operator is None:
         raise ConfigError("richardson-lucy needs a blur; give a kernel")
-    return problem.blur
+    return problem.operator
 
 
 def _sums(x: Tensor) -> Tensor:

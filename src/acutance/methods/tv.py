@@ -76,7 +76,7 @@ class TvStep:
 
     def init(self, problem: Problem) -> TvState:
         """The picture smoothed as if the prior were quadratic."""
-        torus = Torus.of(problem.observed, problem.blur, problem.mask)
+        torus = Torus.of(problem.observed, problem.operator, problem.mask)
         prior = self.config.strength * spread(level_of(problem), problem.observed) ** self.config.power
         laplacian = laplacian_power(*torus.size, like=problem.observed)
         estimate = torus.solve(prior * self.config.tie * laplacian + EPSILON, start=None, rounds=ROUNDS)

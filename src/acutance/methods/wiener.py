@@ -58,7 +58,7 @@ class Wiener:
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
-        torus = Torus.of(problem.observed, problem.blur, problem.mask)
+        torus = Torus.of(problem.observed, problem.operator, problem.mask)
         variance = spread(level_of(problem), problem.observed) ** 2
         regulariser = self.strength * variance * inverse_spectrum(torus, variance) + EPSILON
         x = torus.solve(regulariser, start=None, rounds=self.rounds)

@@ -90,7 +90,7 @@ class Seen(Protocol):
     @property
     def observed(self) -> Tensor: ...  # noqa: D102
     @property
-    def blur(self) -> LinearOperator | None: ...  # noqa: D102
+    def operator(self) -> LinearOperator | None: ...  # noqa: D102
     @property
     def sigma(self) -> Tensor | None: ...  # noqa: D102
     @property
@@ -168,9 +168,9 @@ def decide(
     if stated is not None and (wants.sigma or wants.uses_sigma):
         return Level(seen.observed.new_tensor([stated]), f"{source}: {percent * stated:.2g} %")
     lossy = lossy and wants.task == "deblur" and (wants.kernel or wants.uses_sigma)
-    if wants.sigma or (wants.uses_sigma and (lossy or (wants.kernel and seen.blur is not None))):
+    if wants.sigma or (wants.uses_sigma and (lossy or (wants.kernel and seen.operator is not None))):
         if not lossy:
-            level, behind = _estimated(seen, seen.blur)
+            level, behind = _estimated(seen, seen.operator)
             where = "behind the blur" if behind else "in smooth places"
             return Level(level, f"estimated {where} as {percent * float(level.max()):.2g} %")
         estimate, _ = _estimated(seen, None)
@@ -195,12 +195,12 @@ def level_of(seen: Seen) -> Tensor:
     where more than `FEW_HOLES` of the pixels are missing inside the smallest rectangle that holds all others.
     """
     if seen.sigma is None:
-        return _estimated(seen, seen.blur)[0]
+        return _estimated(seen, seen.operator)[0]
     return torch.as_tensor(seen.sigma).to(seen.observed).expand(seen.observed.shape[0])
 
 
 def behind_estimated(seen: Seen) -> Tensor:
-    """The level to tell where `seen.blur` has been estimated, (B,): at least `LEAST_ESTIMATED`."""
+    """The level to tell where `seen.operator` has been estimated, (B,): at least `LEAST_ESTIMATED`."""
     return level_of(seen).clamp_min(LEAST_ESTIMATED)
 
 

@@ -90,7 +90,7 @@ def _kind(problem: Problem, needs: Needs) -> object:
     finds_level = needs.uses_sigma and problem.sigma is None
     if problem.mask is not None or problem.saturated is not None or finds_level or needs.task == "sense":
         return None
-    blur = problem.blur
+    blur = problem.operator
     if blur is None:
         shape: object = None
     elif isinstance(blur, Blur):
@@ -106,16 +106,16 @@ def stacked(problems: Sequence[Problem]) -> Problem:
     first = problems[0]
     if len(problems) == 1:
         return first
-    blur = first.blur
+    blur = first.operator
     if isinstance(blur, Blur):
-        kernels = torch.cat([p.blur.kernel for p in problems if isinstance(p.blur, Blur)])
+        kernels = torch.cat([p.operator.kernel for p in problems if isinstance(p.operator, Blur)])
         blur = Blur(kernels, blur.boundary, blur.evaluation)
     sigmas = [p.sigma.reshape(1) for p in problems if p.sigma is not None]
     flags = [p.approximate.reshape(1) for p in problems if p.approximate is not None]
     return replace(
         first,
         observed=torch.cat([p.observed for p in problems]),
-        blur=blur,
+        operator=blur,
         sigma=torch.cat(sigmas) if sigmas else None,
         approximate=torch.cat(flags) if flags else None,
         unit=1.0,

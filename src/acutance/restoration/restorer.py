@@ -361,7 +361,7 @@ class Restorer:
         prepared = self.prepare(image, kernel, sigma=sigma, linear=linear, mask=mask)
         whole = image if isinstance(image, Image) else Image(image)
         complete = mask is None and bool(torch.isfinite(whole.pixels).all())
-        blur = prepared.problem.blur
+        blur = prepared.problem.operator
         point = isinstance(blur, Blur) and says_no_blur(blur.kernel)
         unblurred = complete and sigma is None and self.needs.task == "deblur" and point
         untouched = UNBLURRED if unblurred else CLEAN if prepared.noise.invisible else None
@@ -398,7 +398,7 @@ class Restorer:
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
         )
-        return replace(done, image=with_lines(done.image, lines_of(done, self.needs.task, begun.problem.blur)))
+        return replace(done, image=with_lines(done.image, lines_of(done, self.needs.task, begun.problem.operator)))
 
     def forecast(
         self, image: Image | Tensor, kernel: Tensor | BlurField | None = None, *, sigma: float | None = None
@@ -420,7 +420,7 @@ class Restorer:
 
         def domain(p: Tensor) -> int:
             size = (p.shape[-2], p.shape[-1])
-            h, w = prepared.problem.blur.domain_size(*size) if prepared.problem.blur is not None else size
+            h, w = prepared.problem.operator.domain_size(*size) if prepared.problem.operator is not None else size
             return h * w
 
         return (start + steps * step) * domain(pixels) / domain(piece)

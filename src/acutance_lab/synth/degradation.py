@@ -56,7 +56,7 @@ class Example:
     """A problem and its answer.
 
     Args:
-        sharp: (B, C, H', W') on the domain of `problem.blur`.
+        sharp: (B, C, H', W') on the domain of `problem.operator`.
         linear: (B,) bool, the pictures in linear light; None: none of them.
     """
 

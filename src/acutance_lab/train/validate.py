@@ -156,8 +156,8 @@ def _summary(config: ValidationConfig, crops: Sequence[Crop], blurred: float, *,
 
 
 def _to(problem: Problem, device: torch.device) -> Problem:
-    blur = problem.blur
+    blur = problem.operator
     if blur is not None:
         assert isinstance(blur, Blur)
         blur = replace(blur, kernel=blur.kernel.to(device))
-    return replace(problem, observed=problem.observed.to(device), blur=blur, sigma=None)
+    return replace(problem, observed=problem.observed.to(device), operator=blur, sigma=None)
