@@ -13,7 +13,16 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON
-from acutance.methods.levin import START, Levin, LevinConfig, LevinState, build, filters_of
+from acutance.methods.levin import (
+    START,
+    Levin,
+    LevinConfig,
+    LevinState,
+    build,
+    differences,
+    differences_adjoint,
+    filters_of,
+)
 from acutance.metrics import psnr
 from acutance.operators import Blur, Difference
 from acutance.problem import Outcome, Problem
@@ -196,3 +205,20 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     assert build(exponent=0.5).config.exponent == 0.5
     with pytest.raises(ConfigError, match="must be at least 1"):
         build(**wrong)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 7, 6), (1, 1, 4, 5, 6)])
+def test_shared_differences_are_those_of_the_formula(shape: tuple[int, ...]) -> None:
+    x = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    shared, total, parts = differences(x), torch.zeros_like(x), []
+    for (_, filters), found in zip(filters_of(x), shared, strict=True):
+        v = x
+        for d in filters:
+            v = d.forward(v)
+        torch.testing.assert_close(found, v)
+        parts.append(torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(len(parts))))
+        w = parts[-1]
+        for d in reversed(filters):
+            w = d.adjoint(w)
+        total += w
+    torch.testing.assert_close(differences_adjoint(parts), total)

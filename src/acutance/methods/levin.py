@@ -14,6 +14,7 @@ domain. l = c sigma^p.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,29 @@ def filters_of(like: Tensor) -> list[tuple[float, tuple[Difference, ...]]]:
     first = circular_differences(like)
     mixed = [(a, b) for i, a in enumerate(first) for b in first[i + 1 :]]
     return [*((1.0, (d,)) for d in first), *((SECOND, (d, d)) for d in first), *((SECOND, pair) for pair in mixed)]
+
+
+def differences(x: Tensor) -> list[Tensor]:
+    """All D_j x in the order of `filters_of`; each first difference is made once."""
+    first = circular_differences(x)
+    slopes = [d.forward(x) for d in first]
+    own = [d.forward(v) for d, v in zip(first, slopes, strict=True)]
+    return [*slopes, *own, *(b.forward(slopes[i]) for i in range(len(first)) for b in first[i + 1 :])]
+
+
+def differences_adjoint(parts: Sequence[Tensor]) -> Tensor:
+    """sum_j D_j' parts_j, the adjoint of `differences`."""
+    first = circular_differences(parts[0])
+    n = len(first)
+    mixed = iter(parts[2 * n :])
+    slopes = [v + d.adjoint(w) for d, v, w in zip(first, parts[:n], parts[n : 2 * n], strict=True)]
+    for i in range(n):
+        for b in first[i + 1 :]:
+            slopes[i] = slopes[i] + b.adjoint(next(mixed))
+    total = first[0].adjoint(slopes[0])
+    for d, v in zip(first[1:], slopes[1:], strict=True):
+        total = total + d.adjoint(v)
+    return total
 
 
 START = 0.05
@@ -102,27 +126,15 @@ class Reweighting:
         weights = []
         mean = torch.zeros_like(torus.power[:1, :1])
         chosen = filters_of(picture)
-        for share, filters in chosen:
-            v = picture
-            for d in filters:
-                v = d.forward(v)
+        for (share, filters), v in zip(chosen, differences(picture), strict=True):
             w = state.prior * share * c.exponent * v.abs().clamp_min(c.knee) ** (c.exponent - 2)
             weights.append(w)
             mean = mean + w.log().mean(spatial(w), keepdim=True).exp() * _power(torus, filters, picture)
         inverse = 1 / (torus.power + mean + EPSILON)
 
         def apply(spectrum: Tensor) -> Tensor:
-            x = torus.picture(spectrum)
-            total = torch.zeros_like(x)
-            for (_, filters), w in zip(chosen, weights, strict=True):
-                v = x
-                for d in filters:
-                    v = d.forward(v)
-                v = w * v
-                for d in reversed(filters):
-                    v = d.adjoint(v)
-                total += v
-            return torus.normal(spectrum) + torus.spectrum(total) + EPSILON * spectrum
+            weighted = [w * v for w, v in zip(weights, differences(torus.picture(spectrum)), strict=True)]
+            return torus.normal(spectrum) + torus.spectrum(differences_adjoint(weighted)) + EPSILON * spectrum
 
         spectrum, _ = conjugate_gradients(
             apply,
