@@ -22,7 +22,7 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-lab check docs docs-commands gallery fuzz load format clean
+.PHONY: help demo test test-lab check docs docs-commands gallery fuzz load release format clean
 
 help:
 	@echo "make demo     restore the sample picture"
@@ -34,6 +34,7 @@ help:
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
 	@echo "make load     200 clients, slow senders and damaged files on a service for three minutes; out/load.png"
+	@echo "make release  wheel and sdist, built twice with the same hashes, list of parts and licences; out/release/"
 	@echo "make format   put the code into its format"
 	@echo "make clean    remove the virtual environment and everything generated"
 
@@ -72,6 +73,9 @@ fuzz: $(VENV)/dev.stamp
 
 load: $(VENV)/dev.stamp
 	$(BIN)/python tests/serve_load.py --plot out/load.png
+
+release: $(VENV)/dev.stamp
+	.ci/release out/release
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

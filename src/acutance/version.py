@@ -1,3 +1,3 @@
 """The version of Acutance, for what every room writes about its results."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

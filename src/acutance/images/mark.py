@@ -1,6 +1,6 @@
 """The mark of a result: a line in its metadata that says who made it, from what, and how.
 
-    acutance 0.1.0: deblur by acute; source <SHA-256 of the source file>; settings <16 digits>
+    acutance 0.2.0: deblur by acute; source <SHA-256 of the source file>; settings <16 digits>
 
 A batch that was cut off recognises by it what is done, and no picture is restored twice by mistake. The line is a tEXt
 chunk of PNG, a comment of JPEG, the tag ProcessingSoftware (11) of TIFF, a chunk of its own in WebP, and stands behind
