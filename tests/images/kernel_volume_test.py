@@ -11,6 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from acutance.errors import KernelError
+from acutance.images.kernel_file import read_kernel
 from acutance.images.kernel_volume import VolumeKernel, holds_volume, read_volume_kernel, repair_volume
 from acutance.images.stack import Voxel
 
@@ -142,3 +143,24 @@ def test_files_that_hold_no_kernel_of_a_volume(tmp_path: Path) -> None:
     assert not holds_volume(tmp_path / "text.npy")
     with pytest.raises(KernelError, match="3 volumes"):
         read_volume_kernel(tmp_path / "two.tif")
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint16"])
+def test_a_tiff_of_three_planes_is_a_volume_for_stacks_and_refused_for_pictures(tmp_path: Path, kind: str) -> None:
+    """Some programs write three planes as red, green and blue, each a plane of its own."""
+    plane = gaussian((1, 9, 11), (1.0, 1.3, 1.5))
+    planes = np.concatenate([plane * 0.25, plane * 0.5, plane * 0.25])
+    values = planes.astype(kind) if kind == "float32" else (planes * 60_000).astype(kind)
+    tifffile.imwrite(tmp_path / "k.tif", values, photometric="rgb", planarconfig="separate")
+    assert holds_volume(tmp_path / "k.tif")
+    assert read_volume_kernel(tmp_path / "k.tif").kernel.shape[2:] == (3, 9, 11)
+    with pytest.raises(KernelError, match="a volume"):
+        read_kernel(tmp_path / "k.tif")
+
+
+def test_a_tiff_of_three_equal_planes_is_a_grey_kernel_in_colour(tmp_path: Path) -> None:
+    plane = gaussian((1, 9, 11), (1.0, 1.3, 1.5))
+    values = np.repeat(plane, 3, 0).astype("float32")
+    tifffile.imwrite(tmp_path / "k.tif", values, photometric="rgb", planarconfig="separate")
+    assert not holds_volume(tmp_path / "k.tif")
+    assert read_kernel(tmp_path / "k.tif").kernel.shape == (1, 1, 9, 11)

@@ -281,7 +281,9 @@ def _read_tiff(data: bytes) -> Found:
         values = np.subtract(2**bits - 1, values, dtype=np.float64)
     if photometric == 3 and colours is not None:
         values, bits, notes = np.moveaxis(np.asarray(colours), 0, -1)[values], 16, ("The palette was expanded.",)
-    if axes == "SYX":  # colour by planes
+    if axes == "SYX" and len(values) == 3:  # three planes: of colour, or of a volume; the values tell
+        return Found(values, bits, notes)
+    if axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     values, alpha_notes = _without_alpha(values)
     return Found(values, bits, notes + alpha_notes)

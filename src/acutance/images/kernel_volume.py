@@ -29,8 +29,8 @@ from acutance.kernel_fit import TAIL
 
 Array = NDArray[np.float64]
 
-ARRAYS = (".npy", ".npz", ".mat")
-"""Suffixes of files that hold a kernel of three axes as an array."""
+ARRAYS = (".npy", ".npz", ".mat", ".tif", ".tiff")
+"""Suffixes of files that hold a kernel of three axes as an array: also a TIFF of three planes, which claims colour."""
 
 SAME_SIZE = 1e-3
 """Two voxel sizes that differ by a smaller part than this are one."""
@@ -113,7 +113,9 @@ def holds_volume(path: Path) -> bool:
     if path.suffix.lower() not in ARRAYS:
         return False
     try:
-        return read_values(path).values.ndim == 3
+        values = read_values(path).values
+        grey = path.suffix.lower().startswith(".tif") and bool((values == values[:1]).all())  # three equal channels
+        return values.ndim == 3 and not grey
     except Exception:  # decoders raise whatever they like; reading it as a kernel says why
         return False
 
