@@ -49,6 +49,9 @@ class Moments:
         """Of each picture of (B, f, H, W), in float32 or better."""
         wide = z.dtype if z.dtype is torch.float64 else torch.float32
         count = z.shape[-2] * z.shape[-1]
+        if torch.compiler.is_exporting():  # a mean of squares, not their sum, which no 16 bits hold
+            mean = z.to(wide).mean((-2, -1), keepdim=True)
+            return Moments(mean, (z.to(wide) - mean).square().mean((-2, -1), keepdim=True), count)
         if torch.is_grad_enabled() or count == 1:
             variance, mean = torch.var_mean(z.to(wide), dim=(-2, -1), correction=0, keepdim=True)
             return Moments(mean, variance, count)
