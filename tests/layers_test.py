@@ -56,7 +56,8 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "rich": CLI,
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
-    **dict.fromkeys(("onnx", "onnxscript"), {(PRODUCT, "export")}),
+    "onnx": {(PRODUCT, "export")},
+    "onnxscript": {(PRODUCT, "export")},
     "onnxruntime": {(PRODUCT, "export"), (LAB, "bench")},
     **dict.fromkeys(
         ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM

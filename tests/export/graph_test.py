@@ -41,13 +41,19 @@ def small_graphs() -> dict[str, Graph]:
 
 @pytest.mark.parametrize("name", list(small_graphs()))
 @pytest.mark.parametrize("size", [(1, 33, 47), (2, 40, 24)])
-@torch.no_grad()
-def test_the_module_is_the_method(name: str, size: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("traced", [False, True])
+def test_the_module_is_the_method(
+    name: str, size: tuple[int, int, int], traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the branches that only the exporter sees, with gradients as there."""
     graph = small_graphs()[name]
-    inputs, outputs = graph.trial(torch.Generator().manual_seed(1), *size)
+    with torch.no_grad():
+        inputs, outputs = graph.trial(torch.Generator().manual_seed(1), *size)
     assert list(inputs) == [port.name for port in graph.inputs]
     assert list(outputs) == [port.name for port in graph.outputs]
-    found = graph.module(*inputs.values())
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: traced)
+    with torch.set_grad_enabled(traced):
+        found = graph.module.requires_grad_(False)(*inputs.values())
     for one, expected in zip(found, outputs.values(), strict=True):
         torch.testing.assert_close(one, expected, atol=2e-5, rtol=0)
     first, before = next(iter(outputs.values())), next(iter(inputs.values()))

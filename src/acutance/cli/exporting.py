@@ -20,7 +20,9 @@ NAMES = ", ".join(MAKERS)
 def export(
     name: Annotated[str, typer.Argument(help=f"Network: {NAMES}.", show_default=False)],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The file; NAME.onnx.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Other weights than the shipped ones: a file, or a name.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Other weights than the shipped ones: a file, or a name.")
+    ] = None,
     precision: Annotated[str, typer.Option(help="float32, or float16: half the size.")] = "float32",
     check: Annotated[
         bool, typer.Option("--check", help=f"Compare with torch on ten sizes; above {LARGEST:g} nothing is written.")
@@ -64,7 +66,7 @@ def _compare(content: bytes, graph: Graph, precision: str) -> float:
         worst = max(worst, found.largest) if math.isfinite(found.largest) else math.inf
     if not math.isfinite(worst) or (precision == KINDS[0] and worst > LARGEST):
         raise ConfigError(
-            f"{graph.name} in {precision} differs from torch by {worst:.1e}, above {LARGEST:g}; nothing was written. Use "
-            "the versions of torch and onnxruntime that constraints.txt names, and float32"
+            f"{graph.name} in {precision} differs from torch by {worst:.1e}, above {LARGEST:g}; nothing was written. "
+            "Use the versions of torch and onnxruntime that constraints.txt names, and float32"
         )
     return worst

@@ -1,7 +1,7 @@
 """Networks as ONNX files, for programs without torch; needs the extra "onnx".
 
-    content = to_onnx(graph_of("golf"))
-    worst = max(d.largest for d in deviations(content, graph_of("golf")))
+content = to_onnx(graph_of("golf"))
+worst = max(d.largest for d in deviations(content, graph_of("golf")))
 """
 
 from acutance.export.catalogue import MAKERS, graph_of

@@ -113,7 +113,9 @@ def _name_sizes(proto: Any, graph: Graph) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the remarks of the exporter, on packages of others, away from the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    loggers = [
+        logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export", "torch.__trace")
+    ]
     before = [each.level for each in loggers]
     try:
         for each in loggers:

@@ -46,7 +46,14 @@ class AcuteStep(nn.Module):
         self.network = network
 
     def forward(
-        self, picture: Tensor, data: Tensor, level: Tensor, unseen: Tensor, memory: Tensor, step: Tensor, inexact: Tensor
+        self,
+        picture: Tensor,
+        data: Tensor,
+        level: Tensor,
+        unseen: Tensor,
+        memory: Tensor,
+        step: Tensor,
+        inexact: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """x(t+1), h(t+1)."""
         batch, _, height, width = picture.shape
@@ -81,7 +88,9 @@ def rgdn_graph(method: Rgdn) -> Graph:
         ConfigError: the method is set to its prior alone.
     """
     if method.config.part != "unit":
-        raise ConfigError(f"part={method.config.part!r}: the step of a graph is the whole unit; export with part='unit'")
+        raise ConfigError(
+            f"part={method.config.part!r}: the step of a graph is the whole unit; export with part='unit'"
+        )
 
     @torch.no_grad()
     def trial(generator: torch.Generator, batch: int, height: int, width: int) -> tuple[Tensors, Tensors]:
@@ -105,7 +114,9 @@ def acute_graph(method: Acute, *, channels: int) -> Graph:
     """
     config = method.config
     if config.units != 1 or config.memory < 1:
-        raise ConfigError(f"units={config.units}, memory={config.memory}: a graph takes 1 unit and a memory of 1 or more")
+        raise ConfigError(
+            f"units={config.units}, memory={config.memory}: a graph takes 1 unit and a memory of 1 or more"
+        )
 
     @torch.no_grad()
     def trial(generator: torch.Generator, batch: int, height: int, width: int) -> tuple[Tensors, Tensors]:
@@ -137,9 +148,10 @@ def acute_graph(method: Acute, *, channels: int) -> Graph:
         "power": method.bank.power.tolist(),
         "constant": method.bank.log_constant.exp().tolist(),
     }
+    constants = {"steps": config.steps, "memory": config.memory, "bank": bank, "least_level": LEAST_LEVEL}
     return Graph("acute", AcuteStep(method, channels), inputs, outputs,
                  "one step x(t), h(t) -> x(t+1), h(t+1); R_j = strength_j level^(2 power_j) (constant_j + |D|^2)", trial,
-                 constants={"steps": config.steps, "bank": bank, "least_level": LEAST_LEVEL})  # fmt: skip
+                 constants=constants)  # fmt: skip
 
 
 def _inputs(state: AcuteState, data: Tensor, problem: Problem) -> Tensors:

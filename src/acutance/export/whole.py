@@ -91,8 +91,10 @@ def dgunet_graph(method: Unfolded) -> Graph:
         return {"picture": picture}, {"restored": method.run(Problem(picture)).x}
 
     size = ("batch", channels, "height", "width")
-    return Graph("dgunet", Stages(method.network), (Port("picture", size, PICTURE),),
-                 (Port("restored", size, RESTORED),), "restores a picture; sides of 8 pixels or more", trial)  # fmt: skip
+    inputs, outputs = (Port("picture", size, PICTURE),), (Port("restored", size, RESTORED),)
+    return Graph(
+        "dgunet", Stages(method.network), inputs, outputs, "restores a picture; sides of 8 pixels or more", trial
+    )
 
 
 def sense_graph(method: Unfolded) -> Graph:

@@ -18,7 +18,9 @@ def runtime(
     forms: Annotated[str, typer.Option(help=f"Some of {','.join(FORMS)}.")] = ",".join(FORMS),
     side: Annotated[int, typer.Option("--size", min=32, help="Side of the picture, pixels.")] = 512,
     rounds: Annotated[int, typer.Option("--runs", min=1, help="Rounds, after one to warm up.")] = 3,
-    models: Annotated[Path | None, typer.Option(help="Folder with NAME.onnx of `acutance export`; else export.")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder with NAME.onnx of `acutance export`; else export.")
+    ] = None,
 ) -> None:
     """Measure networks in torch and in onnxruntime side by side: one picture, one thread each, in turn."""
     names, wanted = networks.split(","), forms.split(",")
