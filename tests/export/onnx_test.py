@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from acutance.cli.app import app
@@ -141,3 +144,25 @@ def test_the_solver_without_torch_restores_as_the_library_does(content: bytes, m
         expected = problem.crop(method.run(problem).x)[0]
     found = example.acute(session_of(content), observed[0].double().numpy(), blur.kernel[0, 0].numpy(), 0.02)
     torch.testing.assert_close(torch.from_numpy(found).float(), expected, atol=1e-4, rtol=0)
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a graph that returns the picture as it is, and so the picture comes back."""
+    page = (EXAMPLE.parents[1] / "docs" / "export.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    ports = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["b", 3, "h", "w"])
+        for name in ("picture", "restored")
+    ]
+    node = onnx.helper.make_node("Identity", ["picture"], ["restored"])
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "same", ports[:1], ports[1:]),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=8,
+    )  # fmt: skip
+    onnx.helper.set_model_props(model, {"licence": "CC0"})
+    (tmp_path / "golf.onnx").write_bytes(model.SerializeToString())
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(block, {"__name__": "example"})
+    assert np.array_equal(np.asarray(Image.open("sharp.png")), np.asarray(Image.open("photo.jpg")))

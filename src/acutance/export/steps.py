@@ -150,8 +150,8 @@ def acute_graph(method: Acute, *, channels: int) -> Graph:
     }
     constants = {"steps": config.steps, "memory": config.memory, "bank": bank, "least_level": LEAST_LEVEL}
     return Graph("acute", AcuteStep(method, channels), inputs, outputs,
-                 "one step x(t), h(t) -> x(t+1), h(t+1); R_j = strength_j level^(2 power_j) (constant_j + |D|^2)", trial,
-                 constants=constants)  # fmt: skip
+                 "one step x(t), h(t) -> x(t+1), h(t+1); R_j = strength_j level^(2 power_j) (constant_j + |D|^2)",
+                 trial, constants=constants)  # fmt: skip
 
 
 def _inputs(state: AcuteState, data: Tensor, problem: Problem) -> Tensors:

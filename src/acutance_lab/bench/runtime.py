@@ -1,4 +1,4 @@
-"""Seconds of a network in torch and in onnxruntime, side by side: one picture, one thread each, in turn."""
+"""Seconds of the processor of a network in torch and in onnxruntime: one picture, one thread each, in turn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Timed:
     """One network in one form.
 
     Args:
-        network: name. form: "torch", or the precision of the file. seconds: the least of all rounds.
+        network: name. form: "torch", or the precision of the file. seconds: of the processor, which other work hardly changes, the least of all rounds.
         largest: largest difference from torch, a fraction of the range. size: of the file, bytes; 0 for torch.
     """
 
@@ -62,10 +62,10 @@ def timed(name: str, *, side: int, rounds: int, forms: Sequence[str], models: Pa
         seconds, largest = dict.fromkeys(runs, float("inf")), {}
         for number in range(rounds + 1):
             for form, run in runs.items():
-                begin = time.perf_counter()
+                begin = time.process_time()
                 found = run()
                 if number:
-                    seconds[form] = min(seconds[form], time.perf_counter() - begin)
+                    seconds[form] = min(seconds[form], time.process_time() - begin)
                 else:
                     largest[form] = max(float(abs(a - b).max()) for a, b in zip(found, expected, strict=True))
     finally:
@@ -94,7 +94,7 @@ def runtime_table(rows: Sequence[Timed], side: int) -> str:
         for row in rows
     ]  # fmt: skip
     return (
-        f"{markdown(head, lines)}\n\nOne picture of {side} x {side} pixels, one thread each, least of all rounds. "
+        f"{markdown(head, lines)}\n\nOne picture of {side} x {side} pixels; seconds of the processor, one thread each, least of all rounds. "
         f"{hardware(torch.device('cpu')).rpartition(',')[0]}, torch {torch.__version__}, onnxruntime {_version()}."
     )
 
