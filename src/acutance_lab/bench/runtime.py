@@ -28,7 +28,8 @@ class Timed:
     """One network in one form.
 
     Args:
-        network: name. form: "torch", or the precision of the file. seconds: of the processor, which other work hardly changes, the least of all rounds.
+        network: name. form: "torch", or the precision of the file.
+        seconds: of the processor, which other work on the machine hardly changes; the least of all rounds.
         largest: largest difference from torch, a fraction of the range. size: of the file, bytes; 0 for torch.
     """
 
@@ -94,7 +95,8 @@ def runtime_table(rows: Sequence[Timed], side: int) -> str:
         for row in rows
     ]  # fmt: skip
     return (
-        f"{markdown(head, lines)}\n\nOne picture of {side} x {side} pixels; seconds of the processor, one thread each, least of all rounds. "
+        f"{markdown(head, lines)}\n\nOne picture of {side} x {side} pixels; seconds of the processor, one thread each, "
+        "least of all rounds. "
         f"{hardware(torch.device('cpu')).rpartition(',')[0]}, torch {torch.__version__}, onnxruntime {_version()}."
     )
 
