@@ -43,6 +43,8 @@ def export(
     check_target(target, overwrite=overwrite)
     check_folder(target.parent)
     graph = graph_of(name, weights=weights)
+    if precision != KINDS[0] and not graph.halves:
+        raise ConfigError(f"--precision {precision}: {name} takes moments of a whole picture, which need float32")
     say(f"tracing {escape(graph.name)}; this takes from half a minute to some minutes")
     content = converted(to_onnx(graph), precision)
     worst = _compare(content, graph, precision) if check else None

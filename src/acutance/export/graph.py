@@ -43,6 +43,7 @@ class Graph:
         inputs, outputs: see `Port`. does: one line of what the network computes.
         trial: draws a task; see `Trial`.
         card: model card of the weights. version: name and hash of the weights. sha256: of the weights file.
+        halves: its numbers may have 16 bits; else moments of a whole picture would be lost.
         constants: numbers that whoever runs the graph needs beside it; they become metadata, as JSON.
     """
 
@@ -55,6 +56,7 @@ class Graph:
     card: Mapping[str, Any] = field(default_factory=dict)
     version: str = "unnamed"
     sha256: str = ""
+    halves: bool = False
     constants: Mapping[str, Any] = field(default_factory=dict)
 
 

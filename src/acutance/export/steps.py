@@ -103,7 +103,7 @@ def rgdn_graph(method: Rgdn) -> Graph:
     inputs = (Port("picture", size, ESTIMATE), Port("gradient", size, "A'(A x(t) - y), A' the adjoint of the blur A"))
     constants = {"steps": method.config.steps, "start": method.config.start}
     return Graph("rgdn", GradientStep(method), inputs, (Port("after", size, NEXT),),
-                 "one step x(t) -> x(t+1); repeat it", trial, constants=constants)  # fmt: skip
+                 "one step x(t) -> x(t+1); repeat it", trial, halves=True, constants=constants)  # fmt: skip
 
 
 def acute_graph(method: Acute, *, channels: int) -> Graph:
@@ -151,7 +151,7 @@ def acute_graph(method: Acute, *, channels: int) -> Graph:
     constants = {"steps": config.steps, "memory": config.memory, "bank": bank, "least_level": LEAST_LEVEL}
     return Graph("acute", AcuteStep(method, channels), inputs, outputs,
                  "one step x(t), h(t) -> x(t+1), h(t+1); R_j = strength_j level^(2 power_j) (constant_j + |D|^2)",
-                 trial, constants=constants)  # fmt: skip
+                 trial, halves=True, constants=constants)  # fmt: skip
 
 
 def _inputs(state: AcuteState, data: Tensor, problem: Problem) -> Tensors:
