@@ -179,8 +179,7 @@ def drift(before: Tensor, after: Tensor) -> Tensor:
 def picture_mean(z: Tensor) -> Tensor:
     """Mean of each feature over the whole picture: (B, f, H, W) -> (B, f, 1, 1).
 
-    In an exported graph row by row first: onnxruntime adds float32 numbers one after the other, which lost four digits
-    of a picture of 512 x 512 pixels.
+    In an exported graph row by row first, so that no sum of float32 numbers becomes long, however a runtime adds them.
     """
     if torch.compiler.is_exporting():
         return z.mean(-1, keepdim=True).mean(-2, keepdim=True)
