@@ -15,7 +15,8 @@ from acutance.images.kernel_file import write_kernel
 pytestmark = pytest.mark.docs
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN_ELSEWHERE = {"adding-a-method.md": "docs_test.py", "server.md": "the test of the service below"}
+RUN_ELSEWHERE = {"adding-a-method.md": "docs_test.py", "server.md": "the test of the service below",
+                 "export.md": "export/onnx_test.py"}  # fmt: skip
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+\.\d+")
 

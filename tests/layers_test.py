@@ -29,7 +29,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("blind", "orientation", "prepare"),
         ("catalogue",),
         ("restoration",),
-        ("serve", "sensing"),
+        ("serve", "sensing", "export"),
         ("cli",),  # and __main__.py
     ),
     # Imports the product as well, its command line in `cli` only.
@@ -56,6 +56,9 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "rich": CLI,
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
+    "onnx": {(PRODUCT, "export")},
+    "onnxscript": {(PRODUCT, "export")},
+    "onnxruntime": {(PRODUCT, "export"), (LAB, "bench")},
     **dict.fromkeys(
         ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
     ),
@@ -68,6 +71,9 @@ LAZY = {
     "jinja2",
     "pandas",
     "torchmetrics",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
 }  # imported inside functions only
 HEAVY = ("PIL", "lightning", "typer", "rich", "scipy")  # what the mathematical core never loads
 

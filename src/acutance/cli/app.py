@@ -34,6 +34,10 @@ def _load(name: str) -> Any:
             from acutance.cli.serving import serve
 
             return serve
+        case "export":
+            from acutance.cli.exporting import export
+
+            return export
         case "methods":
             from acutance.cli.methods import methods
 
@@ -56,6 +60,7 @@ COMMANDS = commands_of(
         "derain": "Remove streaks of rain from pictures.",
         "sense": "Measure a picture by few numbers, compressively; `acutance restore` makes it a picture again.",
         "serve": "Start the page and the HTTP service; it needs no network.",
+        "export": "Write the network of a method as an ONNX file, for programs without torch.",
         "methods": "List the methods that there are.",
     },
 )

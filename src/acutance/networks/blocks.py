@@ -49,6 +49,9 @@ class Moments:
         """Of each picture of (B, f, H, W), in float32 or better."""
         wide = z.dtype if z.dtype is torch.float64 else torch.float32
         count = z.shape[-2] * z.shape[-1]
+        if torch.compiler.is_exporting():  # a mean of squares, not their sum, which no 16 bits hold
+            mean = picture_mean(z.to(wide))
+            return Moments(mean, picture_mean((z.to(wide) - mean).square()), count)
         if torch.is_grad_enabled() or count == 1:
             variance, mean = torch.var_mean(z.to(wide), dim=(-2, -1), correction=0, keepdim=True)
             return Moments(mean, variance, count)
@@ -158,19 +161,29 @@ def drift(before: Tensor, after: Tensor) -> Tensor:
     Newton's iteration on a piecewise linear function. Only the last step carries a gradient, that of the solution.
     Where everything is clipped, c is the difference of the plain means.
     """
-    wanted = before.clamp(0, 1).mean((2, 3), keepdim=True)
+    wanted = picture_mean(before.clamp(0, 1))
 
     def step(c: Tensor) -> Tensor:
         now = (after - c).clamp(0, 1)
-        inside = ((now > 0) & (now < 1)).to(now.dtype).mean((2, 3), keepdim=True).detach()
-        excess = now.mean((2, 3), keepdim=True) - wanted
+        inside = picture_mean(((now > 0) & (now < 1)).to(now.dtype)).detach()
+        excess = picture_mean(now) - wanted
         return c + torch.where(inside > 0, excess / inside.clamp_min(LEAST_INSIDE), 0.0)
 
     with torch.no_grad():
-        c = (after - before).mean((2, 3), keepdim=True)
+        c = picture_mean(after - before)
         for _ in range(NEWTON - 1):
             c = step(c)
     return step(c)
+
+
+def picture_mean(z: Tensor) -> Tensor:
+    """Mean of each feature over the whole picture: (B, f, H, W) -> (B, f, 1, 1).
+
+    In an exported graph row by row first, so that no sum of float32 numbers becomes long, however a runtime adds them.
+    """
+    if torch.compiler.is_exporting():
+        return z.mean(-1, keepdim=True).mean(-2, keepdim=True)
+    return z.mean((2, 3), keepdim=True)
 
 
 def banded(

@@ -274,8 +274,28 @@ def coefficients(b: Tensor, onto: Tensor) -> Tensor:
             products = products + v @ torch.cat((v, f), 1).mT
         gram, inner = torch.split(products, [onto.shape[1], b.shape[1]], -1)  # (B, k, k), (B, k, n)
         ridge = RIDGE[wide] * torch.eye(onto.shape[1], dtype=torch.float64, device=b.device)
-        factor, _ = torch.linalg.cholesky_ex(gram + ridge)
-        return (length * torch.cholesky_solve(inner, factor)).mT
+        return (length * _solved(gram + ridge, inner)).mT
+
+
+def _solved(matrix: Tensor, sides: Tensor) -> Tensor:
+    """X in matrix X = sides, the matrix positive definite: (B, k, k), (B, k, n) -> (B, k, n).
+
+    ONNX has no Cholesky factor: in an exported graph it is Gauss-Jordan elimination, which needs no pivots here.
+    """
+    if not torch.compiler.is_exporting():
+        factor, _ = torch.linalg.cholesky_ex(matrix)
+        return torch.cholesky_solve(sides, factor)
+    return eliminated(matrix, sides)
+
+
+def eliminated(matrix: Tensor, sides: Tensor) -> Tensor:
+    """X in matrix X = sides by Gauss-Jordan elimination without pivots: (B, k, k), (B, k, n) -> (B, k, n)."""
+    size = matrix.shape[-1]
+    rows, unit = torch.cat((matrix, sides), -1), torch.eye(size, dtype=matrix.dtype, device=matrix.device)
+    for k in range(size):
+        pivot = rows[:, k : k + 1] / rows[:, k : k + 1, k : k + 1]
+        rows = rows - (rows[:, :, k : k + 1] - unit[:, k : k + 1]) * pivot
+    return rows[:, :, size:]
 
 
 def combined(weights: Tensor, axes: Tensor, dtype: torch.dtype) -> Tensor:
@@ -286,7 +306,9 @@ def combined(weights: Tensor, axes: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _pieces(maps: Tensor) -> Iterator[Tensor]:
-    """(B, C, H, W) -> (B, C, some rows of pixels) in float64, one after another."""
+    """(B, C, H, W) -> (B, C, some rows of pixels) in float64, one after another; in an exported graph all at once."""
+    if torch.compiler.is_exporting():
+        return iter([maps.flatten(2).double()])
     rows = max(1, CHUNK // maps.shape[-1])
     return (part.flatten(2).double() for part in torch.split(maps, rows, -2))
 
@@ -299,7 +321,7 @@ def _wide(z: Tensor) -> torch.dtype:
 def prelu(z: Tensor, slope: Tensor) -> Tensor:
     """max(z, 0) + slope min(z, 0), in the type of z."""
     slope = slope.to(z.dtype)
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() and not torch.compiler.is_exporting():
         return torch.lerp(z, F.relu(z), 1 - slope)  # the gradient of F.prelu takes six times as long on a CPU
     return F.prelu(z, slope)
 

@@ -64,9 +64,9 @@ class HyperLaplacian:
     def _prox(self, v: Tensor, weight: float) -> Tensor:
         scale = weight ** (-1 / (2 - self.exponent))
         size = v.abs()
-        place = ((size / scale - _threshold(self.exponent)) / SPACING).clamp_(-1, len(self.table) - 1.001)
+        place = ((size / scale - _threshold(self.exponent)) / SPACING).clamp_(-1.0, len(self.table) - 1.001)
         zero = place < 0
-        place = place.nan_to_num_(0).clamp_min_(0)
+        place = place.nan_to_num_(0.0).clamp_min_(0.0)
         low = place.long()
         part = place - low
         shift = torch.lerp(self.table[low], self.table[low + 1], part)
