@@ -17,6 +17,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "dgunet-derain": {"width": 4, "growth": 2, "channels": 1, "stages": 4},
     "dgunet-sense": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
     "golf": {"drive": 4, "putt": 4},
+    "ircnn": {"features": 4, "steps": 3},
+    "ircnn-denoise": {"features": 4},
     "rgdn": {"features": 6, "steps": 4},
     "blind": {"method": "wiener", "otherwise": "nothing"},
     "bm3d": {"radius": 5, "first": 8, "second": 8},

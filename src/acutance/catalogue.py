@@ -20,6 +20,7 @@ from acutance.methods import (
     epll,
     fd,
     golf,
+    ircnn,
     levin,
     nlm,
     pnp,
@@ -31,7 +32,7 @@ from acutance.methods import (
 from acutance.methods.spec import MethodSpec
 
 MODULES = (
-    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, levin, nlm, pnp, rgdn, richardson_lucy, tv, wiener,
+    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, ircnn, levin, nlm, pnp, rgdn, richardson_lucy, tv, wiener,
 )  # fmt: skip
 """Each has ``SPEC`` or ``SPECS``."""
 
