@@ -22,6 +22,7 @@ from acutance.methods import (
     golf,
     ircnn,
     levin,
+    mlp,
     nlm,
     pnp,
     rgdn,
@@ -32,7 +33,7 @@ from acutance.methods import (
 from acutance.methods.spec import MethodSpec
 
 MODULES = (
-    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, ircnn, levin, nlm, pnp, rgdn, richardson_lucy, tv, wiener,
+    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, ircnn, levin, mlp, nlm, pnp, rgdn, richardson_lucy, tv, wiener,
 )  # fmt: skip
 """Each has ``SPEC`` or ``SPECS``."""
 
