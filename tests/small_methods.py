@@ -20,6 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ircnn": {"features": 4, "steps": 3},
     "ircnn-denoise": {"features": 4},
     "mlp": {"hidden": 8, "layers": 2},
+    "motion-flow": {"features": 4, "method": "richardson-lucy", "method_steps": 3},
     "rgdn": {"features": 6, "steps": 4},
     "blind": {"method": "wiener", "otherwise": "nothing"},
     "bm3d": {"radius": 5, "first": 8, "second": 8},
