@@ -167,6 +167,7 @@ class Ircnn(Learned[IrcnnState]):
         config: schedule and width. frame: how the denoiser is evaluated.
 
     Example:
+        >>> import torch
         >>> from acutance.operators import Blur
         >>> problem = Problem(torch.rand(1, 1, 32, 32), Blur(torch.full((1, 1, 3, 3), 1 / 9)))
         >>> Ircnn(IrcnnConfig(features=8, steps=2)).run(problem).x.shape

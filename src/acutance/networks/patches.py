@@ -49,7 +49,8 @@ def patches_of(x: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     reach = INSIDE // 2 + OUTSIDE // 2 - STRIDE + 1
     z = F.pad(x, (reach,) * 4, mode="replicate")
-    return F.unfold(z, INSIDE, stride=STRIDE).unflatten(-1, (height // STRIDE + 2, width // STRIDE + 2))
+    p = F.unfold(z, INSIDE, stride=STRIDE)
+    return p.reshape(*p.shape[:2], height // STRIDE + 2, width // STRIDE + 2)
 
 
 def picture_of(patches: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def path_motion(maps: Tensor, size: tuple[int, int], cell: int = CELL) -> Tensor
     along, twice = x.square().mean(1) - y.square().mean(1), -2 * (x * y).mean(1)  # rows point down, angles up
     d = torch.hypot(along, twice)
     q = torch.stack((along, twice), 1) * torch.sqrt(12 / d.clamp_min(1e-12))[:, None]
-    return q.unflatten(-1, (len(rows), len(cols)))
+    return q.reshape(*q.shape[:2], len(rows), len(cols))
 
 
 def scenes(blur: DynamicBlur, photographs: Photographs, phase: Phase, span: int, seed: int) -> Scenes:
