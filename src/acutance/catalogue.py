@@ -20,7 +20,10 @@ from acutance.methods import (
     epll,
     fd,
     golf,
+    ircnn,
     levin,
+    mlp,
+    motion_flow,
     nlm,
     pnp,
     rgdn,
@@ -31,7 +34,8 @@ from acutance.methods import (
 from acutance.methods.spec import MethodSpec
 
 MODULES = (
-    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, levin, nlm, pnp, rgdn, richardson_lucy, tv, wiener,
+    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, ircnn, levin, mlp, motion_flow, nlm, pnp, rgdn,
+    richardson_lucy, tv, wiener,
 )  # fmt: skip
 """Each has ``SPEC`` or ``SPECS``."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from acutance.errors import ConfigError
+from acutance.methods.spec import find
 from acutance.settings import from_table
 from acutance_lab.synth import Degradation
 from acutance_lab.train.config import DegradationConfig, Phase, TrainConfig, read_config
@@ -27,7 +28,7 @@ def read(table: dict[str, Any]) -> TrainConfig:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_configuration_of_the_project_is_valid(path: Path) -> None:
     config = read_config(path)
-    assert config.method in path.stem
+    assert str(find(config.method).weights) in path.stem
     synthesis(config)
 
 
@@ -176,7 +177,8 @@ def test_every_setting_of_the_degradation_reaches_it() -> None:
     values: dict[str, Any] = {
         "kernels": "spline", "sigma": (0.1, 0.2), "uniform": 0.15, "clean": 0.05, "linear": 0.45, "encoded": 0.35,
         "grey": 0.9, "exposure": 0.8, "saturation": 0.7, "photon": 0.6,
-        "correlated": 0.5, "jpeg": 0.4, "kernel_error": 0.3, "level_error": 0.2, "masked": True, "boundary": "zero",
+        "correlated": 0.5, "jpeg": 0.4, "kernel_error": 0.3, "level_error": 0.2, "masked": True, "bits": 10,
+        "boundary": "zero",
     }  # fmt: skip
     assert set(values) == {f.name for f in fields(DegradationConfig)}
     phase = Phase(until=1, batch=1, crop=8, steps=1, windows=1, spans=(3,))

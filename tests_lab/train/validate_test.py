@@ -168,3 +168,14 @@ def test_every_other_crop_is_halved(method: Rgdn, photographs: Path) -> None:
     one, other = (scored(method, zero(method), config, held_out, "valid") for config in (whole, halved))
     assert one.blurred != other.blurred
     assert scored(method, zero(method), halved, held_out, "valid") == other
+
+
+def test_a_denoiser_is_examined_at_levels_of_white_noise() -> None:
+    """Each at its level, without a camera's noise; without levels it is noise of every kind."""
+    needs, flat = Needs(task="denoise", kernel=False), torch.full((1, 3, 64, 64), 0.5)
+    examined = examination(needs, ValidationConfig(levels=(0.01, 0.1)), "valid")
+    for degrade, level in zip(examined, (0.01, 0.1), strict=True):
+        problem = degrade(flat, torch.Generator().manual_seed(1), span=1, one_channel=True).problem
+        assert problem.operator is None
+        assert float((problem.observed - 0.5).std()) == pytest.approx(level, rel=0.05)
+    assert len(examination(needs, ValidationConfig(), "valid")) == 1

@@ -34,6 +34,7 @@ COMMANDS = commands_of(
         ),
         "train-critic": "Train the network that tells what a found kernel will gain.",
         "train-estimator": "Train the network of the learned estimator of kernels.",
+        "train-flow": "Train the network that tells the motion at every place of a picture.",
         "training-page": "Put the tables of queue, trunks and ledger into a page.",
         "experiment": "Run experiments of the papers again.",
     },

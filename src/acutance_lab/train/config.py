@@ -149,6 +149,7 @@ class DegradationConfig:
     kernel_error: float = 0.0
     level_error: float = 0.0
     masked: bool = False
+    bits: int = 8
     boundary: Literal["valid", "zero"] = "valid"
 
 
@@ -158,7 +159,8 @@ class ValidationConfig:
 
     halved: whether every other crop is cut from its photograph at half of the size; with each kernel and each level.
     spans: sizes of their kernels, pixels, in turn.
-    levels: noise levels that the crops go through in turn; none: each has one drawn between 0.3 and 5 %.
+    levels: noise levels that the crops go through in turn, of a denoiser those of white noise; none: each has one drawn
+        between 0.3 and 5 %, of a denoiser as `acutance_lab.synth.noisy` draws it.
     """
 
     crops: int = 8

@@ -180,7 +180,8 @@ class Trainer:
                 f"one_channel={config.one_channel}: {config.method} takes {self.spec.needs.channels} channels only"
             )
         method: Any = self.spec.build(device=self.device, **config.model)
-        assert isinstance(method, Learned)
+        if not isinstance(method, Learned):
+            raise ConfigError(f"{config.method} is not trained step by step; its training is a command of its own")
         if init is not None:
             _start(method, init)
         method.frame = Frame(resolve_precision(config.precision, self.device), tile=None)  # type: ignore[assignment]

@@ -129,8 +129,8 @@ def examine(method: str, weights: dict[str, Tensor], settings: dict[str, Any], d
     cpu = torch.device("cpu")
     model.frame = Frame(resolve_precision("auto", cpu), None)  # type: ignore[assignment]
     needs = find(method).needs
-    # any number of steps of a method that knows the blur; of another one its own schedule
-    config = EXAMINATION if needs.kernel else replace(EXAMINATION, steps=(len(model.solver().steps),))
+    # any number of steps of a method that knows the blur; of another one its own schedule, and noise as it is drawn
+    config = EXAMINATION if needs.kernel else replace(EXAMINATION, steps=(len(model.solver().steps),), levels=())
     examined = examination(needs, config, "valid")
     least = max(LEAST_SIDE, largest_crop(config, examined))
     photographs = Photographs.load(data, device=cpu, validation=True, least=least)

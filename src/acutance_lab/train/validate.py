@@ -38,6 +38,8 @@ OTHERS: MappingProxyType[Task, Synthesis] = MappingProxyType(
 
 def examination(needs: Needs, config: ValidationConfig, boundary: Boundary) -> tuple[Synthesis, ...]:
     """What the crops go through in turn; one for each of `ValidationConfig.levels`, where it has any."""
+    if needs.task == "denoise" and config.levels:
+        return tuple(Noisy(sigma=(level, level), camera=0.0, clipped=0.0) for level in config.levels)
     if not needs.kernel:
         return (OTHERS[needs.task],)
     standard = replace(STANDARD, boundary=boundary)
