@@ -57,11 +57,12 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
     **dict.fromkeys(
-        ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
+        ("h5py", "jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
     ),
 }
 LAZY = {
     "astropy",
+    "h5py",
     "scipy",
     "skimage",
     "matplotlib",

@@ -15,23 +15,28 @@ from acutance.errors import ConfigError
 from acutance.methods import (
     acute,
     bm3d,
+    csf,
     denoise,
     dgunet,
     epll,
     fd,
+    fdn,
     golf,
+    gradnet,
     levin,
     nlm,
     pnp,
     rgdn,
     richardson_lucy,
+    tnrd,
     tv,
     wiener,
 )
 from acutance.methods.spec import MethodSpec
 
 MODULES = (
-    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, levin, nlm, pnp, rgdn, richardson_lucy, tv, wiener,
+    acute, blind, bm3d, csf, denoise, dgunet, epll, fd, fdn, golf, gradnet, levin, nlm, pnp, rgdn, richardson_lucy,
+    tnrd, tv, wiener,
 )  # fmt: skip
 """Each has ``SPEC`` or ``SPECS``."""
 
