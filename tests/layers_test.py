@@ -57,7 +57,8 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
     **dict.fromkeys(
-        ("h5py", "jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
+        ("h5py", "jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"),
+        ANY_LAB_ROOM,
     ),
 }
 LAZY = {

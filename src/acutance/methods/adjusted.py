@@ -1,4 +1,4 @@
-r"""The scene on a torus whose border is adjusted to the estimate: for learned methods that divide in the Fourier domain.
+r"""The scene on a torus, its border adjusted to the estimate: for learned methods that divide in the Fourier domain.
 
 A closed form wants y = K x with K circular, but nothing was observed beyond the frame. Kruse et al. (2017) put y on the
 larger domain, and complete it from the estimate:

@@ -20,7 +20,7 @@ differences. Every channel is restored as if it were alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch

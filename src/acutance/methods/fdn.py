@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ LAYERS, HIDDEN = 6, 16
 """Convolutions of N; features of the layers of the MLP."""
 
 GREYS = 255.0
-"""Grey levels in the range: the unit of s, and of the pictures of the authors."""
+"""Grey levels in the range: the unit of s."""
 
 WEIGHT = 500.0
 """w of an untrained stage at s = 1 of 255; it is proportional to 1 / s^2."""
@@ -80,9 +81,9 @@ class FdnStage(nn.Module):
     def __init__(self, features: int, side: int) -> None:
         super().__init__()
         widths = [1, *[features] * (LAYERS - 1), 1]
-        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in zip(widths, widths[1:], strict=False))
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(widths))
         sizes = [1, HIDDEN, HIDDEN, HIDDEN, 1]
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.filters = FilterBank(side)
         self._start_as_tikhonov()
 
@@ -173,7 +174,7 @@ def convert(theirs: Mapping[str, Tensor]) -> StateDict:
     """Our state dict from the arrays of the authors' HDF5.
 
     Names are STAGE/LAYER/ARRAY, such as ``model_2/conv1_1/kernel:0`` or ``stage1/conv1/kernel``; stages count in the
-    order of their numbers. Kernels are (height, width, in, out). The authors' N sees grey levels of 255, ours the range.
+    order of their numbers. Kernels are (height, width, in, out). Pictures have the range 0 to 1 there as well.
 
     Raises:
         WeightsError: an array that FDN does not have, or one of another number of axes.
@@ -190,10 +191,6 @@ def convert(theirs: Mapping[str, Tensor]) -> StateDict:
             raise WeightsError(f"{name!r} is no array of the authors' FDN; expected {', '.join(AUTHORS)}")
         if array == "kernel":
             value = _turned(name, value)
-        if (layer, array) == ("conv1", "kernel"):
-            value = value * GREYS
-        if layer == f"conv{LAYERS}":
-            value = value / GREYS
         ours[f"{prefix}.{AUTHORS[layer]}.{'weight' if array == 'kernel' else 'bias'}"] = value
     return ours
 

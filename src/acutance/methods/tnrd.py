@@ -16,8 +16,8 @@ The authors train one model for each noise level. Here one model is for all leve
 
     l = exp(a + b log q),   r = exp(c + d log q),   phi_i(z) = g phi_i(z / g),  g = q^p,     learned for each stage
 
-An untrained stage has phi_i(z) = z / (1 + (z / k)^2), sum_i |F_i|^2 = |D|^2, and l and r in the proportion of the start,
-which it leaves nearly as it is. Every channel is restored as if it were alone.
+An untrained stage has phi_i(z) = z / (1 + (z / k)^2) and sum_i |F_i|^2 = |D|^2, and r / l is that of the start, which
+it leaves nearly as it is. Every channel is restored as if it were alone.
 """
 
 from __future__ import annotations

@@ -172,8 +172,8 @@ def convert(
 
 
 COMMANDS = {
-    "train": train, "fit": fit, "convert": convert, "publish": publish, "training-page": page, "train-critic": train_critic,
-    "train-estimator": train_estimator,
+    "train": train, "fit": fit, "convert": convert, "publish": publish, "training-page": page,
+    "train-critic": train_critic, "train-estimator": train_estimator,
 }  # fmt: skip
 """By name."""
 
