@@ -13,6 +13,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.methods import csf, fdn, gradnet, tnrd
 from acutance.methods.adjusted import AdjustedState, Scene, taper
 from acutance.methods.spec import find
+from acutance.metrics import psnr
 from acutance.operators import Blur, BlurField
 from acutance.problem import Problem
 from acutance.restoration.restorer import Restorer
@@ -160,7 +161,7 @@ def test_impossible_numbers_of_stages_are_refused(name: str, stages: int, steps:
 
 @pytest.mark.parametrize("name", ["fdn", "csf", "gradnet"])
 def test_a_blur_that_changes_over_the_picture_is_refused(name: str) -> None:
-    field = BlurField(KERNEL.float().reshape(1, 1, 1, 1, 3, 3).expand(-1, -1, 2, 2, -1, -1))
+    field = BlurField(KERNEL.float()[None].expand(2, 2, -1, -1, -1))
     with pytest.raises(ConfigError, match="one kernel for the whole picture"):
         find(name).build(weights=None, stages=1).run(Problem(torch.rand(1, 1, 12, 12), field, torch.tensor([0.01])))
 
@@ -171,24 +172,23 @@ def test_without_weights_it_says_what_is_missing(name: str) -> None:
         Restorer.load(name)
 
 
-def chessboard() -> Problem:
-    """A chessboard behind a line of 7 pixels, with 1 % of noise; the first value is the problem."""
+def chessboard() -> tuple[Problem, Tensor]:
+    """A chessboard behind a line of 7 pixels, with 0.2 % of noise, and the sharp picture in its frame."""
     rows, columns = torch.meshgrid(torch.arange(60), torch.arange(60), indexing="ij")
     sharp = ((rows // 9 + columns // 9) % 2).double()[None, None]
     blur = Blur(torch.full((1, 1, 1, 7), 1 / 7, dtype=torch.float64))
     y = blur.forward(sharp)
     noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return Problem(y + 0.01 * noise, blur, torch.tensor([0.01], dtype=torch.float64))
+    return Problem(y + 0.002 * noise, blur, torch.tensor([0.002], dtype=torch.float64)), blur.crop(sharp)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_untrained_stages_sharpen(name: str) -> None:
-    """They start as a regularised inverse: the residual is near the noise, far below that of the blurred picture."""
-    problem = chessboard()
+@pytest.mark.parametrize(("name", "decibels"), [("fdn", 3), ("csf", 3), ("tnrd", 3), ("gradnet", 1)])
+def test_untrained_stages_sharpen(name: str, decibels: float) -> None:
+    """They start as a regularised inverse; GradNet, which is not told the level, trusts the picture step by step."""
+    problem, sharp = chessboard()
     method = find(name).build(weights=None, precision="float64").double()
-    result = method.run(problem)
-    noise = 0.5 * 0.01**2 * problem.observed.numel()
-    assert noise / 4 < float(result.trace[-1, 0]) < 40 * noise < 0.05 * float(result.trace[0, 0])
+    restored = problem.crop(method.run(problem).x)
+    assert float(psnr(restored, sharp)) > float(psnr(problem.observed, sharp)) + decibels
 
 
 def test_states_of_a_chain_count_their_steps() -> None:

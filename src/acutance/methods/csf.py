@@ -30,7 +30,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame
 from acutance.methods.adjusted import AdjustedState
 from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, builder
-from acutance.methods.stages import chained, check_stages
+from acutance.methods.stages import chained, check_stages, exact
 from acutance.networks.rbf import Field, FilterBank, RadialBasis, cosine_basis, shrinkage
 from acutance.noise.level import level_of
 from acutance.problem import Problem
@@ -129,7 +129,7 @@ class Csf(Learned[AdjustedState]):
     """The stages with their weights; see the module.
 
     Args:
-        config: sizes. frame: how the fields are evaluated.
+        config: sizes. frame: how the fields are evaluated, in float32 at least.
 
     Example:
         >>> from acutance.operators import Blur
@@ -146,7 +146,7 @@ class Csf(Learned[AdjustedState]):
 
     def solver(self) -> Solver[AdjustedState]:
         """The stages in order."""
-        return chained(self.stages, self.config.steps, lambda s: Shrink(s, self.config.least, self.frame))
+        return chained(self.stages, self.config.steps, lambda s: Shrink(s, self.config.least, exact(self.frame)))
 
 
 def convert(

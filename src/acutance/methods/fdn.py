@@ -90,10 +90,10 @@ class FdnStage(nn.Module):
     @torch.no_grad()
     def _start_as_tikhonov(self) -> None:
         """See the module. One unit of each dense layer hands its input on; the others start as usual, unheard."""
-        last = self.convolutions[-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for p in self.convolutions[-1].parameters():
+            nn.init.zeros_(p)
         for layer in self.dense:
+            assert isinstance(layer, nn.Linear)
             nn.init.zeros_(layer.bias)
             layer.weight[0] = 0
             layer.weight[0, 0] = WEIGHT ** (1 / len(self.dense))
@@ -101,7 +101,7 @@ class FdnStage(nn.Module):
 
     def weight(self, level: Tensor) -> Tensor:
         """w for noise levels (B,), above 0, fractions of the range."""
-        z = (1 / (GREYS * level).square())[:, None].to(self.dense[0].weight)
+        z = (1 / (GREYS * level).square())[:, None].to(self.filters.mixing)
         for layer in self.dense[:-1]:
             z = F.elu(layer(z))
         return F.softplus(self.dense[-1](z))[:, 0]

@@ -31,7 +31,7 @@ from acutance.errors import ConfigError
 from acutance.frame import Frame
 from acutance.linear import scaled
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
-from acutance.methods.stages import chained, check_stages
+from acutance.methods.stages import chained, check_stages, exact
 from acutance.networks.rbf import Field, FilterBank, RadialBasis, influence
 from acutance.operators import Blur
 from acutance.problem import Problem, State
@@ -129,7 +129,7 @@ class Gradnet(Learned[State]):
     """The stages with their weights; see the module.
 
     Args:
-        config: sizes. frame: how the fields are evaluated.
+        config: sizes. frame: how the fields are evaluated, in float32 at least.
 
     Example:
         >>> problem = Problem(torch.rand(1, 3, 24, 32), Blur(torch.full((1, 1, 3, 3), 1 / 9)))
@@ -145,7 +145,7 @@ class Gradnet(Learned[State]):
 
     def solver(self) -> Solver[State]:
         """The stages in order."""
-        return chained(self.stages, self.config.steps, lambda s: Descend(s, self.frame))
+        return chained(self.stages, self.config.steps, lambda s: Descend(s, exact(self.frame)))
 
 
 build = builder("gradnet", GradnetConfig, Gradnet)

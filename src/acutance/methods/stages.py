@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from acutance.errors import ConfigError
+from acutance.frame import Frame
 from acutance.problem import Step
 from acutance.solver import Solver
 
@@ -25,6 +28,11 @@ def check_stages(stages: int, steps: int | None) -> None:
         raise ConfigError(f"stages={stages}: give 1 to {MOST}")
     if steps is not None and not 1 <= steps <= stages:
         raise ConfigError(f"steps={steps}: give 1 to {stages}, the number of stages that have weights")
+
+
+def exact(frame: Frame) -> Frame:
+    """The same with bfloat16 replaced by float32: filters whose responses are small differences need its digits."""
+    return replace(frame, dtype=torch.float32) if frame.dtype is torch.bfloat16 else frame
 
 
 def chained(stages: nn.ModuleList, steps: int | None, step: Callable[[Any], Step[Any]]) -> Solver[Any]:

@@ -8,14 +8,15 @@ gradient descent:
 f_i: learned filters, phi_i: learned influence functions (`acutance.networks.rbf`), l and r: learned weights. f' is f
 turned by 180 degrees. A is the honest blur of any border and kind: a residual counts where y was observed.
 
-Explicit steps need many stages behind a strong blur. So x(0) is not y but a regularised inverse, as (Chen & Pock 2017)
-do not: the solution for the prior STRENGTH s^2 |D x|^2 (`start="inverse"`), or what `acutance.methods.fd` finds
-(`start="fd"`).
+Explicit steps need many stages behind a strong blur. So x(0) is not y, as in the paper, but a regularised inverse: the
+solution for the prior STRENGTH s^2 |D x|^2 (`start="inverse"`), or what `acutance.methods.fd` finds (`start="fd"`).
 
 The authors train one model for each noise level. Here one model is for all levels: with q = s / 1 %,
 
-    l = exp(a + b log q),   r = exp(c + d log q),   phi_i(z) = g phi_i(z / g),  g = q^p,     learned for each stage
+    l = exp(a + b log q) / m,   r = exp(c + d log q) / m,   m = 1 + 8 exp(c + d log q),
+    phi_i(z) = g phi_i(z / g),  g = q^p,                        a, b, c, d, p learned for each stage
 
+m keeps the step stable where the noise is strong: 8 is the largest |D|^2.
 An untrained stage has phi_i(z) = z / (1 + (z / k)^2) and sum_i |F_i|^2 = |D|^2, and r / l is that of the start, which
 it leaves nearly as it is. Every channel is restored as if it were alone.
 """
@@ -34,7 +35,7 @@ from acutance.frame import Frame
 from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
 from acutance.methods.classical import classical
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
-from acutance.methods.stages import chained, check_stages
+from acutance.methods.stages import chained, check_stages, exact
 from acutance.networks.rbf import Field, FilterBank, RadialBasis, influence
 from acutance.noise.level import level_of
 from acutance.operators import Blur
@@ -43,13 +44,16 @@ from acutance.solver import Solver
 from acutance.tensors import spread
 
 STANDARD = 0.01
-"""The noise level at which l = exp(a), r = exp(c) and g = 1."""
+"""The noise level at which q = 1."""
 
 STRENGTH = 300.0
 """1 / s^2 times the weight of |D x|^2 in the start."""
 
 STEP, KNEE = 0.2, 0.05
 """l and k of an untrained stage."""
+
+LARGEST = 8.0
+"""The largest |D|^2."""
 
 Start = Literal["inverse", "fd"]
 
@@ -103,10 +107,11 @@ class TnrdStage(nn.Module):
         self.gain = nn.Parameter(torch.tensor(0.5))
 
     def weights(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """The weights l and r for noise levels (B,), above 0; r never exceeds what keeps the step stable."""
+        """The weights l and r for noise levels (B,), above 0."""
         q = (level / STANDARD).log().to(self.gain)
         data, prior = (torch.exp(w[0] + w[1] * q) for w in (self.log_data, self.log_prior))
-        return data, prior
+        shorter = 1 + LARGEST * prior
+        return data / shorter, prior / shorter
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
         """sum_i f'_i * phi_i(f_i * x) for noise levels (B,); see `Field`."""
@@ -161,7 +166,7 @@ class Tnrd(Learned[TnrdState]):
     """The stages with their weights; see the module.
 
     Args:
-        config: sizes. frame: how the fields are evaluated.
+        config: sizes. frame: how the fields are evaluated, in float32 at least.
 
     Example:
         >>> problem = Problem(torch.rand(1, 3, 24, 32), Blur(torch.full((1, 1, 3, 3), 1 / 9)))
@@ -177,7 +182,7 @@ class Tnrd(Learned[TnrdState]):
 
     def solver(self) -> Solver[TnrdState]:
         """The stages in order."""
-        return chained(self.stages, self.config.steps, lambda s: Diffuse(s, self.config, self.frame))
+        return chained(self.stages, self.config.steps, lambda s: Diffuse(s, self.config, exact(self.frame)))
 
 
 build = builder("tnrd", TnrdConfig, Tnrd)

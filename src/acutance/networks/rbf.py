@@ -80,7 +80,8 @@ class FilterBank(nn.Module):
         rows = (torch.arange(-r, r + 1, device=k.device) % n)[:, None].expand(2 * r + 1, 2 * r + 1)
         cols = (torch.arange(-r, r + 1, device=k.device) % m).expand(2 * r + 1, 2 * r + 1)
         image = k.new_zeros(n, m).index_put((rows, cols), auto, accumulate=True)
-        return torch.fft.rfft2(image).real.clamp_min(0)
+        power: Tensor = torch.fft.rfft2(image).real.clamp_min(0)
+        return power
 
     def forward(self, x: Tensor) -> Tensor:
         """f_i * x (as a correlation), where the filters lie inside x."""
@@ -144,7 +145,7 @@ class RadialBasis(nn.Module):
         table = self.weight @ samples.T
         inside = z.clamp(-self.reach, self.reach)
         scale = (table.shape[1] - 1) / (2 * self.reach)
-        found: Tensor = _LookUp.apply(((inside + self.reach) * scale).to(table.dtype), table)  # type: ignore[no-untyped-call]
+        found: Tensor = _LookUp.apply(((inside + self.reach) * scale).to(table.dtype), table)
         return found.to(z.dtype) + self.slope * (z - inside) if self.slope else found.to(z.dtype)
 
 
