@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
-from acutance.methods import csf, fdn, gradnet, tnrd
-from acutance.methods.adjusted import AdjustedState, Scene, taper
+from acutance.methods import csf, fdn, gradnet
+from acutance.methods.adjusted import STRENGTH, AdjustedState, Scene, regularised_inverse, taper
 from acutance.methods.spec import find
 from acutance.metrics import psnr
 from acutance.operators import Blur, BlurField
@@ -62,7 +62,7 @@ def filters(bank: Any) -> list[Tensor]:
 @pytest.mark.parametrize("name", ["fdn", "csf"])
 @torch.no_grad()
 def test_a_division_is_the_dense_solution(name: str) -> None:
-    method, problem = built(name, stages=1, side=3), circular_problem()
+    method, problem = built(name, stages=1, side=3, start="tapered"), circular_problem()
     stage, y = method.stages[0], problem.observed
     k = matrix(problem.operator.forward)  # type: ignore[union-attr]
     bank = stage.filters if name == "fdn" else stage.field.bank
@@ -96,7 +96,7 @@ def test_gradnet_is_the_preconditioned_gradient() -> None:
 def test_tnrd_is_a_gradient_step() -> None:
     method, problem = built("tnrd", stages=1), circular_problem()
     stage = method.stages[0]
-    x = tnrd.regularised_inverse(problem, LEVEL)
+    x = regularised_inverse(problem, LEVEL)
     data, prior = stage.weights(LEVEL)
     expected = x - data * problem.gradient(x) - prior * stage(x, LEVEL)
     torch.testing.assert_close(method.run(problem).x, expected)
@@ -107,10 +107,10 @@ def test_the_start_of_tnrd_is_the_dense_solution() -> None:
     problem = circular_problem()
     k = matrix(problem.operator.forward)  # type: ignore[union-attr]
     d = [matrix(lambda x, dim=dim: torch.roll(x, -1, dim) - x) for dim in (-2, -1)]
-    weight = tnrd.STRENGTH * float(LEVEL) ** 2
+    weight = STRENGTH * float(LEVEL) ** 2
     normal = k.T @ k + weight * sum(m.T @ m for m in d)
     expected = torch.linalg.solve(normal, k.T @ problem.observed.flatten())
-    found = tnrd.regularised_inverse(problem, LEVEL).flatten()
+    found = regularised_inverse(problem, LEVEL).flatten()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -152,11 +152,31 @@ def test_fewer_stages_are_the_first_ones(name: str) -> None:
     torch.testing.assert_close(method.run(problem).x, first)
 
 
+@pytest.mark.parametrize("boundary", ["valid", "zero", "circular"])
+@torch.no_grad()
+def test_the_inverse_is_where_the_blur_expects_it(boundary: Any) -> None:
+    """Without noise, blurring it gives the observed picture back inside the frame."""
+    blur = Blur(KERNEL, boundary)
+    smooth = torch.sin(torch.arange(24, dtype=torch.float64) / 3)[:, None] * torch.cos(torch.arange(20) / 4.0).double()
+    problem = Problem(blur.forward(smooth[None, None]), blur, torch.tensor([1e-4], dtype=torch.float64))
+    state = AdjustedState.first(problem, torch.tensor([1e-4], dtype=torch.float64), "inverse")
+    inside = (..., slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(blur.forward(state.x)[inside], problem.observed[inside], rtol=0, atol=1e-3)
+    torch.testing.assert_close(state.x, regularised_inverse(problem, state.level))
+    assert state.picture.shape[-2:] == state.scene.size
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("stages", "steps", "message"), [(0, None, "stages=0"), (3, 4, "steps=4"), (3, 0, "steps=0")])
 def test_impossible_numbers_of_stages_are_refused(name: str, stages: int, steps: int | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         find(name).build(weights=None, stages=stages, steps=steps)
+
+
+@pytest.mark.parametrize("name", ["fdn", "csf", "tnrd"])
+def test_an_unknown_start_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="start='warm' is not one of"):
+        find(name).build(weights=None, start="warm")
 
 
 @pytest.mark.parametrize("name", ["fdn", "csf", "gradnet"])

@@ -70,7 +70,8 @@ def test_csf_is_read_from_a_mat_file(tmp_path: Path, nested: bool) -> None:
     savemat(path, {"model": content} if nested else content)
     found = read_csf(path)
     assert found.model == {
-        "stages": 2, "side": 3, "filters": 2, "centres": 53, "reach": 260 / 255, "least": pytest.approx(0.01)
+        "start": "tapered", "stages": 2, "side": 3, "filters": 2, "centres": 53, "reach": 260 / 255,
+        "least": pytest.approx(0.01),
     }  # fmt: skip
     model = find("csf").build(weights=found.tensors, **found.model)
     expected = torch.tensor([[0, 0, 0], [1.0, -1.0, 0], [0, 0, 0]])  # a correlation

@@ -6,23 +6,31 @@ larger domain, and complete it from the estimate:
     Y_0 = y continued by its border and tapered three times          for the first division
     Y_t = y where it was observed, K x(t) elsewhere                  for every later one
 
-One division with Y_t is one step of expectation maximisation for the honest problem (`acutance.linear`). Masked pixels
-are not observed either; where y is saturated it is a lower bound, and Y_t = max(y, K x(t)).
+One division with Y_t is one step of expectation maximisation for the honest problem (`acutance.linear`), and behind a
+large kernel the border needs many. So the start may also be the regularised inverse of the honest problem; then every
+division has Y_t. Masked pixels are not observed either; where y is saturated it is a lower bound, and
+Y_t = max(y, K x(t)).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.linear import scaled
+from acutance.linear import EPSILON, ROUNDS, Torus, bridge, laplacian_power, scaled
 from acutance.operators import Blur
 from acutance.problem import Problem, State
-from acutance.tensors import box, fast_length, filled
+from acutance.tensors import box, fast_length, filled, spread
+
+STRENGTH = 300.0
+"""1 / s^2 times the weight of |D x|^2 in a regularised inverse, s the noise level."""
+
+Start = Literal["tapered", "inverse"]
 
 TAPERS = 3
 """How often the edges are tapered."""
@@ -112,26 +120,59 @@ class AdjustedState(State):
 
     Args:
         picture: x on the torus, (B, C, n, m). scene: see there. level: of the noise, (B,). step: how many were taken.
+        tapered: x(0) is y with tapered edges.
     """
 
     picture: Tensor
     scene: Scene
     level: Tensor
     step: int = 0
+    tapered: bool = True
 
     @staticmethod
-    def first(problem: Problem, level: Tensor) -> AdjustedState:
-        """x(0), the tapered picture."""
+    def first(problem: Problem, level: Tensor, start: Start) -> AdjustedState:
+        """x(0), the tapered picture, or the regularised inverse for noise levels (B,)."""
         scene = Scene.of(problem)
-        return AdjustedState(scene.crop(scene.tapered), scene.tapered, scene, level)
+        picture = scene.tapered
+        if start == "inverse":
+            picture = inverse_on_torus(problem, level)
+            for dim, n in zip((-2, -1), scene.size, strict=True):
+                picture = bridge(picture, n, dim)
+        return AdjustedState(scene.crop(picture), picture, scene, level, tapered=start == "tapered")
 
     def data(self) -> Tensor:
-        """Y_0 before the first step, Y_t after it."""
-        return self.scene.tapered if self.step == 0 else self.scene.adjusted(self.picture)
+        """Y_t, or Y_0 before the first step from the tapered picture."""
+        first = self.step == 0 and self.tapered
+        return self.scene.tapered if first else self.scene.adjusted(self.picture)
 
     def then(self, picture: Tensor) -> AdjustedState:
         """The state after a step that found this picture."""
-        return AdjustedState(self.scene.crop(picture), picture, self.scene, self.level, self.step + 1)
+        return replace(self, x=self.scene.crop(picture), picture=picture, step=self.step + 1)
+
+
+@torch.no_grad()
+def inverse_on_torus(problem: Problem, level: Tensor) -> Tensor:
+    """x that minimises ||M (A x - y)||^2 + STRENGTH s^2 ||D x||^2, as far as light reached the picture.
+
+    Args:
+        problem: its border counts as unknown, unless it is circular. level: s, (B,).
+
+    Returns:
+        (B, C, H + 2 r, W + 2 s) for a kernel of radius (r, s); of a circular blur (B, C, H, W).
+    """
+    torus = Torus.of(problem.observed, problem.operator, problem.mask)
+    weight = STRENGTH * spread(level, problem.observed) ** 2
+    prior = weight * laplacian_power(*torus.size, like=problem.observed) + EPSILON
+    x = torus.picture(torus.solve(prior, start=None, rounds=ROUNDS).spectrum)
+    return x[box((0, 0), [n + 2 * r for n, r in zip(torus.frame, torus.offset, strict=True)])]
+
+
+def regularised_inverse(problem: Problem, level: Tensor) -> Tensor:
+    """The same on the domain of the blur."""
+    x = inverse_on_torus(problem, level)
+    size = problem.start().shape[-2:]
+    corner = [(n - m) // 2 for n, m in zip(x.shape[-2:], size, strict=True)]
+    return x[box(corner, size)]
 
 
 def taper(x: Tensor, kernel: Tensor, otf: Tensor) -> Tensor:

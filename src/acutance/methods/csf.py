@@ -5,9 +5,9 @@ Problem: y = A x + n, A known, the level s of n told or estimated. Each stage, w
     x(t+1) = F^-1[ (l conj(K) Y_t + F sum_i f'_i * phi_i(f_i * x(t))) / (l |K|^2 + sum_i |F_i|^2) ]
 
 f_i: learned filters, phi_i: learned shrinkage functions (`acutance.networks.rbf`), l: a learned weight of the data. It
-is half-quadratic splitting (`acutance.methods.half_quadratic`) whose prior is learned, step by step. x(0) = Y_0 is y on
-the domain of the blur, with tapered edges; from the second stage on Y_t is y where it was observed, and K x(t)
-elsewhere (`acutance.methods.adjusted`). The authors taper the edges of every estimate instead.
+is half-quadratic splitting (`acutance.methods.half_quadratic`) whose prior is learned, step by step. Y_t is y where it
+was observed, and K x(t) elsewhere (`acutance.methods.adjusted`); the authors taper the edges of every estimate instead.
+x(0) is a regularised inverse; in the paper it is y with tapered edges.
 
 The authors train one model for each noise level. Here one model is for all levels: with q = s / 1 %,
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame
-from acutance.methods.adjusted import AdjustedState
+from acutance.methods.adjusted import AdjustedState, Start
 from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, builder
 from acutance.methods.stages import chained, check_stages, exact
 from acutance.networks.rbf import Field, FilterBank, RadialBasis, cosine_basis, shrinkage
@@ -51,6 +51,7 @@ class CsfConfig:
 
     Args:
         stages: that have weights. steps: how many of them are used; None: all.
+        start: x(0), "inverse", or "tapered" as in the paper, see `acutance.methods.adjusted`.
         side: of the filters, odd, pixels. filters: their number; None: side^2 - 1.
         centres, reach: of the shrinkage functions, which are straight lines of slope 1 beyond the reach.
         least: noise levels below this one are taken as this one, a fraction of the range.
@@ -58,6 +59,7 @@ class CsfConfig:
 
     stages: int = 5
     steps: int | None = None
+    start: Start = "inverse"
     side: int = 5
     filters: int | None = None
     centres: int = 53
@@ -98,16 +100,16 @@ class Shrink:
     """One stage.
 
     Args:
-        stage: its weights. least: see `CsfConfig`. frame: how the field is evaluated.
+        stage: its weights. config: see `CsfConfig`. frame: how the field is evaluated.
     """
 
     stage: CsfStage
-    least: float
+    config: CsfConfig
     frame: Frame
 
     def init(self, problem: Problem) -> AdjustedState:
-        """x(0): y with tapered edges, on the domain of the blur."""
-        return AdjustedState.first(problem, level_of(problem).clamp_min(self.least))
+        """x(0), on the domain of the blur."""
+        return AdjustedState.first(problem, level_of(problem).clamp_min(self.config.least), self.config.start)
 
     def __call__(self, problem: Problem, state: AdjustedState) -> AdjustedState:
         """x(t) -> x(t+1)."""
@@ -146,12 +148,12 @@ class Csf(Learned[AdjustedState]):
 
     def solver(self) -> Solver[AdjustedState]:
         """The stages in order."""
-        return chained(self.stages, self.config.steps, lambda s: Shrink(s, self.config.least, exact(self.frame)))
+        return chained(self.stages, self.config.steps, lambda s: Shrink(s, self.config, exact(self.frame)))
 
 
 def convert(
     filters: Sequence[Sequence[Tensor]], weights: Tensor, data: Tensor, means: Tensor, sigma: float
-) -> tuple[StateDict, dict[str, float | int]]:
+) -> tuple[StateDict, dict[str, float | int | str]]:
     """Our state dict and settings from a model of the authors, which is for one noise level.
 
     Args:
@@ -183,9 +185,9 @@ def convert(
         ours[f"stages.{t}.log_weight"] = data[t].double().log()
         ours[f"stages.{t}.slope"] = torch.zeros((), dtype=torch.float64)
         ours[f"stages.{t}.gain"] = torch.zeros((), dtype=torch.float64)
-    settings: dict[str, float | int] = {
-        "stages": stages, "side": side, "filters": count, "centres": centres, "reach": float(means[-1]) / GREYS,
-        "least": sigma / GREYS,
+    settings: dict[str, float | int | str] = {
+        "start": "tapered", "stages": stages, "side": side, "filters": count, "centres": centres,
+        "reach": float(means[-1]) / GREYS, "least": sigma / GREYS,
     }  # fmt: skip
     return ours, settings
 

@@ -5,9 +5,9 @@ Problem: y = A x + n, A known, the level s of n told or estimated. Each of ten s
     x(t+1) = F^-1[ (w conj(K) Y_t + F N(x(t))) / (w |K|^2 + sum_i |F_i|^2) ],        w = MLP(1 / s^2)
 
 N is a small convolutional network that stands where classical methods have shrunken filter responses
-(`acutance.methods.csf`); F_i are learned filters, w a learned weight of the data, s in 255ths of the range. x(0) = Y_0
-is y on the domain of the blur, with tapered edges; from the second stage on Y_t is y where it was observed, and K x(t)
-elsewhere (`acutance.methods.adjusted`), so masks and the border need nothing else.
+(`acutance.methods.csf`); F_i are learned filters, w a learned weight of the data, s in 255ths of the range. Y_t is y
+where it was observed, and K x(t) elsewhere (`acutance.methods.adjusted`), so masks and the border need nothing else.
+x(0) is a regularised inverse; in the paper it is y with tapered edges, which is then the first stage's Y_0 as well.
 
 An untrained stage is a Tikhonov filter: N = 0, sum_i |F_i|^2 = c |D|^2 and w proportional to 1 / s^2. Every channel is
 restored as if it were alone.
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame
-from acutance.methods.adjusted import AdjustedState
+from acutance.methods.adjusted import AdjustedState, Start
 from acutance.methods.spec import Learned, MethodSpec, Needs, StateDict, builder
 from acutance.methods.stages import chained, check_stages
 from acutance.networks.rbf import FilterBank
@@ -53,12 +53,14 @@ class FdnConfig:
 
     Args:
         stages: that have weights. steps: how many of them are used; None: all.
+        start: x(0), "inverse", or "tapered" as in the paper, see `acutance.methods.adjusted`.
         features: of N. side: of the filters, odd, pixels.
         least: noise level below which none is told to the network, a fraction of the range.
     """
 
     stages: int = 10
     steps: int | None = None
+    start: Start = "inverse"
     features: int = 32
     side: int = 5
     least: float = 0.002
@@ -120,16 +122,16 @@ class Divide:
     """One stage.
 
     Args:
-        stage: its weights. least: see `FdnConfig`. frame: how N is evaluated.
+        stage: its weights. config: see `FdnConfig`. frame: how N is evaluated.
     """
 
     stage: FdnStage
-    least: float
+    config: FdnConfig
     frame: Frame
 
     def init(self, problem: Problem) -> AdjustedState:
-        """x(0): y with tapered edges, on the domain of the blur."""
-        return AdjustedState.first(problem, level_of(problem).clamp_min(self.least))
+        """x(0), on the domain of the blur."""
+        return AdjustedState.first(problem, level_of(problem).clamp_min(self.config.least), self.config.start)
 
     def __call__(self, problem: Problem, state: AdjustedState) -> AdjustedState:
         """x(t) -> x(t+1)."""
@@ -160,13 +162,13 @@ class Fdn(Learned[AdjustedState]):
 
     def solver(self) -> Solver[AdjustedState]:
         """The stages in order."""
-        return chained(self.stages, self.config.steps, lambda s: Divide(s, self.config.least, self.frame))
+        return chained(self.stages, self.config.steps, lambda s: Divide(s, self.config, self.frame))
 
 
 AUTHORS = {f"conv{i}": f"convolutions.{i - 1}" for i in range(1, LAYERS + 1)} | {
     "dense1": "dense.0", "dense2": "dense.1", "dense3": "dense.2", "lambda": "dense.3",
 }  # fmt: skip
-CONVERTED = {"least": 0.1 / GREYS}
+CONVERTED = {"least": 0.1 / GREYS, "start": "tapered"}
 """Settings for weights of the authors, beside the number of stages."""
 
 

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from acutance.errors import ConfigError
 from acutance.frame import Frame
-from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
+from acutance.methods.adjusted import STRENGTH, regularised_inverse
 from acutance.methods.classical import classical
 from acutance.methods.spec import Learned, MethodSpec, Needs, builder
 from acutance.methods.stages import chained, check_stages, exact
@@ -45,9 +45,6 @@ from acutance.tensors import spread
 
 STANDARD = 0.01
 """The noise level at which q = 1."""
-
-STRENGTH = 300.0
-"""1 / s^2 times the weight of |D x|^2 in the start."""
 
 STEP, KNEE = 0.2, 0.05
 """l and k of an untrained stage."""
@@ -151,15 +148,6 @@ class Diffuse:
         data, prior = (spread(w.to(x), x) for w in stage.weights(state.level))
         field = self.frame(lambda z: stage(z, state.level), x, halo=stage.field.halo)
         return TnrdState(x - data * problem.gradient(x) - prior * field, state.level)
-
-
-@torch.no_grad()
-def regularised_inverse(problem: Problem, level: Tensor) -> Tensor:
-    """x that minimises ||M (A x - y)||^2 + STRENGTH s^2 ||D x||^2, on the domain of the blur; levels s (B,)."""
-    torus = Torus.of(problem.observed, problem.operator, problem.mask)
-    weight = STRENGTH * spread(level, problem.observed) ** 2
-    prior = weight * laplacian_power(*torus.size, like=problem.observed) + EPSILON
-    return torus.crop(torus.picture(torus.solve(prior, start=None, rounds=ROUNDS).spectrum))
 
 
 class Tnrd(Learned[TnrdState]):
