@@ -145,7 +145,8 @@ class RadialBasis(nn.Module):
         table = self.weight @ samples.T
         inside = z.clamp(-self.reach, self.reach)
         scale = (table.shape[1] - 1) / (2 * self.reach)
-        found: Tensor = _LookUp.apply(((inside + self.reach) * scale).to(table.dtype), table)
+        place = ((inside + self.reach) * scale).to(table.dtype)
+        found: Tensor = _LookUp.apply(place, table)  # type: ignore[no-untyped-call]
         return found.to(z.dtype) + self.slope * (z - inside) if self.slope else found.to(z.dtype)
 
 
@@ -168,7 +169,7 @@ class _LookUp(torch.autograd.Function):
         return low + share * rise
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of t and of the table."""
         index, share, rise = ctx.saved_tensors
         size = ctx.shape[0] * ctx.shape[1]
