@@ -60,11 +60,13 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "onnxscript": {(PRODUCT, "export")},
     "onnxruntime": {(PRODUCT, "export"), (LAB, "bench")},
     **dict.fromkeys(
-        ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
+        ("h5py", "jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"),
+        ANY_LAB_ROOM,
     ),
 }
 LAZY = {
     "astropy",
+    "h5py",
     "scipy",
     "skimage",
     "matplotlib",

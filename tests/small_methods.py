@@ -12,11 +12,14 @@ from acutance.problem import Method
 
 SMALL: dict[str, dict[str, Any]] = {
     "acute": {"widths": "8,8", "blocks": "1,1", "steps": 3},
+    "csf": {"stages": 2},
     "dgunet-deblur": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
     "dgunet-denoise": {"width": 8, "growth": 2, "plus": True, "stages": 3},
     "dgunet-derain": {"width": 4, "growth": 2, "channels": 1, "stages": 4},
     "dgunet-sense": {"width": 8, "growth": 4, "tail": 4, "stages": 3},
+    "fdn": {"stages": 2, "features": 4},
     "golf": {"drive": 4, "putt": 4},
+    "gradnet": {"stages": 3},
     "ircnn": {"features": 4, "steps": 3},
     "ircnn-denoise": {"features": 4},
     "mlp": {"hidden": 8, "layers": 2},
@@ -29,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "nlm": {"radius": 4, "patch": 3},
     "pnp": {"steps": 2, "denoiser": "nlm", "denoiser_radius": 3, "denoiser_patch": 3},
     "richardson-lucy": {"steps": 10},
+    "tnrd": {"stages": 2},
     "tv": {"steps": 10},
 }
 """Settings that make a method quick; whatever is not here runs with its own."""

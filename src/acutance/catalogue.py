@@ -15,11 +15,14 @@ from acutance.errors import ConfigError
 from acutance.methods import (
     acute,
     bm3d,
+    csf,
     denoise,
     dgunet,
     epll,
     fd,
+    fdn,
     golf,
+    gradnet,
     ircnn,
     levin,
     mlp,
@@ -28,14 +31,15 @@ from acutance.methods import (
     pnp,
     rgdn,
     richardson_lucy,
+    tnrd,
     tv,
     wiener,
 )
 from acutance.methods.spec import MethodSpec
 
 MODULES = (
-    acute, blind, bm3d, denoise, dgunet, epll, fd, golf, ircnn, levin, mlp, motion_flow, nlm, pnp, rgdn,
-    richardson_lucy, tv, wiener,
+    acute, blind, bm3d, csf, denoise, dgunet, epll, fd, fdn, golf, gradnet, ircnn, levin, mlp, motion_flow, nlm, pnp,
+    rgdn, richardson_lucy, tnrd, tv, wiener,
 )  # fmt: skip
 """Each has ``SPEC`` or ``SPECS``."""
 

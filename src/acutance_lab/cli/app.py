@@ -29,6 +29,7 @@ COMMANDS = commands_of(
         "bench": "Measure methods on public test sets.",
         "train": "Train a method; the same command goes on where a stopped run left off.",
         "fit": "Fit the mixture of Gaussians that EPLL knows patches by; some ten minutes.",
+        "convert": "Write weights of a method's authors as a file that every command takes as weights.",
         "publish": (
             "Put the weights of a run into the package with a model card, if they score higher than the shipped ones."
         ),

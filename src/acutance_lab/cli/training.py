@@ -23,6 +23,7 @@ from acutance_lab.cli.training_flow import train_flow
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.train import ledger
 from acutance_lab.train.config import read_config
+from acutance_lab.train.foreign import convert_file
 from acutance_lab.train.loop import Budget
 from acutance_lab.train.loop import train as run_training
 from acutance_lab.train.mixture import Fitted, MixtureFit, fit_mixture, held_out_likelihood
@@ -161,9 +162,19 @@ def publish(
     say(escape(outcome))
 
 
+def convert(
+    method: Annotated[str, typer.Argument(help="fdn (their HDF5) or csf (their MAT file).")],
+    file: Annotated[Path, typer.Argument(help="The authors' weights.")],
+    output: Annotated[Path, typer.Option("--out", help="Weights file; its card NAME.json is put beside it.")],
+) -> None:
+    """Write weights of a method's authors as a file that every command takes as weights."""
+    digest = convert_file(method, file, output)
+    say(f"{escape(output)}: {method}, {digest[:8]}")
+
+
 COMMANDS = {
-    "train": train, "fit": fit, "publish": publish, "training-page": page, "train-critic": train_critic,
-    "train-estimator": train_estimator, "train-flow": train_flow,
+    "train": train, "fit": fit, "convert": convert, "publish": publish, "training-page": page,
+    "train-critic": train_critic, "train-estimator": train_estimator, "train-flow": train_flow,
 }  # fmt: skip
 """By name."""
 

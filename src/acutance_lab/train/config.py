@@ -29,6 +29,9 @@ class Phase:
         windows: how often at most a batch goes on from where the last unroll left it (detached), so that the step
             learns to improve late iterates as well; the number is uniform in 1..windows.
         spans: kernel sizes (odd), one drawn for each batch.
+        behind: steps that a batch takes without a gradient before the unroll. With `steps = 1` it trains the stage that
+            follows them alone, on what the stages before it make: the greedy training of a chain of stages. Where
+            phases are not mixed, a stage begins as a copy of the one before it.
     """
 
     until: float
@@ -37,6 +40,7 @@ class Phase:
     steps: int
     windows: int
     spans: tuple[int, ...]
+    behind: int = 0
 
 
 @dataclass(frozen=True)
@@ -241,6 +245,10 @@ class TrainConfig:
             for name in ("batch", "crop", "steps", "windows"):
                 if getattr(phase, name) < 1:
                     raise ConfigError(f"{name}={getattr(phase, name)}: give at least 1")
+            if phase.behind < 0:
+                raise ConfigError(f"behind={phase.behind}: give 0 or more")
+            if phase.behind and (self.pool is not None or self.harvest is not None):
+                raise ConfigError(f"behind={phase.behind} and a pool or harvest: their batches go on by themselves")
             if not phase.spans:
                 raise ConfigError("spans=[]: give at least one kernel size")
             if any(s % 2 == 0 for s in phase.spans):

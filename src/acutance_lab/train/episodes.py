@@ -39,6 +39,10 @@ class Unroll(nn.Module):
         problem = example.problem
         state = steps[0].init(problem) if work.state is None else work.state
         work.first = state.x.detach() if work.first is None else work.first
+        with torch.no_grad():
+            for t in range(work.done, work.behind):
+                state = steps[min(t, len(steps) - 1)](problem, state)
+        work.done = max(work.done, work.behind)
         estimates = []
         for t in range(work.done, work.done + work.steps):
             state = steps[min(t, len(steps) - 1)](problem, state)
@@ -116,4 +120,5 @@ def episode(
     generator = torch.Generator(device).manual_seed(host.getrandbits(48) + rank)
     sharp = photographs.crops(phase.batch, phase.crop + 2 * degrade.margin(span), generator)
     one_channel = config.one_channel > 0 and host.random() < config.one_channel
-    return Work(degrade(sharp, generator, span=span, one_channel=one_channel), phase.steps), windows
+    example = degrade(sharp, generator, span=span, one_channel=one_channel)
+    return Work(example, phase.steps, behind=phase.behind), windows

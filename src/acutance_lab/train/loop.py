@@ -35,7 +35,7 @@ from acutance_lab.train.episodes import Unroll, episode, source_of, synthesis
 from acutance_lab.train.meter import Meter, core_seconds, device_name
 from acutance_lab.train.optimiser import optimiser_for
 from acutance_lab.train.pool import Work
-from acutance_lab.train.schedule import set_schedule, update_ema
+from acutance_lab.train.schedule import copy_stage, set_schedule, update_ema
 from acutance_lab.train.stopping import Stopping
 from acutance_lab.train.trunk import Trunk, config_hash, not_behind, same_network
 from acutance_lab.train.validate import Score, examination, largest_crop, validate
@@ -163,7 +163,7 @@ class Trainer:
         self.scores: tuple[Score, ...] = ()
         self.ema: dict[str, Tensor] = {}
         self.losses: list[float] = []
-        self.age = self.started = self.checkpointed = 0
+        self.age = self.started = self.checkpointed = self.stage = 0
 
     def build(self, init: dict[str, Tensor] | None) -> None:
         """The network with its first weights, and the optimiser.
@@ -223,6 +223,7 @@ class Trainer:
             self.ema = checkpoint.restore(tensors, self.method, self.optimiser)
             self.clock = clock
             self.scores = tuple(Score(**s) for s in saved["scores"])
+            self.stage = saved.get("stage", 0)
             logger.info("resumed %s at iteration %d", path, self.clock.iteration)
         if not self.ema:
             self.ema = {k: v.detach().clone() for k, v in self.method.state_dict().items()}
@@ -273,12 +274,20 @@ class Trainer:
     def _train_one_batch(self) -> None:
         """One episode, or one window of a batch of the pool or harvest."""
         number = self.clock.episode
+        self._begin_stage()
         with self.meter.data():
             work, windows = self._episode(number) if self.source is None else (self.source.draw(number), 1)
         for _ in range(windows):
             if not self._update(work):
                 break
         self.clock = replace(self.clock, episode=number + 1)
+
+    def _begin_stage(self) -> None:
+        """Let a stage that is trained for the first time begin as the one before it; see `Phase.behind`."""
+        stage = 0 if self.config.mixed else self.config.phase(self.clock.progress()).behind
+        while self.stage < stage:
+            self.stage += 1
+            copy_stage(self.method, self.ema, self.stage)
 
     def _update(self, work: Work) -> bool:
         """One window and one update of the weights; whether its loss was finite."""
@@ -363,6 +372,7 @@ class Trainer:
         return {
             "clock": vars(self.clock),
             "scores": [vars(s) for s in self.scores],
+            "stage": self.stage,
             "method": self.config.method,
             "model": self.config.model,
             "config": asdict(self.config),

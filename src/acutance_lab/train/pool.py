@@ -36,6 +36,7 @@ class Work:
         state: where the last window ended, detached; None: before the first step. done: steps behind it.
         first: x(0), once it is known.
         life: steps after which a pool lets it go. least: the lowest loss so far.
+        behind: steps to take without a gradient before the first window.
     """
 
     example: Example
@@ -45,6 +46,7 @@ class Work:
     done: int = 0
     life: int = 0
     least: float = math.inf
+    behind: int = 0
 
     def judge(self, loss: float) -> None:
         """Take note of the loss of a window; a batch that has diverged ends its life."""

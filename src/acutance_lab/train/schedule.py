@@ -1,4 +1,4 @@
-"""What changes from update to update: the learning rate, and the moving average of the weights."""
+"""What changes between updates: the learning rate, the moving average of the weights, a stage that begins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from acutance.errors import ConfigError
 from acutance_lab.train.config import TrainConfig
 
 
@@ -46,6 +47,25 @@ def update_ema(ema: dict[str, Tensor], method: nn.Module, decay: float, iteratio
             ema[key].lerp_(value, 1 - decay)
         else:
             ema[key].copy_(value)
+
+
+@torch.no_grad()
+def copy_stage(method: nn.Module, average: dict[str, Tensor], stage: int) -> None:
+    """Set the weights `stages.N.` of a method, N = `stage`, and their average to the average of the stage before it.
+
+    Raises:
+        ConfigError: the method has no such stage, or one of another shape.
+    """
+    own = dict(method.state_dict(keep_vars=True))
+    names = [name for name in own if name.startswith(f"stages.{stage}.")]
+    if not names:
+        raise ConfigError(f"behind={stage}: {type(method).__name__} has no stage {stage + 1} to train")
+    for name in names:
+        source = average.get(name.replace(f"stages.{stage}.", f"stages.{stage - 1}.", 1))
+        if source is None or source.shape != own[name].shape:
+            raise ConfigError(f"behind={stage}: the stages of {type(method).__name__} are not alike; train them mixed")
+        own[name].copy_(source)
+        average[name].copy_(source)
 
 
 @contextmanager
