@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from acutance_lab.bench import dynamic
+from acutance_lab.bench import pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ def from_pairs(folder: Path, count: int) -> Iterator[Case]:
     Raises:
         DataError: there are none, or they do not fit. ImageError: a picture that cannot be read, or is grey.
     """
-    for pair in dynamic.pairs(folder)[:count]:
-        content = dynamic.content(pair)
+    for pair in pairs.pairs(folder)[:count]:
+        content = pairs.content(pair)
         assert content.truth is not None
         yield Case(folder.name, pair.name, content.observed.float(), content.truth.float())

@@ -147,7 +147,7 @@ def run(
     """Draw, measure, train.
 
     Args:
-        photographs: a folder of sharp ones. folders: of pairs, see `acutance_lab.bench.dynamic.pairs`.
+        photographs: a folder of sharp ones. folders: of pairs, see `acutance_lab.bench.pairs.pairs`.
         on_step: told what has been done.
 
     Raises:

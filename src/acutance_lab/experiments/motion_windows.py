@@ -17,7 +17,7 @@ from torch import Tensor
 from acutance.errors import DataError
 from acutance.images import read_image
 from acutance.tensors import crop
-from acutance_lab.bench.dynamic import Pair, content, pairs
+from acutance_lab.bench.pairs import Pair, content, pairs
 from acutance_lab.data.photographs import find
 from acutance_lab.synth import DynamicBlur
 
@@ -71,7 +71,7 @@ class Frame:
 
 
 def frames(folders: Sequence[Path]) -> list[Frame]:
-    """The pairs of folders, see `acutance_lab.bench.dynamic.pairs`; by scene, or each alone if there is one scene.
+    """The pairs of folders, see `acutance_lab.bench.pairs.pairs`; by scene, or each alone if there is one scene.
 
     Raises:
         DataError: a folder without pairs, a picture without partner, two folders of one name, a single pair.
