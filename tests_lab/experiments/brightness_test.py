@@ -36,7 +36,7 @@ from acutance_lab.experiments.brightness import (
     run,
     safe_gain,
 )
-from acutance_lab.experiments.cases import Case
+from acutance_lab.experiments.convergence import Case
 from acutance_lab.synth import Camera, DynamicBlur
 
 BLUR = DynamicBlur(

@@ -27,7 +27,7 @@ from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.saturation import heeding
 from acutance_lab.bench.case import Case, Content, Noise, Suite
-from acutance_lab.bench.runner import Attempt, OnPixels
+from acutance_lab.bench.runner import Attempt, OnPixels, Runner
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.synth import kernels, noise
 from acutance_lab.synth.files import seeded
@@ -41,14 +41,11 @@ BLURRED, SHARP = "blurred", "sharp"
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(Runner):
     """A runner that leaves the picture as it is and says how noisy it is."""
 
     find: Callable[[Tensor, Tensor | None], float]
     needs: Needs = Needs(kernel=False)  # noqa: RUF009
-    weights: str | None = None
-    device: torch.device = torch.device("cpu")  # noqa: RUF009
-    has_steps: bool = False
 
     def __call__(
         self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None

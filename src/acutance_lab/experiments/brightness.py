@@ -36,7 +36,7 @@ from acutance_lab.bench.pairs import PICTURES
 from acutance_lab.bench.real import centre_cut
 from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.cases import Case
+from acutance_lab.experiments.convergence import Case
 from acutance_lab.experiments.output import Report, mean_row
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.synth.degradation import luma
