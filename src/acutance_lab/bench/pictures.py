@@ -17,10 +17,10 @@ def cases(folder: Path, noise: Noise, *, name: str, every_kernel: bool, cuts: bo
 
     With `cuts` every cut is recorded.
     """
-    order = list(levin.kernels(folder))
+    files, order = files_in(folder / name, "*.png"), list(levin.kernels(folder))
     return [
         Case(name, file.stem, j, noise, partial(content, folder, file, name, j, noise or 0.0, cuts=cuts))
-        for n, file in enumerate(files_in(folder / name, "*.png"))
+        for n, file in enumerate(files)
         for j in (order if every_kernel else [order[n % len(order)]])
     ]
 
