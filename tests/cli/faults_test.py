@@ -109,12 +109,13 @@ def _bytes(file: Path) -> bytes:
     return measured.numbers.numpy().tobytes() + repr((measured.size, measured.scale, measured.matrix)).encode()
 
 
+HOW = "--disc 2 --method richardson-lucy:steps=1 --sigma 1%"
 COMMANDS = {
-    "folder": "restore {0}/in --disc 2 --method wiener --sigma 1% -o {0}/out",
-    "overwrite": "restore {0}/in/a.png --disc 2 --method wiener --sigma 1% -o {0}/out/old.png --overwrite",
-    "in place": "restore {0}/in --disc 2 --method wiener --sigma 1% --in-place",
+    "folder": f"restore {{0}}/in {HOW} -o {{0}}/out",
+    "overwrite": f"restore {{0}}/in/a.png {HOW} -o {{0}}/out/old.png --overwrite",
+    "in place": f"restore {{0}}/in {HOW} --in-place",
     "sense": "sense {0}/in/a.png -o {0}/out/y.cs --overwrite",
-    "kernel": "kernel {0}/in/a.png --kernel-size 9 -o {0}/out/k.png --overwrite",
+    "kernel": "kernel {0}/in/a.png --estimator xu-l0 --kernel-size 9 -o {0}/out/k.png --overwrite",
 }
 
 

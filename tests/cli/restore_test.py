@@ -358,7 +358,7 @@ def test_what_has_an_option_is_no_setting(folder: Path, setting: str, option: st
 
 def test_ctrl_c_ends_cleanly(folder: Path, weights: Path) -> None:
     rng = np.random.default_rng(0)
-    PillowImage.fromarray(rng.integers(0, 255, (700, 700, 3), dtype=np.uint8)).save(folder / "large.png")
+    PillowImage.fromarray(rng.integers(0, 255, (320, 320, 3), dtype=np.uint8)).save(folder / "large.png")
     command = [sys.executable, "-m", "acutance", "restore", str(folder / "large.png"), "--disc", "3",
                "--weights", str(weights), "--steps", "1000", "-o", str(folder / "out.png")]  # fmt: skip
 

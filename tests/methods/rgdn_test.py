@@ -125,7 +125,7 @@ def test_explained_parts_add_up_to_the_step(form: Any) -> None:
     ids=["float32", "bfloat16"],
 )
 def test_a_tiled_run_equals_the_whole_one(dtype: torch.dtype, steps: int, bound: float) -> None:
-    model, problem = perturbed(steps=steps), blurred(1, 200, 170)
+    model, problem = perturbed(steps=steps), blurred(1, 150, 135)
     whole = same_weights(model, Frame(dtype, None)).run(problem)
     tiled = same_weights(model, Frame(dtype, 64)).run(problem)
     assert whole.steps == tiled.steps == (steps,)

@@ -116,7 +116,7 @@ def test_captured_pictures_are_aligned_in_every_cut(data: Path) -> None:
 
 def test_the_radius_of_a_case_is_that_of_its_kernel(data: Path) -> None:
     folder = data / "bench"
-    captured, anew = (find_suite("levin32").cases(folder, [noise])[0].load() for noise in (None, 0.01))
+    captured, anew = (find_suite("levin32").cases(folder, noise)[0].load() for noise in (None, 0.01))
     assert captured.radius == (0, 0), "photographs have the size of the sharp pictures"
     assert anew.radius == (3, 3)
     assert anew.truth is not None

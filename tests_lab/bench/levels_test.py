@@ -67,7 +67,7 @@ def test_every_kind_is_measured_at_every_level(photographs: Path) -> None:
 
 def test_a_crop_has_the_same_noise_whatever_else_is_measured(photographs: Path) -> None:
     suites = [photographs_suite(photographs, SHARP, count=n, levels=(0.02,)) for n in (1, 2)]
-    few, many = (suite.cases(photographs, [0.02]) for suite in suites)
+    few, many = (suite.cases(photographs, 0.02) for suite in suites)
     assert torch.equal(few[1].load().observed, many[1].load().observed)
 
 

@@ -143,7 +143,7 @@ def test_a_missing_library_is_said_before_anything_runs(data: Path, monkeypatch:
 
 
 def test_the_crops_depend_on_names_only(photographs: Path) -> None:
-    found = cases(photographs, [0.01, 0.03], 3)
+    found = [case for noise in (0.01, 0.03) for case in cases(photographs, noise, 3)]
     assert [case.noise for case in found] == [0.01] * 3 + [0.03] * 3
     assert {case.picture for case in found} == {"0", "1", "2"}
     for case, span in zip(found, SPANS[:3] * 2, strict=True):
@@ -161,7 +161,7 @@ def test_the_crops_depend_on_names_only(photographs: Path) -> None:
     assert high.kernel is not None
     assert torch.equal(low.kernel, high.kernel)
     with pytest.raises(DataError, match="has 3 photographs"):
-        cases(photographs, [0.01], 4)
+        cases(photographs, 0.01, 4)
 
 
 def test_the_search_for_settings(photographs: Path) -> None:
@@ -193,7 +193,7 @@ def test_the_best_of_each_column_is_marked() -> None:
 
 def test_a_suite_is_untouched_by_peers(data: Path) -> None:
     """Contents are shared between contenders; nobody may write into them."""
-    content = find_suite("set12").cases(bench_folder(data), [0.01])[0].load()
+    content = find_suite("set12").cases(bench_folder(data), 0.01)[0].load()
     before = content.observed.clone()
     for name in PEERS:
         load_peer(name, {})(content.observed, content.kernel, 0.01)

@@ -10,13 +10,13 @@ import pytest
 
 from acutance.errors import DataError
 from acutance_lab.bench.cuts import HOW_CUTS, Cut
-from acutance_lab.bench.frames import of_set, set_size
 from acutance_lab.bench.published import PUBLISHED, compared
 from acutance_lab.bench.ranking import in_cut, ranking
 from acutance_lab.bench.report import put_into, report, table
 from acutance_lab.bench.report_page import page
 from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.rows import Row
+from acutance_lab.bench.tables import of_set, set_size
 from acutance_lab.records import append_records
 
 BASE = Row(

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from acutance.errors import DataError
 from acutance_lab.bench.cuts import Cut
+from acutance_lab.bench.gallery import CROP, detail, png_uri
 from acutance_lab.bench.published import COUNTERPARTS, PUBLISHED, compared, comparisons, difference, told_here
 from acutance_lab.bench.ranking import display_names, ranking
 from acutance_lab.bench.report import put_into, read_suites, report
-from acutance_lab.bench.report_crops import CROP, detail, png_uri
 from acutance_lab.bench.report_page import page, write_page
 from acutance_lab.bench.report_plots import Line, front, lines_plot, look, short, times_plot
 from acutance_lab.bench.rows import Row

@@ -63,7 +63,7 @@ class Listener:
 def test_a_method_is_told_what_it_needs_and_no_more(
     sigma: bool, kernel: bool, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = find_suite("set12").cases(bench_folder(data), [0.02])[0]
+    case = find_suite("set12").cases(bench_folder(data), 0.02)[0]
     method = Listener()
     spec = MethodSpec("listener", "listens", "none", lambda **_: method, Needs(kernel=kernel, sigma=sigma))
     runner = MethodRunner(Restorer(spec, method, torch.device("cpu")))
@@ -276,7 +276,7 @@ def test_without_a_truth(data: Path, tmp_path: Path) -> None:
 
 def test_pictures_that_are_shown_are_kept(data: Path, tmp_path: Path) -> None:
     run("set12", ["wiener:strength=2", "wiener"], data=data, noises=[0.025], limit=6, out=tmp_path)
-    shown = [c for c in find_suite("set12").cases(bench_folder(data), [0.025])[:6] if c.shown]
+    shown = [c for c in find_suite("set12").cases(bench_folder(data), 0.025)[:6] if c.shown]
     assert len(shown) == 1
     folder = tmp_path / "pictures" / "set12" / "2.5" / f"{shown[0].picture}-{shown[0].kernel_name}"
     assert folder == place(tmp_path, "set12", 0.025, shown[0].picture, shown[0].kernel_name)

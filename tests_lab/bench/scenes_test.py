@@ -29,7 +29,7 @@ ROW = Row(
 
 def made(*, height: int = 48, width: int = 48, kernel: int = 7, **options: object) -> Content:
     suite = scene_suite(height, width, kernel=kernel, **options)  # type: ignore[arg-type]
-    (case,) = suite.cases(Path(), suite.noises)
+    (case,) = suite.cases(Path(), suite.noises[0])
     return case.load()
 
 
@@ -87,7 +87,7 @@ def test_a_photograph_of_the_user(tmp_path: Path) -> None:
     file = tmp_path / "mine.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)).save(file)
     scene = scene_suite(64, 64, kernel=9, channels=3, photograph=file)
-    (case,) = scene.cases(tmp_path, scene.noises)
+    (case,) = scene.cases(tmp_path, scene.noises[0])
     assert case.picture == "mine.png"
     truth = case.load().truth
     assert truth is not None
@@ -169,7 +169,7 @@ def test_impossible_sizes_are_refused(megapixels: float, kernel: int) -> None:
 
 def test_a_large_picture_is_the_blurred_scene_everywhere() -> None:
     suite = large_suite(1.6, 6)  # larger than the scene that is repeated
-    (case,) = suite.cases(Path(), suite.noises)
+    (case,) = suite.cases(Path(), suite.noises[0])
     content = case.load()
     assert content.observed.shape == (1, 3, 1033, 1549)
     assert content.kernel is not None

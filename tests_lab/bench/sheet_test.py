@@ -79,8 +79,8 @@ def test_a_sheet_from_files_to_files(photographs: Path, tmp_path: Path) -> None:
 
 def test_photographs_are_spread_over_the_set(data: Path) -> None:
     suite = sheet_suite("kohler", limit=1)
-    assert [case.picture for case in suite.cases(data / "bench", [None])] == ["Blurry1_1"]
-    assert all(case.shown for case in sheet_suite("kohler").cases(data / "bench", [None]))
+    assert [case.picture for case in suite.cases(data / "bench", None)] == ["Blurry1_1"]
+    assert all(case.shown for case in sheet_suite("kohler").cases(data / "bench", None))
 
 
 def test_doors(photographs: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,8 +26,8 @@ def suite(size: int, scoring: Scoring = Scoring()) -> Suite:  # noqa: B008
         noise = 1e-3 * torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(1))
         return Content(Blur(kernel).forward(sharp) + noise, kernel, sharp[..., 4:-4, 4:-4], 1e-3, scoring)
 
-    def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
-        return [Case("smooth", "waves", "box", noise, load) for noise in noises]
+    def cases(folder: Path, noise: Noise) -> list[Case]:
+        return [Case("smooth", "waves", "box", noise, load)]
 
     return Suite("smooth", "waves", "none", (0.001,), cases, files=False)
 

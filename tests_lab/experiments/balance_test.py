@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from acutance.errors import ConfigError, WeightsError
 from acutance_lab.bench.sheet import GAP, LINE
 from acutance_lab.cli.app import app
-from acutance_lab.experiments import balance
+from acutance_lab.experiments import balance, short_training
 from acutance_lab.experiments.balance import CLAIMS, Balance, report, run
 from acutance_lab.train.judges import SqueezeNet
 
@@ -25,8 +25,11 @@ WEIGHTS = (1e-10, 10.0)
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"SIDE": 32, "JUDGED": 3, "JUDGED_SIDE": 36, "SHOWN": 2, "POOL": 8}.items():
-            patch.setattr(balance, name, value)
+        for module, name, value in (
+            (short_training, "SIDE", 32), (short_training, "POOL", 8), (balance, "SIDE", 32), (balance, "JUDGED", 3),
+            (balance, "JUDGED_SIDE", 36), (balance, "SHOWN", 2),
+        ):  # fmt: skip
+            patch.setattr(module, name, value)
         yield
 
 
@@ -75,7 +78,7 @@ def test_what_cannot_be_run_is_refused(photographs: Path, judge: str, tmp_path: 
     for weights in ((), (1.0, 1.0), (-1.0,), (float("nan"),)):
         with pytest.raises(ConfigError, match="give at least one"):
             run(photographs, judge, weights=weights)
-    with pytest.raises(ConfigError, match="from 1"):
+    with pytest.raises(ConfigError, match="at least 1"):
         run(photographs, judge, iterations=0)
     with pytest.raises(WeightsError):
         run(photographs, str(tmp_path / "nothing.pth"))

@@ -36,7 +36,7 @@ from acutance_lab.experiments.brightness import (
     run,
     safe_gain,
 )
-from acutance_lab.experiments.cases import Case
+from acutance_lab.experiments.convergence import Case
 from acutance_lab.synth import Camera, DynamicBlur
 
 BLUR = DynamicBlur(
@@ -147,7 +147,7 @@ def test_sharp_pictures_are_cut_about_the_centre(side: int, expected: tuple[int,
 
 
 def test_doors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no picture"):
+    with pytest.raises(DataError, match="missing or empty"):
         list(from_folder(tmp_path, 3, 64))
     with pytest.raises(ConfigError, match="no picture"):
         run([], drifting())

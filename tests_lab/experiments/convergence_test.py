@@ -19,10 +19,11 @@ from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness
 from acutance.weights import write_weights
 from acutance_lab.cli.app import app
-from acutance_lab.experiments.cases import Case, from_pairs
 from acutance_lab.experiments.convergence import (
     PICTURES,
+    Case,
     Trajectory,
+    from_pairs,
     from_photographs,
     in_words,
     load_golf,

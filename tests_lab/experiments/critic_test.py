@@ -12,7 +12,7 @@ from torch import Tensor
 from acutance.blind.critic import CELL, expected
 from acutance.errors import DataError
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments import critic, critic_fit, use_cases
+from acutance_lab.experiments import critic, use_cases
 from acutance_lab.experiments.alignment import best_shift, shifted
 from acutance_lab.experiments.critic import Trial
 
@@ -61,7 +61,7 @@ def test_the_loss_is_least_for_the_truth(made: list[Trial]) -> None:
     trial = made[0]
 
     def loss(told: Tensor) -> float:
-        return float(critic_fit.loss_of(told, trial.errors, trial.known))
+        return float(critic.loss_of(told, trial.errors, trial.known))
 
     assert loss(trial.errors) == pytest.approx(0, abs=1e-6)
     assert loss(trial.errors + 0.5) > 0.1
@@ -69,20 +69,20 @@ def test_the_loss_is_least_for_the_truth(made: list[Trial]) -> None:
 
 def test_the_critic_is_trained_examined_and_written(made: list[Trial], tmp_path: Path) -> None:
     torch.save([vars(trial) for trial in made], tmp_path / "1-00003.pt")
-    kept = critic_fit.load(tmp_path)
+    kept = critic.load(tmp_path)
     assert [trial.kinds for trial in kept] == [trial.kinds for trial in made]
-    weights, found = critic_fit.fit(kept, seed=1, minutes=0.03)
+    weights, found = critic.fit(kept, seed=1, minutes=0.03)
     assert found.pictures == 1
     assert found.hypotheses == len(made[0].kinds)
     assert all(bool(torch.isfinite(value).all()) for value in weights.values())
-    critic_fit.write(tmp_path / "critic.safetensors", weights, found, pictures=3, minutes=0.03, seed=1)
+    critic.write(tmp_path / "critic.safetensors", weights, found, pictures=3, minutes=0.03, seed=1)
     assert (tmp_path / "critic.json").is_file()
     assert bool(torch.isfinite(expected(made[0].errors, made[0].known)).all())
 
 
 def test_a_folder_without_trials_and_a_damaged_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--make"):
-        critic_fit.load(tmp_path)
+        critic.load(tmp_path)
     (tmp_path / "1-00010.pt").write_bytes(b"cut o")
     with pytest.raises(DataError, match="remove it"):
-        critic_fit.load(tmp_path)
+        critic.load(tmp_path)

@@ -12,15 +12,18 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, DataError
 from acutance_lab.cli.app import app
-from acutance_lab.experiments import forgetting
+from acutance_lab.experiments import forgetting, short_training
 from acutance_lab.experiments.forgetting import CLAIMS, DEBLUR, KEEP, RUNS, Forgetting, report, run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"SIDE": 24, "JUDGED": 2, "POOL": 12, "POINTS": 2}.items():
-            patch.setattr(forgetting, name, value)
+        for module, name, value in (
+            (short_training, "SIDE", 24), (short_training, "POOL", 12), (forgetting, "SIDE", 24),
+            (forgetting, "JUDGED", 2), (forgetting, "POINTS", 2),
+        ):  # fmt: skip
+            patch.setattr(module, name, value)
         yield
 
 
@@ -64,7 +67,7 @@ def test_a_seed_gives_the_same_again(photographs: Path, found: Forgetting) -> No
 
 def test_what_cannot_be_run_is_refused(photographs: Path, tmp_path: Path) -> None:
     for wrong in ({"iterations": 0}, {"features": 0}, {"seed": -1}):
-        with pytest.raises(ConfigError, match="from 1"):
+        with pytest.raises(ConfigError, match="at least 1"):
             run(photographs, **wrong)  # type: ignore[arg-type]
     with pytest.raises(DataError):
         run(tmp_path / "nothing")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from acutance.errors import ConfigError, DataError, OutputError
 from acutance_lab.cli.app import app
-from acutance_lab.experiments import motion, motion_report
+from acutance_lab.experiments import motion
 from acutance_lab.experiments.motion import (
     CAMERA_ONLY,
     CLEAN,
@@ -27,23 +27,26 @@ from acutance_lab.experiments.motion import (
     WHOLE,
     Motion,
     Settings,
-    halves,
-    matched,
     patch_psnr,
     patches,
 )
-from acutance_lab.experiments.motion_classifier import Patches, auc, network, tell_apart
-from acutance_lab.experiments.motion_statistics import (
+from acutance_lab.experiments.motion_classifier import Patches, auc, halves, matched, network, tell_apart
+from acutance_lab.experiments.motion_windows import (
+    GRID,
     HIGHEST,
     RADII,
     STATISTICS,
+    Windows,
+    cut,
     distance,
+    frames,
+    from_frames,
     high_passed,
+    places,
     portrait,
     spectra,
     statistics,
 )
-from acutance_lab.experiments.motion_windows import GRID, Windows, cut, frames, from_frames, places
 from acutance_lab.experiments.output import write_report
 from acutance_lab.synth import Camera, DynamicBlur
 
@@ -308,7 +311,7 @@ def test_the_outcome(found: Motion) -> None:
 
 
 def test_the_tables(found: Motion) -> None:
-    table = motion_report.report(found).text
+    table = motion.report(found).text
     for start in ("| blurred windows |", "| told apart |", "| one statistic of a patch |"):
         rows = table[table.index(start) :].split("\n\n")[0].splitlines()
         assert len({row.count("|") for row in rows}) == 1
@@ -318,7 +321,7 @@ def test_the_tables(found: Motion) -> None:
 
 def test_a_single_scene_says_so(root: Path) -> None:
     one = motion.run(root / "photographs", [root / "single"], replace(SETTINGS, windows=1, iterations=1))
-    assert "There is one scene" in motion_report.report(one).text
+    assert "There is one scene" in motion.report(one).text
     assert math.isnan(one.verdicts[-1].auc), "no frame is in both halves"
 
 
@@ -363,7 +366,7 @@ def test_the_command(root: Path, tmp_path: Path, found: Motion, monkeypatch: pyt
 
 
 def test_results_that_cannot_be_written(found: Motion, tmp_path: Path) -> None:
-    made = motion_report.report(found)
+    made = motion.report(found)
     for part in (made, replace(made, plots={}), replace(made, pictures={})):
         with pytest.raises(OutputError):
             write_report(tmp_path / "nowhere", part)

@@ -23,8 +23,7 @@ from acutance.tensors import crop
 from acutance_lab.cli.app import app
 from acutance_lab.experiments import robustness
 from acutance_lab.experiments.output import write_report
-from acutance_lab.experiments.robustness import Bench, Robustness, Settings, Trial, Verdict
-from acutance_lab.experiments.robustness_conditions import (
+from acutance_lab.experiments.robustness import (
     BASE,
     CONDITIONS,
     INK,
@@ -32,13 +31,18 @@ from acutance_lab.experiments.robustness_conditions import (
     MARGIN,
     PAPER,
     STATIC,
+    Bench,
+    Robustness,
+    Settings,
+    Trial,
+    Verdict,
     flat,
-    jpeg,
     make,
     page,
     path,
     static,
 )
+from acutance_lab.synth.files import through_jpeg
 
 SIDE = 64
 TINY = Settings(pictures=1, side=SIDE)
@@ -121,7 +125,7 @@ def test_paths_grow_with_their_frame() -> None:
 
 def test_jpeg_loses_more_at_lower_quality(scene: Tensor) -> None:
     given = Picture((255 * scene).round() / 255)
-    losses = [float(psnr(jpeg(given, quality).pixels, given.pixels)) for quality in (95, 90, 75, 60)]
+    losses = [float(psnr(through_jpeg(given.pixels, quality), given.pixels)) for quality in (95, 90, 75, 60)]
     assert losses == sorted(losses, reverse=True)
     assert 20 < losses[-1] < losses[0] < 60
 

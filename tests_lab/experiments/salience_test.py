@@ -21,9 +21,8 @@ from acutance.weights import embedded, read_weights
 from acutance_lab.cli import training_estimator
 from acutance_lab.cli.app import app
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments import salience, salience_fit, use_cases
-from acutance_lab.experiments.salience import Sample
-from acutance_lab.experiments.salience_fit import Examination
+from acutance_lab.experiments import salience, use_cases
+from acutance_lab.experiments.salience import Examination, Sample
 from acutance_lab.train.optimiser import optimiser_for
 
 SIDE = 96
@@ -64,8 +63,8 @@ def test_alignment_moves_kernels_back_and_pictures_the_other_way(row: int, col: 
     truth = truth / truth.sum((-2, -1), keepdim=True)
     sharp = torch.rand(2, 1, 40, 40, generator=generator)
     kernel = torch.roll(truth, (row, col), (-2, -1))
-    moved, shifted = salience_fit.aligned(kernel, truth, sharp)
-    assert float(salience_fit.similarity(moved, kernel).min()) > 0.99
+    moved, shifted = salience.aligned(kernel, truth, sharp)
+    assert float(salience.similarity(moved, kernel).min()) > 0.99
     for k, x, a, b in zip(truth, sharp, moved, shifted, strict=True):
         before, after = (Blur(v[None], "circular").forward(u[None]) for v, u in ((k, x), (a, b)))
         assert float((before - after).abs().max()) < 0.02
@@ -80,21 +79,21 @@ def test_alignment_finds_parts_of_a_pixel(part: float) -> None:
         k = torch.exp(-(at[:, None] ** 2) / 8) * row
         return (k / k.sum())[None, None]
 
-    moved, _ = salience_fit.aligned(bump(part), bump(0.0), torch.zeros(1, 1, 40, 40))
+    moved, _ = salience.aligned(bump(part), bump(0.0), torch.zeros(1, 1, 40, 40))
     assert float((moved - bump(part)).abs().max()) < 0.02 * float(bump(0.0).max())
 
 
 def test_the_loss_is_nothing_for_the_truth_and_more_for_anything_else(made: list[Sample]) -> None:
     k, x = made[0].kernel.float(), made[0].sharp.float()
     everywhere = torch.ones_like(x)
-    assert float(salience_fit.loss_of(k, k, x, x, everywhere)) == pytest.approx(0, abs=1e-6)
-    assert float(salience_fit.loss_of(k.square(), k, x, x, everywhere)) > 0.1
-    assert float(salience_fit.loss_of(k, k, 0.5 * x, x, everywhere)) == pytest.approx(0.5 * 0.3, abs=1e-3)
+    assert float(salience.loss_of(k, k, x, x, everywhere)) == pytest.approx(0, abs=1e-6)
+    assert float(salience.loss_of(k.square(), k, x, x, everywhere)) > 0.1
+    assert float(salience.loss_of(k, k, 0.5 * x, x, everywhere)) == pytest.approx(0.5 * 0.3, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_batch_fits_together_at_every_level(made: list[Sample], seed: int) -> None:
-    given = salience_fit.batch(random.Random(seed), made)
+    given = salience.batch(random.Random(seed), made)
     n = len(given.kernels)
     assert n >= 3
     assert given.size % 2 == 1
@@ -110,7 +109,7 @@ def test_a_batch_fits_together_at_every_level(made: list[Sample], seed: int) -> 
 def test_a_sample_is_turned_together_with_its_kernel(made: list[Sample]) -> None:
     sample = next(sample for sample in made if 9 < sample.kernel.shape[-1] < 25)
     for seed in range(6):
-        given = salience_fit.batch(random.Random(seed), [sample])
+        given = salience.batch(random.Random(seed), [sample])
         k, reach = given.kernels[0], given.kernels[0].shape[-1] // 2
         error = Blur(k).forward(given.sharp[:1]) - crop(given.blurred[:1], reach, reach)
         assert float((error * crop(given.believed[:1], reach, reach)).square().mean().sqrt()) < 0.02
@@ -119,11 +118,11 @@ def test_a_sample_is_turned_together_with_its_kernel(made: list[Sample]) -> None
 def test_updates_on_two_samples_lower_the_loss(made: list[Sample]) -> None:
     torch.manual_seed(0)
     host, net = random.Random(0), Salience()
-    given = salience_fit.batch(host, sorted(made, key=lambda sample: sample.kernel.shape[-1])[:2])
+    given = salience.batch(host, sorted(made, key=lambda sample: sample.kernel.shape[-1])[:2])
     optimiser, losses = optimiser_for(list(net.parameters()), "muon", 2e-3), list[float]()
     for _ in range(5):
         optimiser.zero_grad()
-        losses.append(salience_fit.passes(net, given, host=host)[0])
+        losses.append(salience.passes(net, given, host=host)[0])
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
     assert losses[-1] < 0.95 * losses[0]
@@ -137,8 +136,8 @@ def test_the_shipped_weights_pass_the_examination() -> None:
     flat = (85 * x[0]).byte().permute(1, 2, 0).flatten()
     photographs = Photographs(flat, torch.tensor([[260, 260]]), torch.tensor([0]), ("one",), "none")
     held = list(islice(salience.samples(photographs, 1, 160), 6))
-    shipped = salience_fit.examine(embedded("salience").tensors, held)
-    new = salience_fit.examine(Salience().state_dict(), held)
+    shipped = salience.examine(embedded("salience").tensors, held)
+    new = salience.examine(Salience().state_dict(), held)
     assert shipped.samples == new.samples == len(held)
     assert shipped.mean > new.mean + 0.05
 
@@ -179,7 +178,7 @@ def test_the_command_makes_samples_trains_and_goes_on(place: tuple[object, ...],
 def test_the_card_counts_all_minutes(start: str | None, minutes: float, tmp_path: Path) -> None:
     before = None if start is None else replace(embedded(start), card={"name": "one", "minutes": 45.0})
     file, found = tmp_path / "new.safetensors", Examination(60, 0.8, 30)
-    salience_fit.write(file, Salience().state_dict(), found, pictures=7, minutes=46.3, seed=1, start=before)
+    salience.write(file, Salience().state_dict(), found, pictures=7, minutes=46.3, seed=1, start=before)
     card = read_weights(file).card
     assert card["minutes"] == pytest.approx(minutes)
     assert card["pictures"] == 7
@@ -196,7 +195,7 @@ def test_only_better_weights_are_shipped(
         same = all(torch.equal(value, shipped[name]) for name, value in weights.items())
         return Examination(len(held), 0.6 if same else 0.7 if better else 0.6, 0)
 
-    monkeypatch.setattr(salience_fit, "examine", examine)
+    monkeypatch.setattr(salience, "examine", examine)
     options = (*place, "--make", 0.002, "--minutes", 0.01, "--publish")
     if better:
         run(*options)

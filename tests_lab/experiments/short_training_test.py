@@ -13,7 +13,7 @@ from acutance_lab.experiments.short_training import (
     CHUNK,
     Pairs,
     fit,
-    held_out_pairs,
+    material,
     mean_psnr,
     mean_square,
     start,
@@ -32,7 +32,12 @@ def test_pairs_are_blurred_and_drawn_again_the_same(few: Photographs) -> None:
     assert 10 < mean_psnr(one.blurred, one.sharp) < 40
     some = one.some(6, torch.Generator().manual_seed(1))
     assert all(any(torch.equal(x, y) for y in one.sharp) for x in some.sharp)
-    assert torch.equal(held_out_pairs(few, 2, 24).sharp, held_out_pairs(few, 2, 24).sharp)
+
+
+def test_the_pairs_to_judge_by_do_not_depend_on_the_seed(photographs: Path) -> None:
+    one, two = (material(photographs, iterations=1, seed=seed, judged=(2, 24)) for seed in (1, 2))
+    assert torch.equal(one.judged.sharp, two.judged.sharp)
+    assert not torch.equal(one.trained.sharp, two.trained.sharp)
 
 
 def test_the_start_is_the_seeds_and_disturbs_nothing() -> None:

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from acutance.errors import ConfigError, MissingExtra, OutputError
 from acutance_lab.cli.app import app
 from acutance_lab.experiments.output import prepare_folder, write_report
-from acutance_lab.experiments.two_pixel import TwoPixel, run
-from acutance_lab.experiments.two_pixel_priors import (
+from acutance_lab.experiments.two_pixel import (
     BLURRED,
     MIRROR,
     STAYS,
     TARGETS,
     Networks,
+    TwoPixel,
     descent,
     integrate,
     is_blurred,
@@ -31,10 +31,12 @@ from acutance_lab.experiments.two_pixel_priors import (
     optimal_prior,
     optimal_staying_prior,
     probability_of_blur,
+    report,
+    run,
+    spread,
     uniform,
     wanted_steps,
 )
-from acutance_lab.experiments.two_pixel_report import report, spread
 from acutance_lab.plots import require_matplotlib
 
 SEEDS, ITERATIONS = (0, 1, 14), 700

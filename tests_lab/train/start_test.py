@@ -12,7 +12,7 @@ from torch import nn
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.methods.spec import find
-from acutance_lab.synth.untouched import Untouched
+from acutance_lab.synth.in_place import Untouched
 from acutance_lab.train import checkpoint
 from acutance_lab.train.config import LossConfig, OptimiserConfig, Phase, TrainConfig, ValidationConfig
 from acutance_lab.train.loop import Budget, train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -87,7 +87,12 @@ def _lazy_group(commands: Commands, on_unknown: Callable[[str], None]) -> type[T
 
 def loaded(name: str, command: Command) -> Any:
     """Import it; as the group runs it."""
-    found = command.load()
+    return _built(name, command.load())
+
+
+@cache
+def _built(name: str, found: Callable[..., Any] | typer.Typer) -> Any:
+    """The command of click, made once: reading the annotations of `restore` takes 10 ms each time."""
     if not isinstance(found, typer.Typer):
         app = typer.Typer(**Settings)  # type: ignore[arg-type]
         app.command(name)(found)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from acutance_lab.bench.runner import MethodRunner, Runner
+from acutance_lab.bench.runner import Runner
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def counting(runner: Runner) -> Iterator[dict[str, Any]]:
     found: dict[str, Any] = {}
     with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         yield found
-    method = runner.restorer.method if isinstance(runner, MethodRunner) else None
+    method = None if runner.restorer is None else runner.restorer.method
     found["gmac_networks"] = counter.get_total_flops() / 2e9
     found["gmac_transforms"] = transforms / 1e9
     found["parameters"] = sum(p.numel() for p in method.parameters()) if isinstance(method, torch.nn.Module) else 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from torch import Tensor
 
-from acutance.errors import DataError
+from acutance.errors import ConfigError, DataError
 from acutance.images import Image, ImageInfo
 from acutance_lab.bench.cuts import Cut
 from acutance_lab.bench.score import WHOLE, Scoring
@@ -90,41 +91,75 @@ class Suite:
     Args:
         name: as on the command line. summary: one line for people.
         protocol: how pictures are made and scored, printed under every table.
-        noises: levels that it has unless others are asked for; None stands for "as captured".
-        cases: ``(folder, noises) -> cases``, for each level in a fixed order; nothing but names is read for it, if
-            possible. `folder` is what `bench_folder` found; a `DataError` says what is missing in it, a `ConfigError`
-            that a level is impossible.
+        noises: levels that it has unless others are asked for; None stands for "as captured". Without None it has no
+            captured pictures, with None alone no noise is added to them.
+        make: ``(folder, noise) -> cases`` of one level, in a fixed order; nothing but names is read for it, if
+            possible. `folder` is what `bench_folder` found; a `DataError` says what is missing in it.
         classes: name of a picture -> its class, where the pictures are of several, reported apart.
         size: cases of each level in the whole set: a mean over fewer is marked as one over a part; None: unknown.
         captured_cut: of `Row.psnr` for pictures as captured; with added noise it is the whole picture.
-        files: whether it needs the folder of the test sets; else `cases` is given the working folder.
+        files: whether it needs the folder of the test sets; else `make` is given the working folder.
         ssim: whether SSIM is computed; it costs a library that is slow to load.
+        shown, turn: so many cases of a level are shown, evenly spread, each moved on by `turn` more than the one
+            before, so that it does not always meet the same kernel; 0: `make` decides.
     """
 
     name: str
     summary: str
     protocol: str
     noises: tuple[Noise, ...]
-    cases: Callable[[Path, Sequence[Noise]], Sequence[Case]]
+    make: Callable[[Path, Noise], Sequence[Case]]
     classes: Callable[[str], str] | None = None
     size: int | None = None
     captured_cut: Cut = Cut.WHOLE
     files: bool = True
     ssim: bool = True
+    shown: int = 3
+    turn: int = 1
 
     def cut(self, noise: Noise) -> Cut:
         """The cut of `Row.psnr` at a level."""
         return self.captured_cut if noise is None else Cut.WHOLE
 
+    def cases(self, folder: Path, noise: Noise) -> list[Case]:
+        """The cases of one level.
 
-def with_shown(cases: Sequence[Case], count: int = 3, *, turn: int = 1) -> list[Case]:
-    """The cases of one level with about `count` of them marked as shown, evenly spread.
+        Raises:
+            ConfigError: the suite has no pictures of that level. DataError: a file is missing.
+        """
+        if noise is None and None not in self.noises:
+            raise ConfigError(f"{self.name} has no captured pictures; give noise levels, such as 0.01")
+        if noise is not None and self.noises == (None,):
+            raise ConfigError(f"{self.name} has pictures as captured, to which no noise is added; leave out --noise")
+        if noise is not None and not 0 <= noise < 1:
+            raise ConfigError(f"a noise of {noise:g}: give a fraction of the range, 0.01 for 1 %")
+        found, count = list(self.make(folder, noise)), self.shown
+        n = len(found)
+        marked = {min(n - 1, (2 * k + 1) * n // (2 * count) + self.turn * k) for k in range(count)}
+        return [replace(c, shown=n <= count or i in marked) for i, c in enumerate(found)] if count else found
 
-    Each mark is moved on by `turn` more than the one before, so that it does not always meet the same kernel.
+
+def files_in(folder: Path, *patterns: str) -> list[Path]:
+    """The files of a folder that fit one of the patterns, whatever the case of their letters; 1, 2, 10 in this order.
+
+    Raises:
+        DataError: there are none.
     """
-    n = len(cases)
-    marked = {min(n - 1, (2 * k + 1) * n // (2 * count) + turn * k) for k in range(count)} if n > count else range(n)
-    return [replace(case, shown=i in marked) for i, case in enumerate(cases)]
+    found = [p for p in folder.glob("*") if any(fnmatch(p.name.lower(), each) for each in patterns)]
+    if not found:
+        raise DataError(f"{folder} is missing or empty; pictures are expected there ({', '.join(patterns)})")
+    return sorted(found, key=lambda p: (len(p.stem), p.stem))
+
+
+def unit_sum(kernel: Tensor, file: Path) -> Tensor:
+    """A kernel divided by its sum.
+
+    Raises:
+        DataError: it is black.
+    """
+    if not kernel.sum() > 0:
+        raise DataError(f"{file} is black, no kernel; get an intact copy")
+    return kernel / kernel.sum()
 
 
 def bench_folder(data: Path | None = None) -> Path:

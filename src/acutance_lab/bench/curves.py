@@ -10,7 +10,6 @@ grows with the size of the kernel, so that a curve compares sizes and not paths.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from acutance_lab.bench.case import Case, Content, Noise, Suite
 from acutance_lab.bench.scenes import widest
 from acutance_lab.bench.synthetic import synthetic_content
 from acutance_lab.synth import kernels
+from acutance_lab.synth.files import seeded
 from acutance_lab.synth.kernel_error import centred_like, cut, speckled, turned
 
 SIDE, LEAST = 192, 32
@@ -175,7 +175,7 @@ def find_pictures(folder: Path, suite: str, count: int) -> list[Picture]:
     """
     if count < 1:
         raise ConfigError(f"{count} pictures: give at least 1")
-    cases = pictures.cases(folder, [BASE.noise], name=suite, every_kernel=False)
+    cases = pictures.cases(folder, BASE.noise, name=suite, every_kernel=False)
     names = [cases[i * len(cases) // count].picture for i in range(count)] if count < len(cases) else [
         case.picture for case in cases
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def curve_suite(curve: Curve, found: Sequence[Picture], side: int = SIDE) -> Sui
         ConfigError: a picture is too small.
     """
 
-    def cases(_: Path, noises: Sequence[Noise]) -> list[Case]:
+    def make(_: Path, noise: Noise) -> list[Case]:
         return [
             Case(
                 each.suite, f"{each.name}@{size}", str(made.span), made.noise, partial(content, each, made, size),
@@ -205,7 +205,9 @@ def curve_suite(curve: Curve, found: Sequence[Picture], side: int = SIDE) -> Sui
         ]  # fmt: skip
 
     sides = [_fitting(curve, picture, side) for picture in found]
-    return Suite("curves", curve.axis, "See `acutance_lab.bench.curves`.", (None,), cases, files=False, ssim=False)
+    return Suite(
+        "curves", curve.axis, "See `acutance_lab.bench.curves`.", (None,), make, files=False, ssim=False, shown=0
+    )
 
 
 def _fitting(curve: Curve, picture: Picture, side: int) -> int:
@@ -226,13 +228,13 @@ def content(picture: Picture, condition: Condition, side: int) -> Content:
     top, left = (height - size) // 2, (width - size) // 2
     sharp = condition.gain * picture.pixels[..., top : top + size, left : left + size]
     draw = kernels.mixture if condition.span <= SIMPLE else kernels.spline
-    kernel = widest(draw(DRAWN, condition.span, _generator(f"{name}/kernel"), size=condition.span))
+    kernel = widest(draw(DRAWN, condition.span, seeded(f"{name}/kernel"), size=condition.span))
     made = synthetic_content(
         f"curves/{picture.suite}", picture.name, str(condition.span), condition.noise, sharp, kernel
     )
     given = kernel
     if condition.spoil is not None:
-        given = _centred(condition.spoil(kernel, _generator(f"{name}/spoil")), kernel)
+        given = _centred(condition.spoil(kernel, seeded(f"{name}/spoil")), kernel)
     assert made.truth is not None
     level = math.sqrt(condition.noise**2 + ROUNDING)
     return replace(made, kernel=given, truth=made.truth.clamp(0, 1), sigma=level)
@@ -249,7 +251,3 @@ def _centred(wrong: Tensor, kernel: Tensor) -> Tensor:
     there = (moved[0, 0] > FAINT * moved.max()).nonzero()
     reach = max(kernel.shape[-1] // 2, int((there - size // 2).abs().max()))
     return kernels.normalised(crop(moved, size // 2 - reach, size // 2 - reach))
-
-
-def _generator(name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:12], 16))

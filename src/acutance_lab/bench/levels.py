@@ -8,7 +8,6 @@ add is counted. Of a suite of blurred pictures it is the level that was added.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +27,10 @@ from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.saturation import heeding
 from acutance_lab.bench.case import Case, Content, Noise, Suite
-from acutance_lab.bench.runner import Attempt, OnPixels
+from acutance_lab.bench.runner import Attempt, OnPixels, Runner
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.synth import kernels, noise
+from acutance_lab.synth.files import seeded
 
 LEVELS = (0.005, 0.01, 0.02, 0.05)
 SUITE_LEVELS = (0.01, 0.03, 0.05)
@@ -41,14 +41,11 @@ BLURRED, SHARP = "blurred", "sharp"
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(Runner):
     """A runner that leaves the picture as it is and says how noisy it is."""
 
     find: Callable[[Tensor, Tensor | None], float]
     needs: Needs = Needs(kernel=False)  # noqa: RUF009
-    weights: str | None = None
-    device: torch.device = torch.device("cpu")  # noqa: RUF009
-    has_steps: bool = False
 
     def __call__(
         self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
@@ -136,29 +133,30 @@ def photographs_suite(folder: Path, state: str, *, count: int = 12, levels: Sequ
     if count < 1 or not levels or not all(0 < level < 0.5 for level in levels):
         raise ConfigError(f"{count} crops with levels {tuple(levels)}: give a crop or more, and levels like 0.01")
 
-    def cases(_: Path, noises: Sequence[Noise]) -> list[Case]:
+    def make(_: Path, level: Noise) -> list[Case]:
         return [
             Case("noise", str(n), state, level, partial(_content, folder, n, state, kind, level or 0.0), varied=kind)
-            for level in noises
             for n in range(count)
             for kind in KINDS
         ]
 
     protocol = "Crops of photographs with noise of known kinds, 8 bits; estimated over true noise level."
-    return Suite("noise", "the noise level of photographs", protocol, tuple(levels), cases, files=False, ssim=False)
+    return Suite(
+        "noise", "the noise level of photographs", protocol, tuple(levels), make, files=False, ssim=False, shown=0
+    )
 
 
 def _content(folder: Path, n: int, state: str, kind: str, level: float) -> Content:
     """Crop n with one kind of noise; crop and noise depend on these names alone."""
     sharp, kernel = _crop(folder, n)
     clean = sharp if state == SHARP else Blur(kernel).forward(sharp).clamp(0, 1)
-    noisy = noise.quantise(KINDS[kind](clean, torch.tensor([level]), _generator(n, state, kind, level)), 8)
+    noisy = noise.quantise(KINDS[kind](clean, torch.tensor([level]), seeded(repr((n, state, kind, level)))), 8)
     return Content(noisy, None if state == SHARP else kernel, clean)
 
 
 @lru_cache(maxsize=1)
 def _crop(folder: Path, n: int) -> tuple[Tensor, Tensor]:
-    generator = _generator(n)
+    generator = seeded(repr((n,)))
     sharp = _photographs(folder).crops(1, SIZE + SPAN - 1, generator, candidates=1)
     draw = kernels.shake if n % 2 else kernels.spline
     return sharp, draw(1, SPAN, generator, size=SPAN)
@@ -167,7 +165,3 @@ def _crop(folder: Path, n: int) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=1)
 def _photographs(folder: Path) -> Photographs:
     return Photographs.load(folder, device=torch.device("cpu"), validation=True, least=SIZE + SPAN - 1)
-
-
-def _generator(*names: object) -> torch.Generator:
-    return torch.Generator().manual_seed(int(hashlib.sha256(repr(names).encode()).hexdigest()[:12], 16))

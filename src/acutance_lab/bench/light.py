@@ -8,21 +8,19 @@ have 0.8 of its variance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from acutance.images import ImageInfo, linear_to_srgb, read_image, srgb_to_linear
 from acutance.operators import Blur
 from acutance_lab.bench import levin, pictures
 from acutance_lab.bench.case import Case, Content, Noise, Suite
-from acutance_lab.bench.synthetic import standard_normal, synthetic_levels
+from acutance_lab.bench.synthetic import standard_normal
+from acutance_lab.synth.files import through_jpeg
 from acutance_lab.synth.noise import of_signal
 
 NAME = "kodak24-linear"
@@ -33,18 +31,12 @@ PHOTONS = 0.8
 """Photons' part of the noise variance."""
 
 
-def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
-    """One case for each picture and level, as of kodak24.
-
-    Raises:
-        DataError, ConfigError: as of kodak24.
-    """
-    found = []
-    for noise in synthetic_levels(NAME, noises):
-        for c in pictures.cases(folder, [noise], name="kodak24", every_kernel=False):
-            load = partial(content, folder, c.picture, c.kernel_name, noise)
-            found.append(Case(NAME, c.picture, c.kernel_name, noise, load, c.shown))
-    return found
+def cases(folder: Path, noise: Noise) -> list[Case]:
+    """One case for each picture, as of kodak24."""
+    return [
+        replace(c, suite=NAME, load=partial(content, folder, c.picture, c.kernel_name, noise or 0.0))
+        for c in pictures.cases(folder, noise, name="kodak24", every_kernel=False)
+    ]
 
 
 def content(folder: Path, picture: str, j: str, noise: float) -> Content:
@@ -57,22 +49,13 @@ def content(folder: Path, picture: str, j: str, noise: float) -> Content:
     noisy = light + spread * standard_normal(f"{NAME}/{picture}/{j}/{100 * noise:g}", light.shape[1:])
     file = linear_to_srgb(noisy.clamp(0, 1))
     return Content(
-        compressed(file),
+        through_jpeg(file, QUALITY),
         kernel.float(),
         blur.crop(sharp).float(),
         sigma=_rms(file - linear_to_srgb(light)),
         info=ImageInfo(format="JPEG"),
         sigma_linear=_rms(noisy.clamp(0, 1) - light),
     )
-
-
-def compressed(x: Tensor) -> Tensor:
-    """Save (1, 3, H, W) in [0, 1] as JPEG and read it again."""
-    samples = (x[0].permute(1, 2, 0) * 255).round().byte().numpy()
-    file = BytesIO()
-    Image.fromarray(samples).save(file, "JPEG", quality=QUALITY)
-    read = np.asarray(Image.open(file))
-    return torch.from_numpy(read.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def _rms(error: Tensor) -> float:
@@ -90,6 +73,6 @@ KODAK24_LINEAR = Suite(
         "picture, not aligned."
     ),
     noises=(0.01,),
-    cases=cases,
+    make=cases,
     size=24,
 )

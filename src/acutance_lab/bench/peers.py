@@ -28,7 +28,7 @@ noise, by these commands (P: --photographs DIR --cases 6, with the training phot
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -47,7 +47,7 @@ from acutance.noise.blocks import noise_level
 from acutance.operators import Blur
 from acutance.problem import Outcome
 from acutance.tensors import fast_length
-from acutance_lab.bench.runner import Attempt, OnPixels
+from acutance_lab.bench.runner import Attempt, OnPixels, Runner
 
 Plane = NDArray[np.float32]
 Solve = Callable[[Plane], Plane]
@@ -58,7 +58,7 @@ MOST_ITERATIONS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Peer(ABC):
+class Peer(Runner):
     """A runner around a function of scikit-image; see the module for `border` and `rounds`."""
 
     needs: ClassVar[Needs]
@@ -70,21 +70,6 @@ class Peer(ABC):
             raise ConfigError(f"border={self.border}: give {', '.join(BORDERS)}")
         if not 0 <= self.rounds <= 100:
             raise ConfigError(f"rounds={self.rounds}: give 0 to 100")
-
-    @property
-    def weights(self) -> None:
-        """None."""
-        return None
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return torch.device("cpu")
-
-    @property
-    def has_steps(self) -> bool:
-        """No: scikit-image shows nothing on the way."""
-        return False
 
     @abstractmethod
     def restore(self, observed: Plane, psf: Plane, sigma: float) -> tuple[Plane, int]:

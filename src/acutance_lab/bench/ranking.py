@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from acutance_lab.bench.case import Noise
 from acutance_lab.bench.cuts import Cut
-from acutance_lab.bench.frames import CASE, NAME, NOTHING, frame, noise_levels, set_size
 from acutance_lab.bench.report_kernels import finds_kernels
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
+from acutance_lab.bench.tables import CASE, NAME, NOTHING, frame, noise_levels, set_size
 
 if TYPE_CHECKING:
     from pandas import DataFrame

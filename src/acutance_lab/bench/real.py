@@ -7,7 +7,7 @@ are turned, as `acutance.orientation` judges from the picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,12 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from acutance.errors import ConfigError, DataError
-from acutance.images import Image, read_image
+from acutance.errors import DataError
+from acutance.images import read_image
 from acutance.images.kernel_file import read_kernel
 from acutance.orientation import Orientation, judge_orientation
 from acutance.tensors import flip
-from acutance_lab.bench.case import Case, Content, Noise, Suite, with_shown
+from acutance_lab.bench.case import Case, Content, Noise, Suite
 
 SIDE = 800
 """The suites cut longer pictures to this, about their centre; pixels."""
@@ -33,21 +33,6 @@ class Photograph:
     picture: Path
     kernel: Path
     source: str
-
-
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """A photograph, cut if it was larger, and its kernel, (1, 1, h, w), the right way round."""
-
-    image: Image
-    kernel: Tensor
-    cut: bool
-    orientation: Orientation
-
-    @property
-    def pixels(self) -> Tensor:
-        """Of the photograph, (1, C, H, W)."""
-        return self.image.pixels
 
 
 def lai_real(folder: Path) -> list[Photograph]:
@@ -93,22 +78,6 @@ REAL: MappingProxyType[str, Callable[[Path], list[Photograph]]] = MappingProxyTy
 """Every set of real photographs, by name."""
 
 
-def load(photograph: Photograph, side: int = SIDE) -> Loaded:
-    """Picture and kernel of a photograph.
-
-    Raises:
-        ImageError, KernelError: a file that cannot be used, by name.
-    """
-    whole = read_image(photograph.picture)
-    pixels = centre_cut(whole.pixels, side)
-    kernel = read_kernel(photograph.kernel).kernel
-    orientation = judge_orientation(pixels, kernel).orientation
-    if orientation is Orientation.ROTATED:
-        kernel = flip(kernel)
-    cut = whole.pixels.shape != pixels.shape
-    return Loaded(Image(pixels, info=whole.info), kernel, cut=cut, orientation=orientation)
-
-
 def centre_cut(pixels: Tensor, side: int) -> Tensor:
     """At most `side` pixels each way, about the centre."""
     height, width = pixels.shape[-2:]
@@ -118,25 +87,25 @@ def centre_cut(pixels: Tensor, side: int) -> Tensor:
 
 
 def content(photograph: Photograph, side: int = SIDE) -> Content:
-    """A photograph as a case: no truth, no noise level; its note says what was done to picture and kernel."""
-    loaded = load(photograph, side)
-    note = ", ".join([f"kernel {loaded.orientation.name.lower()}", *(["cut"] if loaded.cut else [])])
-    return Content(loaded.pixels, loaded.kernel, truth=None, info=loaded.image.info, note=note)
-
-
-def cases(folder: Path, noises: Sequence[Noise], *, name: str, side: int = SIDE) -> list[Case]:
-    """The photographs of a set, in the order of their names, cut to `side` pixels about the centre.
+    """A photograph as a case: no truth, no noise level; its note says what was done to picture and kernel.
 
     Raises:
-        DataError: there are none. ConfigError: another level than "as captured".
+        ImageError, KernelError: a file that cannot be used, by name.
     """
-    if any(noise is not None for noise in noises):
-        raise ConfigError(f"{name} has photographs as captured, to which no noise is added; leave out --noise")
-    found = [
+    whole, kernel = read_image(photograph.picture), read_kernel(photograph.kernel).kernel
+    pixels = centre_cut(whole.pixels, side)
+    orientation = judge_orientation(pixels, kernel).orientation
+    kernel = flip(kernel) if orientation is Orientation.ROTATED else kernel
+    note = f"kernel {orientation.name.lower()}{', cut' if whole.pixels.shape != pixels.shape else ''}"
+    return Content(pixels, kernel, truth=None, info=whole.info, note=note)
+
+
+def cases(folder: Path, _: Noise, *, name: str, side: int = SIDE) -> list[Case]:
+    """The photographs of a set, in the order of their names, cut to `side` pixels about the centre."""
+    return [
         Case(name, p.picture.stem, p.source, None, partial(content, p, side))
         for p in sorted(REAL[name](folder), key=lambda p: p.picture.stem)
     ]
-    return with_shown(found, 12, turn=0)
 
 
 PROTOCOL = (
@@ -145,19 +114,10 @@ PROTOCOL = (
     "l1/l2 of the gradients of the luma over the square root of their number, lower for a sharp picture of few edges, "
     "higher for a blurred, noisy or ringing one; it is a hint."
 )
-LAI_REAL = Suite(
-    name="lai-real",
-    summary="30 real photographs with kernels estimated by known methods; no truth",
-    protocol=PROTOCOL,
-    noises=(None,),
-    cases=partial(cases, name="lai-real"),
-    size=30,
-)
-KOHLER = Suite(
-    name="kohler",
-    summary="12 photographs of a shaken camera with estimated kernels; no truth",
-    protocol=PROTOCOL,
-    noises=(None,),
-    cases=partial(cases, name="kohler"),
-    size=12,
+LAI_REAL, KOHLER = (
+    Suite(name, summary, PROTOCOL, (None,), partial(cases, name=name), size=size, shown=12, turn=0)
+    for name, summary, size in (
+        ("lai-real", "30 real photographs with kernels estimated by known methods; no truth", 30),
+        ("kohler", "12 photographs of a shaken camera with estimated kernels; no truth", 12),
+    )
 )

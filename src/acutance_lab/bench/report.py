@@ -9,13 +9,12 @@ from pathlib import Path
 
 from acutance.errors import DataError
 from acutance_lab.bench.case import describe_noise
-from acutance_lab.bench.frames import distinct, of_set
 from acutance_lab.bench.ranking import display_names, rankings
 from acutance_lab.bench.report_kernels import HOW_KERNELS, finds_kernels, short_table_of_kernels, table_of_kernels
 from acutance_lab.bench.report_tables import published_cut_table, short_table, suite_tables
 from acutance_lab.bench.rows import Row, read_rows
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.tables import markdown
+from acutance_lab.bench.tables import distinct, markdown, of_set
 
 TIMES = "times.jsonl"
 """Rows of methods that took turns."""

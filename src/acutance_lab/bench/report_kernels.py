@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from acutance.blind.method import SPEC as BLIND
 from acutance.blind.method import BlindConfig
 from acutance_lab.bench.contender import Contender
-from acutance_lab.bench.frames import decimals, frame
 from acutance_lab.bench.rows import Row
-from acutance_lab.bench.tables import Cells, listed
+from acutance_lab.bench.tables import Cells, decimals, frame, listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame

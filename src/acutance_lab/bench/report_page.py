@@ -18,15 +18,14 @@ from acutance.images import write_atomically
 from acutance_lab.bench import report_plots as plots
 from acutance_lab.bench.case import Noise, describe_noise
 from acutance_lab.bench.cuts import Cut
-from acutance_lab.bench.frames import distinct, of_set
+from acutance_lab.bench.gallery import CROP, data_uri, strips
 from acutance_lab.bench.published import in_the_published_cut
 from acutance_lab.bench.ranking import Name, Ranking, display_names, overall, rankings, rankings_in
 from acutance_lab.bench.report import TIMES, lead, protocol, read_suites, warnings
-from acutance_lab.bench.report_crops import CROP, data_uri, strips
 from acutance_lab.bench.report_tables import mean_curve, suite_tables
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.tables import times_cells, times_words
+from acutance_lab.bench.tables import distinct, of_set, times_cells, times_words
 from acutance_lab.records import read_records
 
 TEMPLATE = "report.html.j2"

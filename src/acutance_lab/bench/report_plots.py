@@ -10,10 +10,13 @@ from typing import Any
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.tables import BLURRED as BLURRED_NAME
 from acutance_lab.bench.tables import curve_means
-from acutance_lab.plots import COLOURS, SOFT, figure_of
+from acutance_lab.plots import COLOURS, SOFT, Panel, Series, draw
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 LINES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)))
+SIZE = (9.2, 4.4)
+"""Of a plot, inches."""
+
 LONGEST = 40
 """Characters of a label; what is longer is cut."""
 
@@ -64,21 +67,19 @@ def lines_plot(
     """
     scores = [v for each in lines if each.look is not BLURRED for v in each.values.values() if math.isfinite(v)]
     least = min(scores, default=0.0) - 0.15 * (max(scores, default=0.0) - min(scores, default=0.0))
-    with figure_of(9.2, 4.4) as (figure, finish):
-        axes = figure.subplots()
-        for each in lines:
-            known = {x: v for x, v in sorted(each.values.items()) if math.isfinite(v)}
-            if each.look is BLURRED and max(known.values(), default=-math.inf) <= least:
-                continue
-            style = {**each.look, "markevery": max(1, len(known) // 10)}
-            apart = {x: known.pop(x) for x in list(known) if x < 0}
-            axes.plot(list(known), list(known.values()), label=short(each.label), **style)
-            axes.plot(list(apart), list(apart.values()), **{**style, "linestyle": "none"})
-        if ticks is not None:
-            axes.set_xticks(list(ticks), list(ticks.values()))
-        axes.set(xlabel=axis, ylabel=what)
-        figure.legend(loc="outside right upper", fontsize=9, frameon=False)
-        return finish(form)
+    series = []
+    for each in lines:
+        known = {x: v for x, v in sorted(each.values.items()) if math.isfinite(v)}
+        if each.look is BLURRED and max(known.values(), default=-math.inf) <= least:
+            continue
+        style = {**each.look, "markevery": max(1, len(known) // 10)}
+        apart = {x: known.pop(x) for x in list(known) if x < 0}
+        series += [
+            Series(list(known), list(known.values()), short(each.label), style),
+            Series(list(apart), list(apart.values()), style={**style, "linestyle": "none"}),
+        ]
+    places = {} if ticks is None else {"xticks": list(ticks), "xticklabels": list(ticks.values())}
+    return draw([Panel(series, {**places, "xlabel": axis, "ylabel": what})], SIZE, form=form)
 
 
 def curve_plot(rows: Sequence[Row], axis: str) -> bytes:
@@ -92,18 +93,13 @@ def curve_plot(rows: Sequence[Row], axis: str) -> bytes:
 
 def times_plot(points: Sequence[tuple[str, Look, float, float]], *, axis: str, what: str) -> bytes:
     """Points (label, look, seconds, PSNR) on a logarithmic axis, with the front of those that nothing beats in both."""
-    with figure_of(9.2, 4.4) as (figure, finish):
-        axes = figure.subplots()
-        axes.set_xscale("log")
-        best = front([(seconds, psnr) for *_, seconds, psnr in points])
-        axes.step(*zip(*best, strict=True), where="post", color=SOFT, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1)
-        for label, each, seconds, psnr in points:
-            axes.plot([seconds], [psnr], label=short(label), **{**each, "linestyle": "none"})
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.margins(0.12)
-        axes.set(xlabel=axis, ylabel=what)
-        figure.legend(loc="outside right upper", fontsize=9, frameon=False)
-        return finish("svg")
+    best = front([(seconds, psnr) for *_, seconds, psnr in points])
+    step = {"drawstyle": "steps-post", "color": SOFT, "linewidth": 1.1, "linestyle": (0, (4, 2)), "zorder": 1}
+    series = [Series([t for t, _ in best], [psnr for _, psnr in best], style=step)]
+    for label, each, seconds, psnr in points:
+        series.append(Series([seconds], [psnr], short(label), {**each, "linestyle": "none"}))
+    axes = {"xscale": "log", "xmargin": 0.12, "ymargin": 0.12, "xlabel": axis, "ylabel": what}
+    return draw([Panel(series, axes)], SIZE, form="svg")
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

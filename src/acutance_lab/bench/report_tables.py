@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING
 
 from acutance_lab.bench.case import Noise, describe_noise
 from acutance_lab.bench.cuts import HOW_CUTS, Cut
-from acutance_lab.bench.frames import (
+from acutance_lab.bench.published import PUBLISHED, Comparison, Published, compared, difference, in_the_published_cut
+from acutance_lab.bench.ranking import Name, Ranking, display_names, overall, rankings, rankings_in, scores
+from acutance_lab.bench.rows import Row
+from acutance_lab.bench.suites import SUITES
+from acutance_lab.bench.tables import (
     CASE,
     NAME,
     NOTHING,
     decimals,
     frame,
+    listed,
+    markdown,
     noise_levels,
     of_set,
     pivot,
     set_size,
     signed,
 )
-from acutance_lab.bench.published import PUBLISHED, Comparison, Published, compared, difference, in_the_published_cut
-from acutance_lab.bench.ranking import Name, Ranking, display_names, overall, rankings, rankings_in, scores
-from acutance_lab.bench.rows import Row
-from acutance_lab.bench.suites import SUITES
-from acutance_lab.bench.tables import listed, markdown
 
 if TYPE_CHECKING:
     from pandas import DataFrame

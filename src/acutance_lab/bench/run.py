@@ -82,7 +82,8 @@ def run(
     if steps is not None:
         contenders = tuple(c.with_steps(steps, "cpu" if apart else device) for c in contenders)
     folder = bench_folder(data) if suite.files else Path()
-    cases = _cases(suite, folder, suite.noises if noises is None else noises, limit)
+    levels = dict.fromkeys(suite.noises if noises is None else noises)
+    cases = [case for noise in levels for case in suite.cases(folder, noise)[:limit]]
     bench = Bench(Plan(contenders, device, jobs, out, apart=apart, count=count, ssim=ssim))
     file = None if out is None else out / f"{suite.name}.jsonl"
     found: dict[Key, Row] = {} if file is None or rounds else {row.key: row for row in read_rows(file)}
@@ -105,10 +106,6 @@ def run(
         if on_case is not None:
             on_case(row, True)
     return [found[key] for key, _, _ in asked]
-
-
-def _cases(suite: Suite, folder: Path, noises: Sequence[Noise], limit: int | None) -> list[Case]:
-    return [case for noise in dict.fromkeys(noises) for case in suite.cases(folder, [noise])[:limit]]
 
 
 def _key(case: Case, bench: Bench, number: int) -> Key:

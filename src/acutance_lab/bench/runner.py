@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -38,38 +38,40 @@ class Attempt:
     level: float | None = None
 
 
-class Runner(Protocol):
-    """A contender, loaded."""
+class Runner(ABC):
+    """A contender, loaded; one without a restorer has neither weights nor steps to show, and runs on the processor."""
+
+    restorer: Restorer | None = None
 
     @property
+    @abstractmethod
     def needs(self) -> Needs:
         """What it is to be told."""
-        ...
 
     @property
     def weights(self) -> str | None:
         """Version of its weights, None for one without."""
-        ...
+        return None if self.restorer is None else self.restorer.weights
 
     @property
     def device(self) -> torch.device:
         """Where it runs."""
-        ...
+        return torch.device("cpu") if self.restorer is None else self.restorer.device
 
     @property
     def has_steps(self) -> bool:
-        """Whether it can show its picture after each step."""
-        ...
+        """It can show its picture after each step."""
+        return self.restorer is not None and solver_of(self.restorer.method) is not None
 
+    @abstractmethod
     def __call__(
         self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None
     ) -> Attempt:
         """Restore a picture, (1, C, H, W), with a kernel (1, 1, h, w), true convolution; the level may be unknown."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
-class MethodRunner:
+class MethodRunner(Runner):
     """A method of the catalogue, behind its Restorer. linear: it solves in linear light."""
 
     restorer: Restorer
@@ -79,21 +81,6 @@ class MethodRunner:
     def needs(self) -> Needs:
         """See `Runner`."""
         return self.restorer.needs
-
-    @property
-    def weights(self) -> str | None:
-        """See `Runner`."""
-        return self.restorer.weights
-
-    @property
-    def device(self) -> torch.device:
-        """See `Runner`."""
-        return self.restorer.device
-
-    @property
-    def has_steps(self) -> bool:
-        """See `Runner`."""
-        return solver_of(self.restorer.method) is not None
 
     def __call__(
         self, observed: Image | Tensor, kernel: Tensor | None, sigma: float | None, *, on_pixels: OnPixels | None = None

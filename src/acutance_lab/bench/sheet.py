@@ -47,13 +47,13 @@ def sheet_suite(name: str, *, limit: int | None = 20, side: int = 1200) -> Suite
     if side < CELL:
         raise ConfigError(f"side={side}: give at least {CELL} pixels, the side of a cell")
 
-    def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
-        every = real.cases(folder, noises, name=name, side=side)
+    def make(folder: Path, noise: Noise) -> list[Case]:
+        every = real.cases(folder, noise, name=name, side=side)
         few = limit is not None and limit < len(every)
         chosen = [every[i * len(every) // limit] for i in range(limit)] if few and limit else every
         return [replace(case, shown=True) for case in chosen]
 
-    return replace(find_suite(name), cases=cases)
+    return replace(find_suite(name), make=make, shown=0)
 
 
 def most_textured(pixels: Tensor) -> tuple[int, int]:

@@ -6,16 +6,14 @@ from types import MappingProxyType
 
 from acutance.errors import ConfigError
 from acutance_lab.bench.case import Suite
-from acutance_lab.bench.dynamic import GOPRO_SCENE, REDS
 from acutance_lab.bench.lai import LAI
-from acutance_lab.bench.levin import LEVIN32
-from acutance_lab.bench.levin_kernels import LEVIN32_KERNELS
+from acutance_lab.bench.levin import LEVIN32, LEVIN32_KERNELS
 from acutance_lab.bench.light import KODAK24_LINEAR
+from acutance_lab.bench.pairs import GOPRO_SCENE, RAIN, RAIN_LUMA, REAL_NOISE, REDS
 from acutance_lab.bench.pictures import BSD68, KODAK24, SET12
 from acutance_lab.bench.real import KOHLER, LAI_REAL
-from acutance_lab.bench.tasks import BSD68_NOISE, BSD68_SENSING, KODAK24_NOISE, RAIN, RAIN_LUMA, REAL_NOISE, SET11
 from acutance_lab.bench.text import TEXT
-from acutance_lab.bench.unblurred import SHARP
+from acutance_lab.bench.unblurred import BSD68_NOISE, BSD68_SENSING, KODAK24_NOISE, SET11, SHARP
 
 _ALL = (
     LEVIN32, LEVIN32_KERNELS, SET12, BSD68, KODAK24, KODAK24_LINEAR, TEXT, LAI, LAI_REAL, KOHLER, REDS, GOPRO_SCENE,

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acutance.errors import ConfigError
 from acutance.operators import Blur
-from acutance_lab.bench.case import Content, Noise
+from acutance_lab.bench.case import Content
 
 
 def standard_normal(name: str, shape: Sequence[int]) -> Tensor:
@@ -41,17 +40,3 @@ def synthetic_content(
     observed = (noisy.clamp(0, 1) * 255).round() / 255
     radius = (kernel.shape[-2] // 2, kernel.shape[-1] // 2) if cuts else None
     return Content(observed.float(), kernel.float(), blur.crop(sharp).float(), sigma=noise, radius=radius)
-
-
-def synthetic_levels(suite: str, noises: Sequence[Noise]) -> list[float]:
-    """The levels of a set of which there are no captured pictures.
-
-    Raises:
-        ConfigError: "as captured" is among them, or a level that is no fraction of the range.
-    """
-    for noise in noises:
-        if noise is None:
-            raise ConfigError(f"{suite} has no captured pictures; give noise levels, such as 0.01")
-        if not 0 <= noise < 1:
-            raise ConfigError(f"a noise of {noise:g}: give a fraction of the range, 0.01 for 1 %")
-    return [n for n in noises if n is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor
 
 from acutance.errors import MissingExtra
-from acutance_lab.bench.case import Case, Content, Noise, Suite, with_shown
-from acutance_lab.bench.synthetic import synthetic_content, synthetic_levels
+from acutance_lab.bench.case import Case, Content, Noise, Suite
+from acutance_lab.bench.synthetic import synthetic_content
 from acutance_lab.synth import kernels
 from acutance_lab.synth.fonts import font_files
 from acutance_lab.synth.graphics import page
@@ -29,24 +28,19 @@ SPANS = (41, 9, 17, 25, 33)
 """Sides of the kernels, in turn."""
 
 
-def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
-    """Ten cases for each level; `folder` is not looked at.
+def cases(_: Path, noise: Noise) -> list[Case]:
+    """Ten cases.
 
     Raises:
         MissingExtra: matplotlib is not installed, whose fonts are used.
-        ConfigError: a level that is none.
     """
-    levels = synthetic_levels("text", noises)
     if not font_files(packaged=True):
         raise MissingExtra("the suite text", "lab")
-    found = []
-    for noise in levels:
-        level = []
-        for i, kind in enumerate(KINDS):
-            name = f"{kind}-{'light' if i % 2 else 'dark'}-{i + 1}"
-            level.append(Case("text", name, str(SPANS[i % len(SPANS)]), noise, partial(content, i, noise)))
-        found += with_shown(level)
-    return found
+    names = [f"{kind}-{'light' if i % 2 else 'dark'}-{i + 1}" for i, kind in enumerate(KINDS)]
+    return [
+        Case("text", name, str(SPANS[i % len(SPANS)]), noise, partial(content, i, noise or 0.0))
+        for i, name in enumerate(names)
+    ]
 
 
 def content(i: int, noise: float) -> Content:
@@ -79,6 +73,6 @@ TEXT = Suite(
         "a little differently."
     ),
     noises=(0.01, 0.03, 0.05),
-    cases=cases,
+    make=cases,
     size=10,
 )

@@ -26,7 +26,7 @@ from acutance_lab.bench.case import Case, Content, Noise, Suite, describe_noise
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.rows import Row
 from acutance_lab.bench.run import run
-from acutance_lab.bench.synthetic import synthetic_content, synthetic_levels
+from acutance_lab.bench.synthetic import synthetic_content
 from acutance_lab.bench.tables import markdown
 from acutance_lab.data.photographs import SUFFIXES, held_out
 from acutance_lab.synth import kernels
@@ -79,29 +79,28 @@ def tune(
     Raises:
         ConfigError: a setting that the method does not have. DataError: too few photographs.
     """
-    levels = synthetic_levels("tune", noises)
     points = [",".join(f"{k}={v}" for k, v in zip(grid, values, strict=True)) for values in product(*grid.values())]
     joint = "," if ":" in method else ":"
     contenders = [Contender.parse(f"{method}{joint}{point}" if point else method) for point in points]
     if len({c.label for c in contenders}) < len(contenders):
         raise ConfigError("two points of the grid are the same; give every value once")
 
-    def listed(_: Path, levels: Sequence[Noise]) -> list[Case]:
-        return cases(photographs, [level for level in levels if level is not None], count)
-
-    suite = Suite("tune", "crops of photographs", "", tuple(levels), listed, files=False, ssim=False)
+    suite = Suite(
+        "tune", "crops of photographs", "", tuple(noises), lambda _, noise: cases(photographs, noise, count),
+        files=False, ssim=False, shown=0,
+    )  # fmt: skip
     on_case = None if on_row is None else lambda row, _: on_row(row)
     rows = run(suite, contenders, device=device, jobs=jobs, on_plan=on_plan, on_case=on_case)
     scores: dict[tuple[str, Noise], list[float]] = {}
     for row in rows:
         scores.setdefault((row.method, row.noise), []).append(row.psnr)
     return [
-        Tuned(point or "(as it is)", {level: fmean(scores[contender.label, level]) for level in levels})
+        Tuned(point or "(as it is)", {level: fmean(scores[contender.label, level]) for level in noises})
         for contender, point in zip(contenders, points, strict=True)
     ]
 
 
-def cases(folder: Path, noises: Sequence[float], count: int) -> list[Case]:
+def cases(folder: Path, noise: Noise, count: int) -> list[Case]:
     """The crops: `count` photographs large enough, those held out from training first, by the hash of their names."""
     files = sorted(
         (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES), key=lambda p: (not held_out(p.name), _hash(p))
@@ -119,8 +118,7 @@ def cases(folder: Path, noises: Sequence[float], count: int) -> list[Case]:
             f"{count} are wanted (--cases)"
         )
     return [
-        Case("tune", file.stem, f"shake{SPANS[n % len(SPANS)]}", noise, partial(content, file, n, noise))
-        for noise in noises
+        Case("tune", file.stem, f"shake{SPANS[n % len(SPANS)]}", noise, partial(content, file, n, noise or 0.0))
         for n, file in enumerate(large)
     ]
 

@@ -8,7 +8,6 @@ picture shows (some pictures have their detail at the edge: a border that is wor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,14 +27,14 @@ AROUND = "around"
 def window_suite(suite: Suite) -> Suite:
     """Windows of a suite's pictures, alone and within them; the suite has whole pictures, scored without alignment."""
 
-    def cases(folder: Path, noises: Sequence[Noise]) -> list[Case]:
+    def make(folder: Path, noise: Noise) -> list[Case]:
         return [
             replace(case, load=partial(window, case, around), varied=AROUND, value=float(around), shown=False)
-            for case in suite.cases(folder, noises)
+            for case in suite.cases(folder, noise)
             for around in (0, MARGIN)
         ]
 
-    return replace(suite, cases=cases, size=None, ssim=False)
+    return replace(suite, make=make, size=None, ssim=False, shown=0)
 
 
 def window(case: Case, around: int) -> Content:

@@ -33,7 +33,7 @@ from acutance_lab.bench.gallery import keep
 from acutance_lab.bench.levels import true_level
 from acutance_lab.bench.machine import hardware, revision, since_start, watch_memory
 from acutance_lab.bench.rows import Row
-from acutance_lab.bench.runner import Attempt, MethodRunner, Runner
+from acutance_lab.bench.runner import Attempt, Runner
 from acutance_lab.bench.score import (
     BLIND,
     PERFECT,
@@ -95,7 +95,7 @@ class Bench:
         kernel = content.kernel if runner.needs.kernel else None
         sigma = contender.tell(content.sigma_linear if contender.linear else content.sigma, runner.needs)
         price: dict[str, Any] = {}
-        if self.plan.apart and isinstance(runner, MethodRunner):
+        if self.plan.apart and runner.restorer is not None:
             price["forecast"] = runner.restorer.forecast(content.observed, kernel, sigma=sigma)
         points: list[float] = []
         watched = job.curve and content.truth is not None

@@ -22,16 +22,14 @@ from acutance_lab.experiments import (
     forgetting,
     guesses,
     motion,
-    motion_report,
     night,
     robustness,
     two_pixel,
-    two_pixel_report,
 )
 from acutance_lab.experiments import use as usage
-from acutance_lab.experiments.cases import from_pairs
+from acutance_lab.experiments.convergence import from_pairs
 from acutance_lab.experiments.output import Report, prepare_folder, write_report
-from acutance_lab.experiments.robustness_conditions import CONDITIONS
+from acutance_lab.experiments.robustness import CONDITIONS
 from acutance_lab.experiments.use_cases import KINDS, Case
 from acutance_lab.plots import require_matplotlib
 from acutance_lab.synth import DynamicBlur
@@ -81,7 +79,7 @@ def two_pixels(
     """Show why Golf learns the gradient of a prior: pictures of two pixels, three priors (Luo et al. 2019, Fig. 4)."""
     with going_on(output, "two-pixel", iterations) as step:
         found = two_pixel.run(range(seed, seed + seeds), iterations=iterations, on_iteration=step)
-    finish(output, two_pixel_report.report(found))
+    finish(output, two_pixel.report(found))
 
 
 @app.command("motion")
@@ -102,7 +100,7 @@ def moving(
     settings = motion.Settings(windows=windows, side=side, seed=seed, seeds=seeds, iterations=iterations)
     with going_on(output, "motion") as step:
         found = motion.run(data, pairs, settings, on_step=step)
-    finish(output, motion_report.report(found))
+    finish(output, motion.report(found))
 
 
 @app.command("blind")

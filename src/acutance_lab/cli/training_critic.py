@@ -1,4 +1,4 @@
-"""`acutance-lab train-critic`: thin, over `acutance_lab.experiments.critic_fit`."""
+"""`acutance-lab train-critic`: thin, over `acutance_lab.experiments.critic`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 from torch import Tensor
 
 from acutance.cli.console import escape, out, say
-from acutance_lab.experiments import critic_fit as critic
-from acutance_lab.experiments.critic_fit import Examination
+from acutance_lab.experiments import critic
+from acutance_lab.experiments.critic import Examination
 from acutance_lab.train.publish import SHIPPED
 
 

@@ -1,4 +1,4 @@
-"""`acutance-lab train-estimator`: thin, over `acutance_lab.experiments.salience_fit`."""
+"""`acutance-lab train-estimator`: thin, over `acutance_lab.experiments.salience`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from acutance.cli.console import escape, out, say
 from acutance.errors import ConfigError
 from acutance.weights import embedded, find_weights
 from acutance_lab.experiments import salience
-from acutance_lab.experiments import salience_fit as estimator
-from acutance_lab.experiments.salience_fit import GOOD, Examination
+from acutance_lab.experiments.salience import GOOD, Examination
 from acutance_lab.train.publish import SHIPPED
 
 WRITTEN = Path("out/salience.safetensors")
@@ -35,7 +34,7 @@ def train_estimator(
 ) -> None:
     """Train the network of the learned estimator of kernels."""
     start = None if init is None else find_weights(init)
-    estimator.network(start)  # refuses weights of another network before samples are made
+    salience.network(start)  # refuses weights of another network before samples are made
     if make:
         count = salience.make(data, samples, seed=seed, minutes=make, on_sample=lambda n: say(f"{n} samples"))
         say(f"{count} samples written to {escape(samples)}")
@@ -45,18 +44,18 @@ def train_estimator(
     WRITTEN.parent.mkdir(parents=True, exist_ok=True)
 
     def write(path: Path, weights: dict[str, Tensor], found: Examination, spent: float) -> None:
-        estimator.write(path, weights, found, pictures=len(kept), minutes=spent, seed=seed, start=start)
+        salience.write(path, weights, found, pictures=len(kept), minutes=spent, seed=seed, start=start)
 
     def note(spent: float, weights: dict[str, Tensor], found: Examination) -> None:
         write(WRITTEN, weights, found, spent)
         out.print(f"{spent:5.1f} min  {told(found)}", markup=False)
 
-    weights, found = estimator.fit(kept, held, seed=seed, minutes=minutes, start=start, on_examination=note)
+    weights, found = salience.fit(kept, held, seed=seed, minutes=minutes, start=start, on_examination=note)
     out.print(told(found), markup=False)
     write(WRITTEN, weights, found, minutes)
     say(f"written: {escape(WRITTEN)} on {torch.get_num_threads()} threads")
     if publish:
-        shipped = estimator.examine(embedded("salience").tensors, held)
+        shipped = salience.examine(embedded("salience").tensors, held)
         if found.mean <= shipped.mean:
             raise ConfigError(
                 f"not shipped: what is shipped is better or as good ({told(shipped)}); train on with --init {WRITTEN}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,20 +25,21 @@ from torch import Tensor, nn
 from acutance.errors import ConfigError
 from acutance_lab.bench.score import require_ssim, structural_similarity
 from acutance_lab.bench.sheet import GAP, text_line
-from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.output import Panel, Report, Series
+from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.short_training import (
     BATCH,
     BLUR,
     RATE,
+    SIDE,
+    Material,
     Pairs,
     fit,
-    held_out_pairs,
+    material,
     mean_psnr,
     mean_square,
     start,
 )
-from acutance_lab.plots import COLOURS
+from acutance_lab.plots import COLOURS, Panel, Series
 from acutance_lab.train.judges import Vgg11
 from acutance_lab.train.perceptual import Perceptual
 
@@ -47,8 +49,8 @@ WEIGHTS = (1e-10, 5e-6, 2e-4, 1e-2)
 VGG = "VGG-11-bn"
 """The judge of the paper."""
 
-ITERATIONS, FEATURES, SIDE, POOL = 400, 10, 64, 768
-"""Of a run; of the network; of crops to train on, pixels; how many of them."""
+ITERATIONS, FEATURES = 400, 10
+"""Of a run, and of the network."""
 
 JUDGED, JUDGED_SIDE, SHOWN = 12, 128, 3
 """Held-out crops to judge by, their side in pixels, and how many of them are shown."""
@@ -133,27 +135,22 @@ def run(
     """
     if not weights or len(set(weights)) < len(weights) or not all(0 <= weight < 1e9 for weight in weights):
         raise ConfigError(f"weights {', '.join(map(str, weights))}: give at least one, different ones, from 0 on")
-    if iterations < 1 or features < 1 or seed < 0:
-        raise ConfigError(f"seed={seed}, iterations={iterations}, features={features}: a seed from 0 on, else from 1")
     require_ssim()
     perceptual = Perceptual.load(judge)
-    began, cpu = time.perf_counter(), torch.device("cpu")
-    training = Photographs.load(data, device=cpu, least=SIDE + 2 * BLUR.margin())
-    judging = Photographs.load(data, device=cpu, validation=True, least=JUDGED_SIDE + 2 * BLUR.margin())
-    pairs = Pairs.draw(training, min(POOL, BATCH * iterations), SIDE, torch.Generator().manual_seed(seed))
-    judged = held_out_pairs(judging, JUDGED, JUDGED_SIDE)
+    began, network = time.perf_counter(), start(features, seed)
+    given = material(data, iterations=iterations, seed=seed, judged=(JUDGED, JUDGED_SIDE))
+    judged = given.judged
     with torch.no_grad():
         apart = float(perceptual(judged.blurred, judged.sharp))
     runs = [
-        _trained(start(features, seed), weight, perceptual, iterations, (pairs, judged), seed + 1, on_iteration)
-        for weight in weights
+        _trained(deepcopy(network), weight, perceptual, iterations, given, seed + 1, on_iteration) for weight in weights
     ]
     return Balance(
         judge=VGG if isinstance(perceptual.judge, Vgg11) else "SqueezeNet 1.1",
         seed=seed, iterations=iterations, features=features,
         balanced=float(mean_square(judged.blurred, judged.sharp)) / max(apart, 1e-30),
         blurred=_quality(judged.blurred, judged.sharp), runs=tuple(runs),
-        shown=Pairs(judged.blurred[:SHOWN], judged.sharp[:SHOWN]), data=(training.digest, judging.digest),
+        shown=Pairs(judged.blurred[:SHOWN], judged.sharp[:SHOWN]), data=given.digests,
         seconds=time.perf_counter() - began,
     )  # fmt: skip
 
@@ -163,17 +160,17 @@ def _trained(
     weight: float,
     perceptual: Perceptual,
     iterations: int,
-    pairs: tuple[Pairs, Pairs],
+    given: Material,
     seed: int,
     on_iteration: Callable[[], None] | None,
 ) -> Trained:
-    """Train and judge one network. Args: pairs: to train on, to judge by. seed: of the batches."""
-    trained, judged = pairs
+    """Train and judge one network. Args: seed: of the batches."""
+    judged = given.judged
     generator = torch.Generator().manual_seed(seed)
     terms: tuple[list[float], list[float]] = ([], [])
 
     def loss(_: int) -> Tensor:
-        batch = trained.some(BATCH, generator)
+        batch = given.trained.some(BATCH, generator)
         x = network(batch.blurred)
         both = mean_square(x, batch.sharp), perceptual(x, batch.sharp)
         for kept, value in zip(terms, both, strict=True):

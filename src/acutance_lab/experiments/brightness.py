@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from acutance.errors import ConfigError, DataError
+from acutance.errors import ConfigError
 from acutance.frame import Frame
 from acutance.images import read_image
 from acutance.images.colour import srgb_to_linear
@@ -31,11 +31,12 @@ from acutance.methods.golf import Golf
 from acutance.metrics import psnr
 from acutance.networks.blocks import drift
 from acutance.problem import Problem
-from acutance_lab.bench import dynamic
+from acutance_lab.bench.case import files_in
+from acutance_lab.bench.pairs import PICTURES
 from acutance_lab.bench.real import centre_cut
 from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.cases import Case
+from acutance_lab.experiments.convergence import Case
 from acutance_lab.experiments.output import Report, mean_row
 from acutance_lab.synth import DynamicBlur
 from acutance_lab.synth.degradation import luma
@@ -107,9 +108,7 @@ def from_folder(folder: Path, count: int, side: int) -> Iterator[Case]:
     Raises:
         DataError: there are none. ImageError: one cannot be read.
     """
-    files = sorted(file for ending in dynamic.ENDINGS for file in folder.glob(f"*{ending}"))
-    if not files:
-        raise DataError(f"no picture in {folder} (looked for {', '.join(dynamic.ENDINGS)})")
+    files = sorted(files_in(folder, *PICTURES))
     pixels = ((file.stem, centre_cut(read_image(file).pixels.float(), side)) for file in files)
     colour = (Case(SHARP, name, picture, picture) for name, picture in pixels if picture.shape[1] == 3)
     yield from islice(colour, count)

@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 
 import torch
+from torch import Tensor
 
 from acutance.errors import ConfigError, WeightsError
 from acutance.methods.golf import Golf
@@ -26,11 +27,11 @@ from acutance.methods.spec import find
 from acutance.metrics import psnr
 from acutance.restoration.device import resolve_device
 from acutance.restoration.restorer import Restorer
+from acutance_lab.bench import pairs
 from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.cases import Case
-from acutance_lab.experiments.output import Panel, Report, Series, mean_row
-from acutance_lab.plots import COLOURS, SOFT
+from acutance_lab.experiments.output import Report, mean_row
+from acutance_lab.plots import COLOURS, SOFT, Panel, Series
 from acutance_lab.train import checkpoint
 from acutance_lab.train.validate import MOVING
 
@@ -228,3 +229,25 @@ def settled(found: Convergence) -> dict[str, int]:
 def in_words(count: dict[str, int]) -> str:
     """Example: in_words({"0": 0, "1": 3, "later": 2}) is "3 at N = 1, 2 later"."""
     return ", ".join(f"{c} {n if n == 'later' else f'at N = {n}'}" for n, c in count.items() if c)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One picture. Args: source: where it is from. name. observed, sharp: y and s, (1, 3, H, W) in [0, 1]."""
+
+    source: str
+    name: str
+    observed: Tensor
+    sharp: Tensor
+
+
+def from_pairs(folder: Path, count: int) -> Iterator[Case]:
+    """The first `count` pairs [SCENE/]blurred/NAME with [SCENE/]sharp/NAME below a folder.
+
+    Raises:
+        DataError: there are none, or they do not fit. ImageError: a picture that cannot be read, or is grey.
+    """
+    for pair in pairs.pairs(folder)[:count]:
+        content = pairs.content(pair)
+        assert content.truth is not None
+        yield Case(folder.name, pair.name, content.observed.float(), content.truth.float())

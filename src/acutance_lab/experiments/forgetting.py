@@ -17,27 +17,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from acutance.errors import ConfigError
-from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.output import Panel, Report, Series
+from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.short_training import (
     BATCH,
     BLUR,
     CEILING,
+    SIDE,
+    Material,
     Pairs,
     fit,
-    held_out_pairs,
+    material,
     mean_psnr,
     mean_square,
     start,
 )
-from acutance_lab.plots import COLOURS
+from acutance_lab.plots import COLOURS, Panel, Series
 
 KEEP, DEBLUR = 1, 2
 """The tasks, by the paper's numbers."""
@@ -53,8 +54,8 @@ RUNS: dict[str, tuple[Phase, Phase]] = {
 }
 """Two phases each, in the order of the paper's panels (a) to (d)."""
 
-ITERATIONS, FEATURES, SIDE, POOL, JUDGED, POINTS = 300, 10, 64, 768, 16, 12
-"""Of a phase; of the network; of crops, pixels; pictures to train on, to judge by; measurements in a phase."""
+ITERATIONS, FEATURES, JUDGED, POINTS = 300, 10, 16, 12
+"""Of a phase; of the network; pictures to judge by; measurements in a phase."""
 
 
 @dataclass(frozen=True)
@@ -107,46 +108,38 @@ def run(
     Raises:
         ConfigError: no iteration, a seed below 0. DataError: no photographs.
     """
-    if iterations < 1 or features < 1 or seed < 0:
-        raise ConfigError(f"seed={seed}, iterations={iterations}, features={features}: a seed from 0 on, else from 1")
-    began, cpu, least = time.perf_counter(), torch.device("cpu"), SIDE + 2 * BLUR.margin()
-    training = Photographs.load(data, device=cpu, least=least)
-    judging = Photographs.load(data, device=cpu, validation=True, least=least)
-    pairs = Pairs.draw(training, min(POOL, BATCH * 2 * iterations), SIDE, torch.Generator().manual_seed(seed))
-    judged = held_out_pairs(judging, JUDGED, SIDE)
-    curves = {}
-    for name, phases in RUNS.items():
-        curves[name] = _curve(start(features, seed), phases, iterations, (pairs, judged), seed + 1, on_iteration)
-    return Forgetting(
-        seed, iterations, features, mean_psnr(judged.blurred, judged.sharp), curves,
-        photographs=(len(training.names), len(judging.names)), data=(training.digest, judging.digest),
-        seconds=time.perf_counter() - began,
-    )  # fmt: skip
+    began, network = time.perf_counter(), start(features, seed)
+    given = material(data, iterations=2 * iterations, seed=seed, judged=(JUDGED, SIDE))
+    curves = {
+        name: _curve(deepcopy(network), phases, iterations, given, seed + 1, on_iteration)
+        for name, phases in RUNS.items()
+    }
+    blurred, seconds = mean_psnr(given.judged.blurred, given.judged.sharp), time.perf_counter() - began
+    return Forgetting(seed, iterations, features, blurred, curves, given.photographs, given.digests, seconds)
 
 
 def _curve(
     network: nn.Module,
     phases: tuple[Phase, Phase],
     iterations: int,
-    pairs: tuple[Pairs, Pairs],
+    given: Material,
     seed: int,
     on_iteration: Callable[[], None] | None,
 ) -> tuple[Point, ...]:
-    """Train one network through both phases. Args: pairs: to train on, to judge by. seed: of the batches."""
-    trained, judged = pairs
+    """Train one network through both phases. Args: seed: of the batches."""
     generator = torch.Generator().manual_seed(seed)
     apart = max(1, iterations // POINTS)
-    points = [_measure(network, judged, 0)]
+    points = [_measure(network, given.judged, 0)]
 
     def loss(i: int) -> Tensor:
-        batch = trained.some(BATCH, generator)
+        batch = given.trained.some(BATCH, generator)
         inputs = {KEEP: batch.sharp, DEBLUR: batch.blurred}
         return torch.stack([mean_square(network(inputs[task]), batch.sharp) for task in phases[i // iterations]]).mean()
 
     def after(done: int) -> None:
         in_phase = (done - 1) % iterations + 1
         if in_phase % apart == 0 or in_phase == iterations:
-            points.append(_measure(network, judged, done))
+            points.append(_measure(network, given.judged, done))
         if on_iteration is not None:
             on_iteration()
 

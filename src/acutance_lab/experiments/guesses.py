@@ -8,14 +8,11 @@ too small and too large by `OFF`, that of a line also turned by `TURNED`. `acuta
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from statistics import fmean
-
-import torch
 
 from acutance.blind.guess import Guess, fitted
 from acutance.images import Image
@@ -25,6 +22,7 @@ from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.use import read, score
 from acutance_lab.experiments.use_cases import Case, Kind, load, make
 from acutance_lab.synth.camera import Draw
+from acutance_lab.synth.files import seeded
 
 TRUE = (Guess("disc", 2.5), Guess("disc", 5.0), Guess("gaussian", 1.5), Guess("gaussian", 2.2),
         Guess("line", 11.0, 30.0), Guess("line", 21.0, 110.0))  # fmt: skip
@@ -98,8 +96,7 @@ def behind(true: Guess, photograph: Photographs, settings: Settings) -> Case:
     """A picture behind the kernel, which was not resized afterwards."""
     kind = Kind(lambda _: true.kernel)
     for number in count():
-        digest = hashlib.sha256(f"{settings.seed}/{_words(true)}/{number}".encode()).hexdigest()
-        draw = Draw(1, torch.Generator().manual_seed(int(digest[:12], 16)))
+        draw = Draw(1, seeded(f"{settings.seed}/{_words(true)}/{number}"))
         case = make(true.kind, kind, photograph, number, settings.side, draw, settings.seed)
         if case.kernel is not None and case.kernel.shape == true.kernel.shape:
             return case

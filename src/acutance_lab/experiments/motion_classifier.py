@@ -43,6 +43,36 @@ class Patches:
         return Patches(self.x[list(rows)], tuple(self.groups[i] for i in rows), tuple(self.pictures[i] for i in rows))
 
 
+def matched(a: Patches, b: Patches, levels: tuple[Tensor, Tensor], seed: int) -> tuple[Patches, Patches]:
+    """Of each group and whole dB as many of both, drawn at random.
+
+    Args:
+        levels: PSNR of a and of b, dB.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    cells: list[dict[tuple[str, int], list[int]]] = [{}, {}]
+    for cell, kind, level in zip(cells, (a, b), levels, strict=True):
+        for i in torch.randperm(len(kind), generator=generator).tolist():
+            cell.setdefault((kind.groups[i], int(level[i])), []).append(i)
+    rows: list[list[int]] = [[], []]
+    for key in sorted(set(cells[0]) & set(cells[1])):
+        count = min(len(cell[key]) for cell in cells)
+        for kind_rows, cell in zip(rows, cells, strict=True):
+            kind_rows += cell[key][:count]
+    return a[rows[0]], b[rows[1]]
+
+
+def halves(kind: Patches) -> tuple[Patches, Patches]:
+    """The pictures of each group in turn to one half and the other."""
+    numbers: dict[str, dict[str, int]] = {}
+    for group, picture in zip(kind.groups, kind.pictures, strict=True):
+        of_group = numbers.setdefault(group, {})
+        of_group.setdefault(picture, len(of_group))
+    odd = [numbers[g][p] % 2 for g, p in zip(kind.groups, kind.pictures, strict=True)]
+    first, second = ([i for i, half in enumerate(odd) if half == which] for which in (0, 1))
+    return kind[first], kind[second]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How well two kinds of patches are told apart.

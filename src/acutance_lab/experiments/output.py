@@ -17,30 +17,10 @@ from acutance.errors import OutputError
 from acutance.images import Image, write_atomically, write_image
 from acutance_lab.bench.machine import hardware, revision
 from acutance_lab.bench.tables import markdown
-from acutance_lab.plots import figure_of
+from acutance_lab.plots import Panel, draw
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Head and lines."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """Something drawn on axes. Args: x, y: alike long. label: in the legend; "": none. style: of matplotlib's plot."""
-
-    x: Sequence[float]
-    y: Sequence[float]
-    label: str = ""
-    style: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Axes of a plot. Args: options: of matplotlib's Axes.set. level, place: lines across, at y and at x."""
-
-    series: Sequence[Series]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    level: float | None = None
-    place: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,32 +99,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def draw(panels: Sequence[Panel]) -> bytes:
-    """A PNG of panels side by side, the legend above.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    rows = max((len(panel.options.get("yticks", ())) for panel in panels), default=0)
-    with figure_of(max(7.5, 3.9 * len(panels)), max(4.6, 1.6 + 0.28 * rows)) as (figure, finish):
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            for each in panel.series:
-                style = {"linewidth": 1.8, **each.style}
-                axes.plot(each.x, each.y, label=each.label or None, **style)
-            for value, line in ((panel.level, axes.axhline), (panel.place, axes.axvline)):
-                if value is not None:
-                    line(value, color="gray", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-            axes.set(**panel.options)
-            if "yticklabels" in panel.options:
-                axes.invert_yaxis()
-        shown: dict[str, Any] = {}
-        for axes in figure.axes:
-            shown |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        if shown:
-            figure.legend(shown.values(), shown, loc="outside upper center", ncols=4, fontsize=9, frameon=False)
-        return finish()
 
 
 def mean_row(values: Iterable[Sequence[float]]) -> list[float]:

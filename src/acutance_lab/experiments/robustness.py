@@ -8,34 +8,195 @@ A kernel is judged by what the same finish makes of the picture with it and with
 [0, 1]. Where no blur is found or none can be told, the picture stays as it is, k is one pixel. Where there is no blur,
 the result is compared with what was put in. Every picture goes the way of a user's through `blind`, which for the true
 kernel is told what it finds; nobody tells the noise level.
+
+Conditions vary one thing at a time,
+
+    y = jpeg( quantise( clip( valid(f * g x) + sigma n ) ) ),      truth = clip( g x )
+
+with the gain g of the brightness. What a condition does not name is as in `BASE`. Generators are seeded with the seed
+and the picture, not with the condition, so that all conditions meet the same scene, path and noise; a path grows with
+the frame of its kernel.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
+from types import MappingProxyType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from acutance.blind import Estimate, Unknowable
 from acutance.blind.method import Blind
+from acutance.blind.shapes import widths
 from acutance.errors import ConfigError
-from acutance.images import Image
+from acutance.images import Image, ImageInfo
 from acutance.methods.spec import find
 from acutance.metrics import kernel_similarity, psnr
+from acutance.operators import Blur
 from acutance.problem import Problem
 from acutance.restoration.restorer import BLIND, Restoration, Restorer
+from acutance.tensors import crop
 from acutance.weights import embedded
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
 from acutance_lab.data.photographs import Photographs
-from acutance_lab.experiments.output import Panel, Report, Series
-from acutance_lab.experiments.robustness_conditions import BASE, CONDITIONS, MARGIN, SPAN, Case, Condition, make
-from acutance_lab.plots import COLOURS, SOFT
+from acutance_lab.experiments.output import Report
+from acutance_lab.plots import COLOURS, SOFT, Panel, Series
+from acutance_lab.synth import kernels, noise
+from acutance_lab.synth.files import seeded, through_jpeg
+
+SPAN, LARGEST = 19, 45
+"""Sides of the usual and of the largest kernel, pixels."""
+
+MARGIN = LARGEST // 2
+"""Pixels that a scene has beyond the frame on every side."""
+
+DRAWN = 4
+"""Paths of which the widest is taken: one alone may fill a small part of its frame only."""
+
+STATIC = 0.1
+"""Standard deviation of pure noise around medium grey."""
+
+INK, PAPER = 0.08, 0.92
+"""The two values of a page; neither is so bright that it counts as clipped."""
+
+Scene = Callable[[Tensor, torch.Generator], Tensor]
+"""Makes what is seen of a photograph (1, 3, H, W) in [0, 1], the same size."""
+
+DrawKernel = Callable[[torch.Generator], Tensor]
+"""Draws a kernel (1, 1, s, s), s odd."""
+
+
+def static(photograph: Tensor, generator: torch.Generator) -> Tensor:
+    """Nothing but noise, another one in each channel."""
+    return 0.5 + STATIC * torch.randn(photograph.shape, generator=generator)
+
+
+def flat(photograph: Tensor, generator: torch.Generator) -> Tensor:
+    """One colour, neither black nor white."""
+    return (0.2 + 0.6 * torch.rand(1, 3, 1, 1, generator=generator)).expand_as(photograph)
+
+
+def page(photograph: Tensor, generator: torch.Generator) -> Tensor:
+    """A page of something like writing: lines of words of an alphabet of its own, in two values."""
+    height, width = photograph.shape[-2:]
+    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    alphabet = [_sign(rng) for _ in range(24)]
+    tall, wide = alphabet[0].shape
+    ink = np.zeros((height + tall, width + wide), dtype=bool)
+    for top in range(int(rng.integers(2, 8)), height, tall + 9):
+        left = int(rng.integers(2, 12))
+        while left < width:
+            for letter in rng.integers(len(alphabet), size=int(rng.integers(2, 9))):
+                if left < width:
+                    ink[top : top + tall, left : left + wide] |= alphabet[letter]
+                left += wide + 3
+            left += wide
+    values = np.where(ink[:height, :width], np.float32(INK), np.float32(PAPER))
+    return torch.from_numpy(values).expand_as(photograph)
+
+
+def _sign(rng: np.random.Generator, tall: int = 20, wide: int = 13) -> NDArray[np.bool_]:
+    """Strokes of three pixels between the nodes of a grid, upright more often than slanted."""
+    rows, cols = np.mgrid[:tall, :wide].astype(float)
+    nodes = np.array([(i, j) for i in np.linspace(1, tall - 2, 3) for j in np.linspace(1, wide - 2, 3)])
+    near = [(a, b) for a in range(9) for b in range(a + 1, 9) if max(abs(a // 3 - b // 3), abs(a % 3 - b % 3)) == 1]
+    straight = np.array([1.0 if a // 3 == b // 3 or a % 3 == b % 3 else 0.4 for a, b in near])
+    seen = np.zeros((tall, wide), dtype=bool)
+    for stroke in rng.choice(len(near), size=int(rng.integers(4, 7)), replace=False, p=straight / straight.sum()):
+        (i, j), (k, m) = nodes[list(near[stroke])]
+        along = ((rows - i) * (k - i) + (cols - j) * (m - j)) / ((k - i) ** 2 + (m - j) ** 2)
+        t = along.clip(0, 1)
+        seen |= np.hypot(rows - i - t * (k - i), cols - j - t * (m - j)) <= 1.5
+    return seen
+
+
+def path(generator: torch.Generator, span: int = SPAN) -> Tensor:
+    """Camera shake in a frame of `span` pixels; the same path for every span."""
+    drawn = kernels.spline(DRAWN, span, generator)
+    return max((drawn[i : i + 1] for i in range(DRAWN)), key=lambda kernel: math.hypot(*widths(kernel)))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition: it says how pictures are made.
+
+    Args:
+        scene: what is seen. kernel: None: there is no blur to find, and the picture is to be left as it is.
+        noise: fraction of the range. gain: of the brightness. quality: of JPEG, 1 to 100; None: no JPEG.
+    """
+
+    scene: Scene = lambda photograph, _: photograph
+    kernel: DrawKernel | None = path
+    noise: float = 0.005
+    gain: float = 1.0
+    quality: int | None = None
+
+
+BASE = Condition()
+
+CONDITIONS: Mapping[str, Condition] = MappingProxyType(
+    {f"noise {level:g} %": Condition(noise=level / 100) for level in (0.5, 1, 2, 3, 5)}
+    | {f"JPEG {quality}": Condition(quality=quality) for quality in (95, 90, 75, 60)}
+    | {f"brightness × {gain:g}": Condition(gain=gain) for gain in (1.25, 1.5, 2)}
+    | {f"kernel of {span}": Condition(kernel=partial(path, span=span)) for span in (5, 9, 13, 31, LARGEST)}
+    | {
+        "disc of radius 3": Condition(kernel=lambda _: kernels.disc(3.0)),
+        "Gaussian of 1.5": Condition(kernel=lambda _: kernels.gaussian(1.5)),
+        "page of text": Condition(scene=page),
+        "sharp": Condition(kernel=None),
+        "sharp, JPEG 75": Condition(kernel=None, quality=75),
+        "pure noise": Condition(scene=static, kernel=None, noise=0.0),
+        "flat": Condition(scene=flat, kernel=None, noise=0.0),
+        "flat, noise 0.5 %": Condition(scene=flat, kernel=None),
+    }
+)
+"""Every condition by name; those of which nothing is said are as `BASE`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A picture and what is known of it.
+
+    Args:
+        picture: (1, 3, side, side), a JPEG's as such. sharp: its truth, in [0, 1].
+        kernel: (1, 1, s, s); None: there is no blur.
+    """
+
+    picture: Image
+    sharp: Tensor
+    kernel: Tensor | None
+
+
+def make(condition: Condition, photograph: Tensor, name: str) -> Case:
+    """A photograph (1, 3, H, W) under a condition: (1, 3, H - 2 `MARGIN`, W - 2 `MARGIN`).
+
+    Args:
+        name: of the draws; the same name, the same scene, path and noise.
+    """
+    scene = condition.gain * condition.scene(photograph, seeded(f"{name}/scene"))
+    sharp = crop(scene, MARGIN, MARGIN)
+    kernel, blurred = None, sharp
+    if condition.kernel is not None:
+        kernel = condition.kernel(seeded(f"{name}/kernel"))
+        room = MARGIN - kernel.shape[-1] // 2
+        blurred = Blur(kernel).forward(crop(scene, room, room))
+    noisy = noise.gaussian(blurred, torch.tensor([condition.noise]), seeded(f"{name}/noise"))
+    pixels = noise.quantise(noisy, 8)
+    picture = Image(pixels)
+    if condition.quality is not None:
+        picture = Image(through_jpeg(pixels, condition.quality), info=ImageInfo(format="JPEG"))
+    return Case(picture, sharp.clamp(0, 1), kernel)
+
 
 REACH = 4
 """Largest shift of a result against the truth that is tried, pixels."""
@@ -228,10 +389,7 @@ def photographs(data: Path, settings: Settings) -> Iterator[tuple[str, Tensor]]:
     generator = torch.Generator().manual_seed(settings.seed)
     order = torch.randperm(len(whole.names), generator=generator).tolist()
     for number in range(settings.pictures):
-        i = order[number % len(order)]
-        one = replace(
-            whole, sizes=whole.sizes[i : i + 1], offsets=whole.offsets[i : i + 1], names=whole.names[i : i + 1]
-        )
+        one = whole.only(order[number % len(order)])
         yield one.names[0], one.crops(1, size, generator)
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from acutance.errors import ConfigError
 from acutance.metrics import psnr
 from acutance.networks.blocks import BasicBlocks
 from acutance_lab.data.photographs import Photographs
@@ -29,6 +31,9 @@ BATCH, RATE = 4, 1e-3
 
 CEILING = 60.0
 """dB from which on a picture counts as perfect, so that the mean over pictures exists."""
+
+SIDE, POOL = 64, 768
+"""Crops to train on: their side in pixels, and how many there are at most."""
 
 CHUNK = 16
 """Pictures that are blurred at a time."""
@@ -60,13 +65,47 @@ class Pairs:
         return Pairs(self.blurred[which], self.sharp[which])
 
 
-def held_out_pairs(photographs: Photographs, count: int, side: int) -> Pairs:
-    """Pairs to judge by: their seed is the digest of the photographs, the same for every run."""
-    return Pairs.draw(photographs, count, side, torch.Generator().manual_seed(int(photographs.digest, 16)))
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Pairs to train on and to judge by, of how many photographs each, and the digests of these."""
+
+    trained: Pairs
+    judged: Pairs
+    photographs: tuple[int, int]
+    digests: tuple[str, str]
+
+
+def material(data: Path, *, iterations: int, seed: int, judged: tuple[int, int]) -> Material:
+    """Pairs of the photographs below a folder, of which one in 25 is held out by its name.
+
+    Args:
+        iterations: for so many there are pairs, up to `POOL`. seed: of these.
+        judged: how many pairs to judge by and their side, pixels; their seed is the digest of the held-out photographs.
+
+    Raises:
+        DataError: no photographs. ConfigError: no iteration, a seed below 0.
+    """
+    if iterations < 1 or seed < 0:
+        raise ConfigError(f"seed={seed}, iterations={iterations}: give a seed from 0 on and at least 1 iteration")
+    cpu = torch.device("cpu")
+    training = Photographs.load(data, device=cpu, least=SIDE + 2 * BLUR.margin())
+    judging = Photographs.load(data, device=cpu, validation=True, least=judged[1] + 2 * BLUR.margin())
+    return Material(
+        Pairs.draw(training, min(POOL, BATCH * iterations), SIDE, torch.Generator().manual_seed(seed)),
+        Pairs.draw(judging, *judged, torch.Generator().manual_seed(int(judging.digest, 16))),
+        (len(training.names), len(judging.names)),
+        (training.digest, judging.digest),
+    )
 
 
 def start(features: int, seed: int) -> BasicBlocks:
-    """A network of Golf with its random start, the same for the same seed."""
+    """A network of Golf with its random start, the same for the same seed.
+
+    Raises:
+        ConfigError: no feature.
+    """
+    if features < 1:
+        raise ConfigError(f"features={features}: give at least 1")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return BasicBlocks(features).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -26,8 +26,9 @@ from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
 from acutance_lab.experiments.alignment import REACH, best_shift
-from acutance_lab.experiments.output import Panel, Report, Series
+from acutance_lab.experiments.output import Report
 from acutance_lab.experiments.use_cases import Case, cases, load
+from acutance_lab.plots import Panel, Series
 
 BETTER, WORSE, KEPT = 1.0, -0.3, 40.0
 

@@ -9,8 +9,6 @@ and number.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
-from PIL import Image as PillowImage
 from torch import Tensor
 
 from acutance.blind.shapes import widths
@@ -29,6 +26,7 @@ from acutance.tensors import crop
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.synth import graphics, kernels
 from acutance_lab.synth.camera import Draw, Tone, exposed, lit
+from acutance_lab.synth.files import jpeg_bytes, seeded
 from acutance_lab.synth.noise import before_encoding
 
 LARGEST = 91
@@ -150,10 +148,8 @@ def cases(
             number += 1
             if kinds and name not in kinds:
                 continue
-            digest = hashlib.sha256(f"{seed}/{name}/{i}".encode()).hexdigest()
-            own = torch.Generator().manual_seed(int(digest[:12], 16))
             one = photographs.only(order[(number - 1) % len(order)])
-            yield make(name, kind, one, i, side, Draw(1, own), seed)
+            yield make(name, kind, one, i, side, Draw(1, seeded(f"{seed}/{name}/{i}")), seed)
 
 
 def room(side: int) -> int:
@@ -169,12 +165,13 @@ def make(name: str, kind: Kind, photograph: Photographs, number: int, side: int,
     if kind.scene in ("photograph", "night"):
         size = min(size, int(photograph.sizes.min()))
     factor = side / (size - 2 * MARGIN)
-    if kind.scene == "page":
-        page = graphics.page(seed, 1000 + number, size=(size, size), kind="article", packaged=True, dark=False)
+    if kind.scene in ("page", "graphic"):
+        if kind.scene == "page":
+            page = graphics.page(seed, 1000 + number, size=(size, size), kind="article", packaged=True, dark=False)
+        else:
+            at = int(torch.randint(1 << 30, (1,), generator=draw.generator))
+            page = graphics.page(seed, at, size=(size, size))
         sharp = torch.from_numpy(page.copy()).permute(2, 0, 1)[None].float() / 255
-    elif kind.scene == "graphic":
-        at = int(torch.randint(1 << 30, (1,), generator=draw.generator))
-        sharp = torch.from_numpy(graphics.page(seed, at, size=(size, size)).copy()).permute(2, 0, 1)[None].float() / 255
     else:
         sharp = photograph.crops(1, size, draw.generator, candidates=1)
     tone = Tone(draw.uniform((2.0, 2.4)), draw.pick(0.5), draw.uniform((1.0, 1.15)))
@@ -199,7 +196,7 @@ def make(name: str, kind: Kind, photograph: Photographs, number: int, side: int,
         )
         kernel = None if kernel is None else smaller(kernel, factor)
     quality, subsampling = round(float(draw.uniform((75, 95)))), 0 if bool(draw.pick(0.5)) else 2
-    return Case(name, f"{name} {number + 1}", jpeg(written, quality, subsampling), truth, kernel)
+    return Case(name, f"{name} {number + 1}", jpeg_bytes(written, quality, subsampling), truth, kernel)
 
 
 def turned(light: Tensor, draw: Draw, degrees: tuple[float, float]) -> tuple[Tensor, Tensor]:
@@ -235,14 +232,6 @@ def smaller(kernel: Tensor, factor: float) -> Tensor:
     wide = F.pad(kernel, ((room_ - kernel.shape[-1]) // 2,) * 4)
     small = F.interpolate(wide, size=(size, size), mode="bilinear", antialias=True).clamp_min(0)
     return small / small.sum()
-
-
-def jpeg(pixels: Tensor, quality: int, subsampling: int) -> bytes:
-    """The bytes that Pillow writes for (1, 3, H, W) in [0, 1]; subsampling: 0 for 4:4:4, 2 for 4:2:0."""
-    stream = io.BytesIO()
-    levels = (255 * pixels[0].clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
-    PillowImage.fromarray(levels).save(stream, "JPEG", quality=quality, subsampling=subsampling)
-    return stream.getvalue()
 
 
 def load(data: Path, side: int, *, validation: bool = True) -> Photographs:

@@ -2,9 +2,9 @@
 
 from acutance_lab.synth.camera import Camera
 from acutance_lab.synth.degradation import Degradation, Example, Synthesis
+from acutance_lab.synth.in_place import Untouched
 from acutance_lab.synth.motion import DynamicBlur
 from acutance_lab.synth.noisy import Noisy
 from acutance_lab.synth.rain import Rain
-from acutance_lab.synth.untouched import Untouched
 
 __all__ = ["Camera", "Degradation", "DynamicBlur", "Example", "Noisy", "Rain", "Synthesis", "Untouched"]

@@ -1,8 +1,9 @@
-"""What every synthesis shares that blurs nothing: each pixel stays where it is, so no margin is needed."""
+"""Syntheses that blur nothing: each pixel stays where it is, so no margin is needed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -46,3 +47,18 @@ class InPlace(ABC):
     @abstractmethod
     def spoil(self, sharp: Tensor, grey: Tensor, draw: Draw) -> Tensor:
         """What is observed of (B, 3, H, W); of a grey one, (B,) bool, in three equal channels."""
+
+
+@dataclass(frozen=True)
+class Untouched(InPlace):
+    """Nothing is done to the pictures; compressive sensing is trained on them, its matrix being a weight.
+
+    Args:
+        grey: share of pictures that are made grey.
+    """
+
+    grey: float = 0.0
+
+    def spoil(self, sharp: Tensor, grey: Tensor, draw: Draw) -> Tensor:
+        """The picture as its own observation."""
+        return sharp
