@@ -29,7 +29,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("blind", "orientation", "prepare"),
         ("catalogue",),
         ("restoration",),
-        ("serve", "sensing"),
+        ("serve", "sensing", "cluster"),
         ("cli",),  # and __main__.py
     ),
     # Imports the product as well, its command line in `cli` only.
@@ -56,12 +56,16 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "rich": CLI,
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
+    "dask": {(PRODUCT, "cluster")},
+    "distributed": {(PRODUCT, "cluster")},
     **dict.fromkeys(
         ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
     ),
 }
 LAZY = {
     "astropy",
+    "dask",
+    "distributed",
     "scipy",
     "skimage",
     "matplotlib",
