@@ -56,6 +56,7 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "rich": CLI,
     "fastapi": {(PRODUCT, "serve")},
     "uvicorn": {(PRODUCT, "serve"), (PRODUCT, "cli")},
+    "cloudpickle": {(PRODUCT, "cluster")},
     "dask": {(PRODUCT, "cluster")},
     "distributed": {(PRODUCT, "cluster")},
     **dict.fromkeys(
@@ -64,6 +65,7 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
 }
 LAZY = {
     "astropy",
+    "cloudpickle",
     "dask",
     "distributed",
     "scipy",

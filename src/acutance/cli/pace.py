@@ -37,15 +37,19 @@ class Pace:
         self._bar.stop()
         self._thread.join(1)
 
-    def step(self, *, worked: bool) -> None:
-        """One more picture is accounted for. Args: worked: a worker restored it; else it was done already."""
-        self.count += 1
-        self.worked += worked
-        self._bar.advance(self._task)
+    def step(self) -> None:
+        """A worker has done one more picture, in whatever way."""
+        self.worked += 1
+        self.skip(1)
+
+    def skip(self, count: int) -> None:
+        """So many more pictures are accounted for without a worker: they were done before."""
+        self.count += count
+        self._bar.advance(self._task, count)
 
     @property
     def rate(self) -> float:
-        """Pictures a second, of those that workers restored."""
+        """Pictures a second, of those that workers did."""
         return self.worked / max(time.monotonic() - self._begun, 1e-9)
 
     def line(self) -> str:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -172,13 +173,17 @@ def run_on_workers(jobs: Sequence[Job], batch: Batch, tally: Tally, crew: Crew) 
     jobs = jobs if crew.address is None else [_absolute(job) for job in jobs]
     run, folders = _Run(batch, tally), list(dict.fromkeys(job.target.parent for job in jobs))
     _remove_parts(folders)
+    orders = run.orders(jobs)
+    first = next(orders, None)
+    if first is None:
+        return
     with Stopping(graceful=True) as stopping, crew.connected() as cluster:
         say(f"{cluster.workers} workers; what they do: {escape(connect.dashboard(cluster))}")
         with Pace(len(jobs), lambda: cluster.workers) as run.pace:
+            run.pace.skip(len(run.known))
             try:
-                left = cluster.run(
-                    Recipe.of(batch, crew.share), run.orders(jobs), run.on_answer, lambda: stopping.requested
-                )
+                recipe = Recipe.of(batch, crew.share)
+                left = cluster.run(recipe, chain([first], orders), run.on_answer, lambda: stopping.requested)
                 tally.left.extend(order.job.source for order in left)
             except ClusterError as error:
                 tally.left.extend(job.source for job in jobs if job not in run.known)
@@ -195,7 +200,7 @@ class _Run:
         self.settings, self.tally = batch.settings, tally
         self.journals = Journals(batch.settings.digest, kept=batch.settings.journal)
         self.known: set[Job] = set()
-        self.pace: Pace
+        self.pace: Pace | None = None
         self.hinted = False
 
     def orders(self, jobs: Sequence[Job]) -> Iterator[Order]:
@@ -209,7 +214,8 @@ class _Run:
                 and journal.is_done(state_of(job.source), job.target)
             ):
                 self._done(job)
-                self.pace.step(worked=False)
+                if self.pace is not None:
+                    self.pace.skip(1)
                 continue
             yield Order(job, judged)
             judged = False
@@ -239,7 +245,8 @@ class _Run:
                 self.tally.failed.append((job.source, answer.why))
                 report_error(job, answer.why, as_json=as_json)
         self.known.add(job)
-        self.pace.step(worked=answer.what == "restored")
+        if self.pace is not None:
+            self.pace.step()
 
     def _note(self, job: Job, state: str) -> None:
         journal = self.journals.of(job.target.parent)

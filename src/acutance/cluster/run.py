@@ -6,6 +6,7 @@ Here are only the chunks, so that a million names do not wait at the scheduler, 
 
 from __future__ import annotations
 
+import pickle
 import signal
 import threading
 import uuid
@@ -52,7 +53,11 @@ def crew(load: Load[Any, Any], *, own: bool) -> Any:
     Args:
         load: see `Load`. own: the workers are processes of this command, and a Ctrl-C in its terminal reaches them.
     """
+    import cloudpickle
     from distributed import WorkerPlugin
+
+    # As bytes, so that what it imports is loaded with the first item, in a thread: a worker that starts has 30 seconds.
+    packed = cloudpickle.dumps(load)
 
     class Crew(WorkerPlugin):  # type: ignore[misc]
         """`work` is loaded when the first item comes."""
@@ -65,17 +70,17 @@ def crew(load: Load[Any, Any], *, own: bool) -> Any:
                     if hasattr(signal, name):
                         signal.signal(getattr(signal, name), signal.SIG_IGN)
 
-        def work(self, item: Any) -> Any:
+        def work(self, item: bytes) -> Any:
             with self.lock:
                 if self.loaded is None:
-                    self.loaded = load(self.number)
-            return self.loaded(item)
+                    self.loaded = pickle.loads(packed)(self.number)
+            return self.loaded(pickle.loads(item))
 
     return Crew()
 
 
-def perform(name: str, item: Any) -> Any:
-    """Do one item; runs in a worker. Args: name: of the plugin that holds what is loaded."""
+def perform(name: str, item: bytes) -> Any:
+    """Do one item, pickled; runs in a worker. Args: name: of the plugin that holds what is loaded."""
     from distributed import get_worker
 
     return get_worker().plugins[name].work(item)
@@ -165,7 +170,8 @@ class _Run(Generic[Item, Answer]):
         chunk = list(islice(self.waiting, CHUNK))
         keys = [(self.name, next(self.numbers)) for _ in chunk]
         tasks = {  # a data producer waits at the scheduler until a worker is free
-            key: Task(key, perform, self.name, item, _data_producer=True) for key, item in zip(keys, chunk, strict=True)
+            key: Task(key, perform, self.name, pickle.dumps(item), _data_producer=True)
+            for key, item in zip(keys, chunk, strict=True)
         }
         if not tasks:
             return False
