@@ -155,9 +155,10 @@ def photographs(method: str, count: float, megapixels: float, constants: Sequenc
     one_pair = 2 * 1.25 * 3 * pixels * math.log2(pixels)  # as `acutance_lab.bench.arithmetic` counts it
     million = 1e6 * megapixels
     macs = 1e9 * (row.gmac_networks or 0) / pixels * million
+    pairs = 1e9 * (row.gmac_transforms or 0) / one_pair
     return Load(
         f"{count:.0e} photographs of {megapixels:g} megapixels, {method}", count, 3 * million, 2,
-        2 * jpeg.size * million, (jpeg.read + jpeg.write) * megapixels, macs, 1e9 * (row.gmac_transforms or 0) / one_pair,
+        2 * jpeg.size * million, (jpeg.read + jpeg.write) * megapixels, macs, pairs,
     )  # fmt: skip
 
 
