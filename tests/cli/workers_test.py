@@ -86,7 +86,7 @@ def test_the_same_bytes_the_same_journal_and_the_same_errors(there: tuple[str, s
     for each in (alone, said):
         assert "12 restored, 1 failed" in each
         assert "broken.png: it is cut short" in each
-    assert said.count("workers; what they do: http://") == 1
+    assert said.count("2 workers; Dask's pages: http://") == 1
     Path("in/broken.png").unlink()
     Path("shared", NAME).unlink()
     Path("shared/03.png").unlink()

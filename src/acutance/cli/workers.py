@@ -178,7 +178,9 @@ def run_on_workers(jobs: Sequence[Job], batch: Batch, tally: Tally, crew: Crew) 
     if first is None:
         return
     with Stopping(graceful=True) as stopping, crew.connected() as cluster:
-        say(f"{cluster.workers} workers; what they do: {escape(connect.dashboard(cluster))}")
+        workers = cluster.workers
+        plural = "s" if workers != 1 else ""
+        say(f"{workers} worker{plural}; Dask's pages: {escape(connect.dashboard(cluster))}")
         with Pace(len(jobs), lambda: cluster.workers) as run.pace:
             run.pace.skip(len(run.known))
             try:

@@ -10,8 +10,9 @@ import pickle
 import signal
 import threading
 import uuid
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count, islice
 from queue import Empty, SimpleQueue
@@ -84,6 +85,22 @@ def perform(name: str, item: bytes) -> Any:
     from distributed import get_worker
 
     return get_worker().plugins[name].work(item)
+
+
+LOST = "the connection to the scheduler is lost"
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Ask the scheduler something, inside.
+
+    Raises:
+        ClusterError: it does not answer, whatever Dask raises then.
+    """
+    try:
+        yield
+    except (Exception, CancelledError) as error:
+        raise ClusterError(LOST) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,14 +192,17 @@ class _Run(Generic[Item, Answer]):
         }
         if not tasks:
             return False
-        for future, item in zip(self.client.get(tasks, keys, sync=False), chunk, strict=True):
+        with asking():
+            futures = self.client.get(tasks, keys, sync=False)
+        for future, item in zip(futures, chunk, strict=True):
             self.flight[future] = item
             future.add_done_callback(self.done.put)
         return True
 
     def withdraw(self) -> list[Any]:
         """Take back what no worker is at; returns it."""
-        at_work = {key for keys in self.client.processing().values() for key in keys}
+        with asking():
+            at_work = {key for keys in self.client.processing().values() for key in keys}
         free = [future for future in self.flight if not future.done() and future.key not in at_work]
         left = [self.flight.pop(future) for future in free]
         self.client.cancel(free)
@@ -201,10 +221,8 @@ class _Run(Generic[Item, Answer]):
                 ended.append(self.done.get_nowait())
         ended = [future for future in ended if future in self.flight]
         finished = {number: future for number, future in enumerate(ended) if future.status == "finished"}
-        try:
+        with asking():
             answers = self.client.gather(finished, errors="skip") if finished else {}
-        except Exception as error:
-            raise ClusterError(LOST) from error
         for number in finished.keys() - answers.keys():  # lost with its worker, and repeated meanwhile
             finished[number].add_done_callback(self.done.put)
         found = [(finished[number], answer) for number, answer in answers.items()]
@@ -221,12 +239,10 @@ class _Run(Generic[Item, Answer]):
 
         if future.status != "error":
             raise ClusterError(LOST)
-        error = future.exception()
+        with asking():
+            error = future.exception()
         if isinstance(error, KilledWorker):
             return Refused(f"its worker died, {error.allowed_failures + 1} times")
         if isinstance(error, AcutanceError):
             raise error
         raise ClusterError(f"a worker cannot do its work: {type(error).__name__}: {error}") from error
-
-
-LOST = "the connection to the scheduler is lost"

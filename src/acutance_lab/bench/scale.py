@@ -25,7 +25,7 @@ CODECS = {
 
 @dataclass(frozen=True)
 class Constant:
-    """A measured cost. Args: name. read, write: seconds for 10^6 pixels in colour. size: bytes of a pixel in a file."""
+    """A measured cost. Args: name. read, write: core seconds for 10^6 pixels in colour. size: bytes of a pixel."""
 
     name: str
     read: float
@@ -35,7 +35,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Transform:
-    """FFT and its inverse. Args: shape. seconds: of both. samples: in the array."""
+    """FFT and its inverse. Args: shape. seconds: of one core, for both. samples: in the array."""
 
     shape: tuple[int, ...]
     seconds: float
@@ -43,17 +43,17 @@ class Transform:
 
 
 def _least(call: Callable[[], object], rounds: int) -> float:
-    """The shortest of several times: what else runs only makes them longer."""
+    """The least of several times of the processor: what else runs on the machine only makes them longer."""
     found = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        begun = time.process_time()
         call()
-        found.append(time.perf_counter() - begun)
+        found.append(time.process_time() - begun)
     return min(found)
 
 
 def codecs(megapixels: float, rounds: int = 3) -> list[Constant]:
-    """Measure how long pictures take to be read and written, on one thread and a warm disk.
+    """Measure the time of the processor that it takes to read and write pictures; waiting for the disk is none.
 
     Args:
         megapixels: of the picture, in colour; smooth with a little noise, as photographs are. rounds: the best counts.
@@ -79,7 +79,7 @@ def codecs(megapixels: float, rounds: int = 3) -> list[Constant]:
 
 
 def transforms(shapes: Sequence[tuple[int, ...]], rounds: int = 3) -> list[Transform]:
-    """Measure a real FFT over all axes and its inverse, float32, on the threads of torch."""
+    """Measure the time of the processor for a real FFT over all axes and its inverse, float32, all threads together."""
     found = []
     for shape in shapes:
         x, axes = torch.rand(shape), tuple(range(len(shape)))
@@ -177,13 +177,13 @@ def volume(terabytes: float, steps: int, constants: Sequence[Constant], side: in
 
 def constants_table(found: Sequence[Constant]) -> str:
     """A line for each format."""
-    head = ["format", "read, s/megapixel", "write, s/megapixel", "bytes/pixel"]
+    head = ["format", "read, core s/megapixel", "write, core s/megapixel", "bytes/pixel"]
     return markdown(head, [[c.name, f"{c.read:.3f}", f"{c.write:.3f}", f"{c.size:.2f}"] for c in found])
 
 
 def transforms_table(found: Sequence[Transform]) -> str:
     """A line for each shape."""
-    head = ["FFT and inverse of", "seconds", "ns/sample"]
+    head = ["FFT and inverse of", "core seconds", "ns/sample"]
     lines = [[" x ".join(map(str, t.shape)), f"{t.seconds:.3f}", f"{1e9 * t.seconds / t.samples:.1f}"] for t in found]
     return markdown(head, lines)
 
