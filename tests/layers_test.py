@@ -59,6 +59,7 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "cloudpickle": {(PRODUCT, "cluster")},
     "dask": {(PRODUCT, "cluster")},
     "distributed": {(PRODUCT, "cluster")},
+    "fsspec": {(PRODUCT, "cluster")},
     **dict.fromkeys(
         ("jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"), ANY_LAB_ROOM
     ),
@@ -68,6 +69,7 @@ LAZY = {
     "cloudpickle",
     "dask",
     "distributed",
+    "fsspec",
     "scipy",
     "skimage",
     "matplotlib",

@@ -53,7 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def results(folder: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.name != NAME}
+    return {path.name: path.read_bytes() for path in Path(folder).glob("*.png")}
 
 
 def made(said: str) -> int:
@@ -146,6 +146,28 @@ def test_a_signal_lets_the_pictures_at_work_be_finished(
     assert f"stopped: {done} restored, {12 - done} not begun" in said
     assert 0 < done < 12
     monkeypatch.undo()
+
+
+def test_folders_at_addresses(there: tuple[str, str], tmp_path: Path) -> None:
+    """file:// stands for s3:// and its like: the same code by another file system of fsspec."""
+    Path("in/deep").mkdir()
+    Path("in/deep/12.png").write_bytes(Path("in/03.png").read_bytes())
+    Path("in/notes.txt").write_text("no picture")
+    Path("in/broken.png").write_bytes(Path("in/00.png").read_bytes()[:200])
+    run("in", "-o", "alone", "--recursive", *WIENER, status=1)
+    command = (f"file://{tmp_path}/in", "-o", f"file://{tmp_path}/out/", "--recursive", *WIENER, *there)
+    said = run(*command, status=1).output
+    assert "13 restored, 1 skipped, 1 failed" in said
+    assert f"file://{tmp_path}/in/broken.png: it is cut short" in said
+    Path("out/deep/12.png").unlink()
+    files = {path.name: path.read_bytes() for path in Path("out").iterdir() if path.is_file()}
+    assert files == results("alone")
+    assert "1 restored, 12 done already, 1 skipped, 1 failed" in run(*command, status=1).output
+    assert Path("out/deep/12.png").read_bytes() == Path("alone/deep/12.png").read_bytes()
+    assert "need --workers" in refused(*command[:3], *WIENER)
+    assert "an address for the results" in refused(command[0], "-o", "out", *WIENER, *there)
+    assert "not for pictures at addresses" in refused(*command, "--mask", "in/00.png")
+    assert "nowhere" in refused("nowhere://a", "-o", "nowhere://b", *WIENER, *there)
 
 
 def test_what_cannot_be_is_told_before_a_worker_is_started(monkeypatch: pytest.MonkeyPatch) -> None:

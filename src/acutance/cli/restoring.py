@@ -11,6 +11,7 @@ import torch
 import typer
 
 from acutance.blind.guess import Guess
+from acutance.cli.addresses import select_addresses
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
 from acutance.cli.boxes import check_boxes
 from acutance.cli.candidates import check_sheet
@@ -27,12 +28,14 @@ from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
 from acutance.cli.workers import run_on_workers
 from acutance.cluster.connect import require
+from acutance.cluster.store import is_address
 from acutance.errors import ConfigError, KernelError, UnknownSetting
 from acutance.images.fits_layout import split
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.kernel_volume import VolumeKernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
+from acutance.images.write import check_depth, format_of
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
 from acutance.operators import BlurField
@@ -160,7 +163,9 @@ def carry_out(wanted: Wanted) -> int:
             work.jobs, settings, work.tally, weights=wanted.weights, device=wanted.device, precision=wanted.precision
         )
         return _end(work)
-    parts = parted(work.jobs, wanted)
+    parts = parted([] if wanted.at_addresses else work.jobs, wanted)
+    if wanted.at_addresses:
+        parts = replace(parts, pictures=work.jobs)
     stacks: StackBatch | None = None
     if parts.stacks:
         psf = _stack_kernel(wanted)
@@ -235,6 +240,8 @@ def find_work(wanted: Wanted) -> Work:
         AcutanceError: there are none, or something would be lost, or cannot be written.
     """
     to = Output.parse(wanted.output)
+    if wanted.at_addresses:
+        return _find_at_addresses(wanted)
     selection = select(list(wanted.pictures), recursive=wanted.recursive, apart=_apart(wanted, to))
     selection = writable_in_place(selection) if wanted.in_place else selection
     measured = _all_measured(selection)
@@ -264,6 +271,27 @@ def find_work(wanted: Wanted) -> Work:
         failed=[(each.path, each.why) for each in selection.skipped if each.failed],
     )
     return Work(selection, jobs, measured, tally)
+
+
+def _find_at_addresses(wanted: Wanted) -> Work:
+    """The same for folders at addresses, which workers read and write.
+
+    Raises:
+        ConfigError: an option that is not for them. ImageError: there are no pictures.
+    """
+    if wanted.crew is None or wanted.output is None or not is_address(Path(wanted.output)):
+        raise ConfigError(
+            "addresses need --workers or --cluster, and an address for the results: -o s3://bucket/sharp/"
+        )
+    wrong = [option for option, value in wanted.of_one_picture().items() if value is not None]
+    if wrong or wanted.in_place:
+        raise ConfigError(f"{(wrong or ['--in-place'])[0]} is not for pictures at addresses; leave it out")
+    selection = select_addresses(wanted.pictures, recursive=wanted.recursive)
+    tally = Tally(skipped=[(each.path, each.why) for each in selection.skipped])
+    jobs = plan(selection, Output(Path(wanted.output), folder=True))
+    for job in jobs:
+        check_depth(job.target, format_of(job.target, "PNG"), wanted.bits)
+    return Work(selection, jobs, False, tally)
 
 
 def make_batch(wanted: Wanted, work: Work) -> Batch:
@@ -313,7 +341,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         compare=wanted.compare, candidates=wanted.candidates, max_pixels=wanted.most, digest=digest(same),
         kernel=None if wanted.kernel is None else wanted.kernel.name,
         check_orientation=wanted.orientation and wanted.kernel is not None,
-        journal=work.selection.several and not wanted.in_place, as_json=wanted.as_json,
+        journal=work.selection.several and not (wanted.in_place or wanted.at_addresses), as_json=wanted.as_json,
     )  # fmt: skip
     guess = None if wanted.exact else _guess(wanted.motion, wanted.disc, wanted.gaussian)
     return Batch(restorer, psf, settings, guess, loading=loading)

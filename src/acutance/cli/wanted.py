@@ -10,6 +10,7 @@ from acutance.blind.trail import Region
 from acutance.cli.boxes import parse_region
 from acutance.cli.console import parse_level
 from acutance.cli.workers import Crew
+from acutance.cluster.store import is_address
 from acutance.errors import ConfigError
 from acutance.images.fits_layout import split
 
@@ -95,6 +96,12 @@ class Wanted:
         if self.workers is None and self.cluster is None:
             return None
         return Crew(self.workers, self.cluster, self.threads)
+
+    @property
+    def at_addresses(self) -> bool:
+        """Tell whether a picture, a folder or the results are at an address such as s3://bucket/scans."""
+        paths = (*self.pictures, *([] if self.output is None else [Path(self.output)]))
+        return any(is_address(path) for path in paths)
 
     @property
     def most(self) -> int:

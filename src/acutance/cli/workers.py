@@ -17,6 +17,7 @@ import torch
 
 from acutance import __version__
 from acutance.blind.guess import Guess
+from acutance.cli.addresses import staged
 from acutance.cli.batch import AlreadyDone, Batch, LeftOut, Settings, check_not_done, explained, make_folder
 from acutance.cli.console import escape, say
 from acutance.cli.journal import Journals, state_of
@@ -28,7 +29,8 @@ from acutance.cli.targets import Job
 from acutance.cli.watching import Watch
 from acutance.cluster import connect
 from acutance.cluster.run import Cluster, Refused
-from acutance.errors import ClusterError, OutputError
+from acutance.cluster.store import address_of, is_address
+from acutance.errors import AcutanceError, ClusterError, OutputError
 from acutance.images.atomic import remove_old_parts
 from acutance.images.kernel_file import KernelFile
 from acutance.psf.files import FieldFile
@@ -88,6 +90,17 @@ class Answer:
     report: Report | None = None
     remarks: tuple[str, ...] = ()
 
+    def at(self, job: Job, copies: Job) -> Answer:
+        """The same of the files at addresses. Args: job: theirs. copies: that were worked on."""
+        names = {str(copies.source): address_of(job.source), str(copies.target): address_of(job.target)}
+        why = self.why
+        for local, there in names.items():
+            why = why.replace(local, there)
+        if self.report is None:
+            return replace(self, why=why)
+        record = {**self.report.record, "picture": address_of(job.source), "result": address_of(job.target)}
+        return replace(self, why=why, report=replace(self.report, job=job, record=record))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -135,7 +148,18 @@ class Recipe:
 
     def restored(self, restorer: Restorer, order: Order) -> Answer:
         """Restore a picture; whatever happens is in the answer."""
-        job, remarks = order.job, list[str]()
+        if not is_address(order.job.source):
+            return self.local(restorer, order, order.job)
+        try:
+            with staged(order.job) as job:
+                answer = self.local(restorer, order, job)
+        except AcutanceError as error:  # the store
+            return Answer("failed", "", str(error))
+        return answer.at(order.job, job)
+
+    def local(self, restorer: Restorer, order: Order, job: Job) -> Answer:
+        """The same for files of this machine. Args: job: that of the order, or copies."""
+        remarks = list[str]()
         settings = replace(self.settings, check_orientation=order.judged)
         batch, state = Batch(restorer, self.psf, settings, self.guess, tell=remarks.append), state_of(job.source)
         try:
@@ -170,7 +194,7 @@ def run_on_workers(jobs: Sequence[Job], batch: Batch, tally: Tally, crew: Crew) 
     Raises:
         ClusterError: there are no workers, or the connection to them was lost; what was finished is in `tally`.
     """
-    jobs = jobs if crew.address is None else [_absolute(job) for job in jobs]
+    jobs = jobs if crew.address is None else [job if is_address(job.source) else _absolute(job) for job in jobs]
     run, folders = _Run(batch, tally), list(dict.fromkeys(job.target.parent for job in jobs))
     _remove_parts(folders)
     orders = run.orders(jobs)
