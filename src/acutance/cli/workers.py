@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -291,6 +292,6 @@ def _absolute(job: Job) -> Job:
     return replace(job, source=job.source.absolute(), target=job.target.absolute())
 
 
-def _remove_parts(folders: Sequence[os.PathLike[str]]) -> None:
+def _remove_parts(folders: Sequence[Path]) -> None:
     for folder in folders:
         remove_old_parts(folder)

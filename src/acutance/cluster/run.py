@@ -65,7 +65,8 @@ def crew(load: Load[Any, Any], *, own: bool) -> Any:
 
         def setup(self, worker: Any) -> None:
             self.number = worker.name if isinstance(worker.name, int) else 0
-            self.lock, self.loaded = threading.Lock(), None
+            self.lock = threading.Lock()
+            self.loaded: Callable[[Any], Any] | None = None
             if own and threading.current_thread() is threading.main_thread():
                 for name in ("SIGINT", "SIGHUP"):
                     if hasattr(signal, name):

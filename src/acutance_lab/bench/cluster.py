@@ -86,10 +86,21 @@ class Runs:
                 middle()
             said = process.communicate()[1]
         seconds = time.monotonic() - begun
-        counts = {word: _count(said, word) for word in ("restored", "done already", "failed", "not begun")}
-        results = self.results(output)
+        restored, done, failed, left = (
+            _count(said, each) for each in ("restored", "done already", "failed", "not begun")
+        )
+        files = self.results(output)
         return Seen(
-            name, seconds, process.returncode, *counts.values(), len(results), self.journal(output), digest(results)
+            name,
+            seconds,
+            process.returncode,
+            restored,
+            done,
+            failed,
+            left,
+            len(files),
+            self.journal(output),
+            digest(files),
         )
 
     def results(self, output: str) -> list[Path]:

@@ -151,7 +151,7 @@ def photographs(method: str, count: float, megapixels: float, constants: Sequenc
         constants: of `codecs`. row: with the arithmetic of the method on a smaller picture in colour.
     """
     jpeg = next(c for c in constants if c.name == "JPEG")
-    pixels = row.width * row.height
+    pixels = (row.width or 0) * (row.height or 0)
     one_pair = 2 * 1.25 * 3 * pixels * math.log2(pixels)  # as `acutance_lab.bench.arithmetic` counts it
     million = 1e6 * megapixels
     macs = 1e9 * (row.gmac_networks or 0) / pixels * million
