@@ -201,7 +201,10 @@ class _Run(Generic[Item, Answer]):
         return True
 
     def withdraw(self) -> list[Any]:
-        """Take back what no worker is at; returns it."""
+        """Take back what no worker is at; returns it.
+
+        A worker may begin one of them meanwhile, and finish it unheard: its result is there when the command goes on.
+        """
         with asking():
             at_work = {key for keys in self.client.processing().values() for key in keys}
         free = [future for future in self.flight if not future.done() and future.key not in at_work]
