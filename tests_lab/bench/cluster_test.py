@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,14 @@ def test_codecs_are_measured_for_a_megapixel() -> None:
     assert found["JPEG"].size < found["PNG, 8 bits"].size < found["PNG, 16 bits"].size < 6.1
 
 
-def test_hours_by_hand() -> None:
-    load = Load("x", units=3600, samples=1e6, axes=2, traffic=6e6, codec=4.0, macs=1e12, pairs=10)
+def test_minutes_by_hand() -> None:
+    load = Load("x", units=60, samples=1e6, axes=2, traffic=6e6, codec=4.0, macs=1e12, pairs=10)
     found = scale.costs(load, Assumed(gpus=1, cores=2, flops=1e12, bandwidth=64e9, link=8e6, network=2e6))
     assert found == pytest.approx(
         {"storage and network": 3, "decode and encode": 2, "to the GPU and back": 1, "FFTs": 0.01, "networks": 2}
     )
+    table = scale.costs_table([load, replace(load, macs=2e12)], Assumed(1, 2, 1e12, 64e9, 8e6, 2e6)).splitlines()
+    assert [line.split("|")[-2].strip() for line in table[2:]] == ["storage and network, 3.0 min", "the GPU, 4.0 min"]
 
 
 def test_a_volume_is_read_with_its_overlap_and_written_without() -> None:

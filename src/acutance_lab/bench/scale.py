@@ -129,7 +129,7 @@ class Load:
 
 
 def costs(load: Load, assumed: Assumed) -> dict[str, float]:
-    """Hours of each part on the cluster, if it were alone; the largest bounds the whole, as the parts overlap.
+    """Minutes of each part on the cluster, if it were alone.
 
     A real FFT of N samples of 4 bytes reads and writes 4 N bytes for each axis, and a long axis takes two passes: with
     its inverse that is 32 N bytes an axis. On a GPU the arithmetic takes less time than that.
@@ -141,7 +141,7 @@ def costs(load: Load, assumed: Assumed) -> dict[str, float]:
         "FFTs": load.pairs * 32 * load.axes * load.samples / assumed.bandwidth,
         "networks": 2 * load.macs / assumed.flops,
     }
-    return {name: load.units / assumed.gpus * seconds / 3600 for name, seconds in parts.items()}
+    return {name: load.units / assumed.gpus * seconds / 60 for name, seconds in parts.items()}
 
 
 def photographs(method: str, count: float, megapixels: float, constants: Sequence[Constant], row: Row) -> Load:
@@ -189,11 +189,15 @@ def transforms_table(found: Sequence[Transform]) -> str:
 
 
 def costs_table(loads: Sequence[Load], assumed: Assumed) -> str:
-    """A line for each load: hours of every part, and which of them bounds it."""
+    """A line for each load: minutes of every part, and what bounds the whole.
+
+    Storage, processors, link and GPU work side by side, so the longest bounds it; FFTs and networks share the GPU.
+    """
     found = [(load, costs(load, assumed)) for load in loads]
-    head = ["whole", *(f"{name}, h" for name in found[0][1]), "bound by"]
-    return markdown(
-        head,
-        [[load.name, *(f"{hours:.2f}" for hours in parts.values()), max(parts, key=parts.__getitem__)]
-         for load, parts in found],
-    )  # fmt: skip
+    lines = []
+    for load, parts in found:
+        on_gpu = {"the GPU": parts["FFTs"] + parts["networks"]}
+        whole = on_gpu | {name: minutes for name, minutes in parts.items() if name not in ("FFTs", "networks")}
+        bound = max(whole, key=whole.__getitem__)
+        lines.append([load.name, *(f"{minutes:.1f}" for minutes in parts.values()), f"{bound}, {whole[bound]:.1f} min"])
+    return markdown(["whole", *(f"{name}, min" for name in found[0][1]), "bound by"], lines)
