@@ -29,7 +29,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("blind", "orientation", "prepare"),
         ("catalogue",),
         ("restoration",),
-        ("serve", "sensing", "export"),
+        ("serve", "sensing", "export", "cluster"),
         ("cli",),  # and __main__.py
     ),
     # Imports the product as well, its command line in `cli` only.
@@ -59,6 +59,10 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "onnx": {(PRODUCT, "export")},
     "onnxscript": {(PRODUCT, "export")},
     "onnxruntime": {(PRODUCT, "export"), (LAB, "bench")},
+    "cloudpickle": {(PRODUCT, "cluster")},
+    "dask": {(PRODUCT, "cluster")},
+    "distributed": {(PRODUCT, "cluster")},
+    "fsspec": {(PRODUCT, "cluster")},
     **dict.fromkeys(
         ("h5py", "jinja2", "matplotlib", "pandas", "pywt", "scipy", "skimage", "torchmetrics", "torchvision"),
         ANY_LAB_ROOM,
@@ -67,6 +71,10 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
 LAZY = {
     "astropy",
     "h5py",
+    "cloudpickle",
+    "dask",
+    "distributed",
+    "fsspec",
     "scipy",
     "skimage",
     "matplotlib",

@@ -10,6 +10,7 @@
     │   ├── DataError             a data folder: missing, empty, not what is expected there
     │   └── UnknownMethod         a method's name that is not in the catalogue
     ├── OutputError (OSError)     a result that cannot be written, or must not be overwritten
+    ├── ClusterError              a cluster that cannot be reached, or was lost
     └── MissingExtra (ImportError) an optional package that is not installed
 
 Messages are written for the person at the keyboard: the argument, the value, the remedy.
@@ -59,6 +60,10 @@ class UnknownMethod(InputError):
 
 class OutputError(AcutanceError, OSError):
     """A result cannot be written, or would overwrite something."""
+
+
+class ClusterError(AcutanceError):
+    """A cluster cannot be reached, or was lost."""
 
 
 class MissingExtra(AcutanceError, ImportError):

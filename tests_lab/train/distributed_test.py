@@ -19,6 +19,7 @@ from acutance_lab.synth import Example
 from acutance_lab.train import checkpoint, loop
 from acutance_lab.train.config import TrainConfig
 from acutance_lab.train.pool import Work
+from acutance_lab.train.trunk import read_trunk
 
 CONFIG = """
 method = "acute"
@@ -84,6 +85,29 @@ def on_two_processes(config: str, photographs: Path, folder: Path, iterations: i
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_killed_rank_ends_the_run_and_it_goes_on_from_its_trunk(photographs: Path, tmp_path: Path) -> None:
+    """The second run is in another folder, as on other machines."""
+    script, trunk = Path(__file__).with_name("killed_rank.py"), tmp_path / "tiny.safetensors"
+
+    def on_two(folder: str, victim: int) -> subprocess.CompletedProcess[str]:
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+        command = [*start, str(photographs), str(tmp_path / folder), str(trunk), str(victim)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+    killed = on_two("killed", 1)
+    assert killed.returncode != 0
+    assert "Signal 9 (SIGKILL)" in killed.stderr
+    first = read_trunk(trunk)
+    assert first.episode >= 3
+    again = on_two("again", -1)
+    assert again.returncode == 0, again.stderr[-3000:]
+    second = read_trunk(trunk)
+    assert second.episode == first.episode + 6
+    assert all(bool(torch.isfinite(value).all()) for value in second.tensors.values())
 
 
 def losses(folder: Path) -> list[float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from acutance.cli.candidates import write_candidates
 from acutance.cli.console import escape, say
 from acutance.cli.journal import Journal, Journals, state_of
 from acutance.cli.looking import comparison, explain
-from acutance.cli.reporting import report, report_done, report_error, report_skipped
+from acutance.cli.reporting import Report, report_done, report_error, report_skipped
 from acutance.cli.selection import PICTURE_SUFFIXES
 from acutance.cli.stopping import Stopping
 from acutance.cli.tally import Tally
@@ -106,7 +107,7 @@ def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable
                 continue
             watch.begin(job.source.name)
             try:
-                _make_folder(job.target.parent)
+                make_folder(job.target.parent)
                 one(job, watch)
                 tally.restored.append(job.source)
             except AlreadyDone:
@@ -116,13 +117,9 @@ def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable
                 tally.skipped.append((job.source, str(why)))
                 report_skipped(job.source, str(why), as_json=settings.as_json)
             except Exception as error:  # whatever one picture does, the others are restored
-                message = message_of(error, job)
-                if message is None and not several:
+                if message_of(error, job) is None and not several:
                     raise
-                if message is None:
-                    message = f"{job.source}: unexpected {type(error).__name__}: {error}; please report it"
-                    if os.environ.get("ACUTANCE_DEBUG"):
-                        traceback.print_exc()
+                message = explained(error, job)
                 tally.failed.append((job.source, message))
                 report_error(job, message, as_json=settings.as_json)
             finally:
@@ -130,11 +127,26 @@ def run_all(jobs: Sequence[Job], settings: Settings, tally: Tally, one: Callable
         tally.signal = stopping.number
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results where there is none.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def explained(error: Exception, job: Job) -> str:
+    """What to say of an error that happened to a picture; of one that is ours, a traceback with ACUTANCE_DEBUG=1."""
+    message = message_of(error, job)
+    if message is not None:
+        return message
+    if os.environ.get("ACUTANCE_DEBUG"):
+        traceback.print_exception(error)
+    return f"{job.source}: unexpected {type(error).__name__}: {error}; please report it"
 
 
 def message_of(error: Exception, job: Job) -> str | None:
@@ -204,12 +216,15 @@ class Batch:
 
     Args:
         restorer, psf, settings: for all of them. guess: the kernel in words, to be made better for each picture.
+        tell: takes remarks on the kernel. loading: the arguments of `Restorer.load` that made the restorer.
     """
 
     restorer: Restorer
     psf: KernelFile | FieldFile | None
     settings: Settings
     guess: Guess | None = None
+    tell: Callable[[str], None] = say
+    loading: Mapping[str, Any] = field(default_factory=dict)
     _journals: Journals = field(init=False)
     _judged: bool = False
     _hinted: bool = False
@@ -218,7 +233,7 @@ class Batch:
         self._journals = Journals(self.settings.digest, kept=self.settings.journal)
 
     def one(self, job: Job, watch: Watch) -> None:
-        """Restore a picture and write what is wanted of it.
+        """Restore a picture, write what is wanted of it, and say so.
 
         Raises:
             AlreadyDone, LeftOut: see there. AcutanceError, OSError, MemoryError: it cannot be done.
@@ -226,6 +241,19 @@ class Batch:
         s, state = self.settings, state_of(job.source)
         journal = self._journals.of(job.target.parent)
         check_not_done(job, state, journal, s)
+        made = self.make(job, watch)
+        if journal is not None:
+            journal.add(state, job.source, job.target)
+        made.tell(as_json=s.as_json, hint=not self._hinted)
+        self._hinted = self._hinted or made.hint is not None
+
+    def make(self, job: Job, watch: Watch) -> Report:
+        """Restore a picture and write what is wanted of it; returns what there is to say.
+
+        Raises:
+            AcutanceError, OSError, MemoryError: it cannot be done.
+        """
+        s = self.settings
         size = peek_size(job.picture)
         if size is not None:
             self._check_size(size)
@@ -233,7 +261,7 @@ class Batch:
         mark = mark_of(job, self.restorer.spec.name, s)
         if isinstance(self.psf, KernelFile) and s.check_orientation and not self._judged:
             self._judged = True
-            _judge(image, self.psf, s)
+            self._judge(image, self.psf)
         height, width = image.size
         if height * width >= FORECAST_PIXELS:
             watch.announce(f"{width} x {height} pixels")
@@ -247,19 +275,29 @@ class Batch:
         mark = replace(mark, method=done.ran)
         notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
         self._extras(image, final, done, kernel, mask)
-        if journal is not None:
-            journal.add(state, job.source, job.target)
         notes = (*image.info.notes, *done.notes, *_flux(image, done), *notes)
-        report(job, done, notes, watch.forecast, as_json=s.as_json, hint=not self._hinted)
-        self._hinted = self._hinted or done.noise_assumed
+        return Report.of(job, done, notes, watch.forecast)
 
-    @staticmethod
-    def _fitted(image: Image, guess: Guess) -> Tensor:
+    def _fitted(self, image: Image, guess: Guess) -> Tensor:
         """The kernel of a guess, made better for a picture."""
         best, remark = fitted(image, guess)
         if remark is not None:
-            say(f"[yellow]kernel:[/] {escape(remark)}" + ("; --exact keeps yours" if best != guess else ""))
+            self.tell(f"[yellow]kernel:[/] {escape(remark)}" + ("; --exact keeps yours" if best != guess else ""))
         return best.kernel
+
+    def _judge(self, image: Image, psf: KernelFile) -> None:
+        """Tell if the kernel seems to be turned."""
+        name = Path(self.settings.kernel or "")
+        drawn = suffix_of(split(name)[0]).lower() in PICTURE_SUFFIXES - set(SUFFIXES["FITS"])
+        differs = float((psf.kernel - psf.kernel.flip(-2)).abs().sum()) > MIRRORED
+        if drawn and differs and is_measured(image):
+            self.tell(
+                f"[yellow]kernel:[/] the first row of {escape(name.name)} is taken for the first row of FITS, which "
+                "viewers show at the bottom; if it was saved as it is seen there, mirror it top to bottom"
+            )
+        verdict = judge_orientation(image.pixels, psf.kernel, sigma=self.settings.sigma)
+        if not verdict.symmetric and verdict.orientation is not Orientation.RIGHT:
+            self.tell(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")
 
     def _check_size(self, size: tuple[int, int]) -> None:
         """Refuse what does not fit into a picture of these sides, which may yet be turned."""
@@ -348,19 +386,3 @@ def _other_mask(mask: Tensor) -> str:
 def _cut(image: Image, settings: Settings) -> Image:
     """The previewed piece without its margin."""
     return image if settings.preview is None else Piece(*settings.preview).trim(image)
-
-
-def _judge(image: Image, psf: KernelFile, settings: Settings) -> None:
-    name = Path(settings.kernel or "")
-    drawn = suffix_of(split(name)[0]).lower() in PICTURE_SUFFIXES - set(SUFFIXES["FITS"])
-    differs = float((psf.kernel - psf.kernel.flip(-2)).abs().sum()) > MIRRORED
-    if drawn and differs and is_measured(image):
-        rows = (
-            f"the first row of {escape(name.name)} is taken for the first row of FITS, which viewers show at the bottom"
-        )
-        say(f"[yellow]kernel:[/] {rows}; if it was saved as it is seen there, mirror it top to bottom")
-    verdict = judge_orientation(image.pixels, psf.kernel, sigma=settings.sigma)
-    if verdict.symmetric:
-        return
-    if verdict.orientation is not Orientation.RIGHT:
-        say(f"[yellow]kernel:[/] {escape(verdict.orientation.value)}")

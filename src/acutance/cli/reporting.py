@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from acutance.cli.console import duration, emit, escape, escape_message, say
@@ -19,24 +20,40 @@ ENDINGS = {
 """What is said of a run that did not end as usual."""
 
 
-def report(
-    job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None = None, *, as_json: bool,
-    hint: bool = True,
-) -> None:  # fmt: skip
-    """What became of a picture, as a sentence or as JSON; notes on what was assumed or converted.
+@dataclass(frozen=True)
+class Report:
+    """What there is to say of a restored picture; it holds no pixels, so it can come from another process.
 
     Args:
-        job, done: which, and how it came about. notes: on it. forecast: seconds that it was to take.
-        hint: whether to say, of a noise level that was assumed, what to try.
+        job: which. notes: on what was assumed or converted. sentence: how it came about.
+        hint: on a noise level that was assumed, what to try; None: there is nothing to try. record: the same for JSON.
     """
-    if as_json:
-        emit(json.dumps(_record(job, done, notes, forecast)))
-        return
-    for note in notes:
-        say(f"[yellow]{escape(job.source.name)}:[/] {escape(note)}")
-    if hint and done.noise_assumed and done.noise_level is not None:
-        say(f"[yellow]{escape(job.source.name)}:[/] {noise_hint(done.noise_level)}")
-    say(f"[bold]{escape(job.target)}[/]: {escape(sentence(done))}")
+
+    job: Job
+    notes: tuple[str, ...]
+    sentence: str
+    hint: str | None
+    record: dict[str, object]
+
+    @staticmethod
+    def of(job: Job, done: Restoration, notes: tuple[str, ...], forecast: float | None = None) -> Report:
+        """From a result. Args: forecast: seconds that it was to take."""
+        level = done.noise_level if done.noise_assumed else None
+        hint = None if level is None else noise_hint(level)
+        return Report(job, notes, sentence(done), hint, _record(job, done, notes, forecast))
+
+    def tell(self, *, as_json: bool, hint: bool = True, brief: bool = False) -> None:
+        """Print it. Args: hint: say what to try. brief: leave the sentence out."""
+        if as_json:
+            emit(json.dumps(self.record))
+            return
+        name = escape(self.job.source.name)
+        for note in self.notes:
+            say(f"[yellow]{name}:[/] {escape(note)}")
+        if hint and self.hint is not None:
+            say(f"[yellow]{name}:[/] {self.hint}")
+        if not brief:
+            say(f"[bold]{escape(self.job.target)}[/]: {escape(self.sentence)}")
 
 
 def sentence(done: Restoration) -> str:

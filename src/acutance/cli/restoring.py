@@ -11,6 +11,7 @@ import torch
 import typer
 
 from acutance.blind.guess import Guess
+from acutance.cli.addresses import select_addresses
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
 from acutance.cli.boxes import check_boxes
 from acutance.cli.candidates import check_sheet
@@ -25,12 +26,16 @@ from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
 from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
+from acutance.cli.workers import run_on_workers
+from acutance.cluster.connect import require
+from acutance.cluster.store import is_address
 from acutance.errors import ConfigError, KernelError, UnknownSetting
 from acutance.images.fits_layout import split
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.kernel_volume import VolumeKernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
+from acutance.images.write import check_depth, format_of
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
 from acutance.operators import BlurField
@@ -115,6 +120,10 @@ def restore(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     precision: Annotated[str, typer.Option(help="Networks in auto, bfloat16 or float32.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers on this machine, for folders.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Scheduler of Dask, tcp://HOST:PORT, whose workers do a folder.")
+    ] = None,
     tile: Annotated[int | None, typer.Option(min=64, help="Side of the tiles a network works on.")] = None,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
@@ -141,6 +150,8 @@ def carry_out(wanted: Wanted) -> int:
         AcutanceError: something given is wrong, or the only picture cannot be restored.
     """
     wanted.check()
+    if wanted.crew is not None:
+        require()
     if wanted.threads is not None:
         torch.set_num_threads(wanted.threads)
     work = find_work(wanted)
@@ -152,7 +163,9 @@ def carry_out(wanted: Wanted) -> int:
             work.jobs, settings, work.tally, weights=wanted.weights, device=wanted.device, precision=wanted.precision
         )
         return _end(work)
-    parts = parted(work.jobs, wanted)
+    parts = parted([] if wanted.at_addresses else work.jobs, wanted)
+    if wanted.at_addresses:
+        parts = replace(parts, pictures=work.jobs)
     stacks: StackBatch | None = None
     if parts.stacks:
         psf = _stack_kernel(wanted)
@@ -161,6 +174,9 @@ def carry_out(wanted: Wanted) -> int:
     batch = make_batch(wanted, replace(work, jobs=parts.pictures)) if parts.pictures else None
     work.tally.skipped.extend(parts.left)
     report_left_out(work.tally, as_json=wanted.as_json)
+    if batch is not None and wanted.crew is not None:
+        run_on_workers(parts.pictures, batch, work.tally, wanted.crew)
+        return _end(work)
     of_stacks, left = set(parts.stacks), {source for source, _ in parts.left}
 
     def one(job: Job, watch: Watch) -> None:
@@ -224,6 +240,8 @@ def find_work(wanted: Wanted) -> Work:
         AcutanceError: there are none, or something would be lost, or cannot be written.
     """
     to = Output.parse(wanted.output)
+    if wanted.at_addresses:
+        return _find_at_addresses(wanted)
     selection = select(list(wanted.pictures), recursive=wanted.recursive, apart=_apart(wanted, to))
     selection = writable_in_place(selection) if wanted.in_place else selection
     measured = _all_measured(selection)
@@ -236,6 +254,8 @@ def find_work(wanted: Wanted) -> Work:
         for option, value in wanted.of_one_picture().items():
             if value is not None:
                 raise ConfigError(f"{option} takes one picture, not several")
+    elif wanted.crew is not None:
+        raise ConfigError("--workers and --cluster are for folders and several pictures; leave them out for one")
     jobs = plan(selection, to, in_place=wanted.in_place)
     folder = to.path if to is not None and (selection.several or to.is_folder) else None
     check_targets(jobs, wanted.inputs, bits=wanted.bits, in_place=wanted.in_place, folder=folder)
@@ -253,6 +273,27 @@ def find_work(wanted: Wanted) -> Work:
     return Work(selection, jobs, measured, tally)
 
 
+def _find_at_addresses(wanted: Wanted) -> Work:
+    """The same for folders at addresses, which workers read and write.
+
+    Raises:
+        ConfigError: an option that is not for them. ImageError: there are no pictures.
+    """
+    if wanted.crew is None or wanted.output is None or not is_address(Path(wanted.output)):
+        raise ConfigError(
+            "addresses need --workers or --cluster, and an address for the results: -o s3://bucket/sharp/"
+        )
+    wrong = [option for option, value in wanted.of_one_picture().items() if value is not None]
+    if wrong or wanted.in_place:
+        raise ConfigError(f"{(wrong or ['--in-place'])[0]} is not for pictures at addresses; leave it out")
+    selection = select_addresses(wanted.pictures, recursive=wanted.recursive)
+    tally = Tally(skipped=[(each.path, each.why) for each in selection.skipped])
+    jobs = plan(selection, Output(Path(wanted.output), folder=True))
+    for job in jobs:
+        check_depth(job.target, format_of(job.target, "PNG"), wanted.bits)
+    return Work(selection, jobs, False, tally)
+
+
 def make_batch(wanted: Wanted, work: Work) -> Batch:
     """The method, ready for the pictures.
 
@@ -267,12 +308,13 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     boxes = check_boxes(wanted.boxes, work.jobs[0].picture, preview=wanted.region is not None) if work.jobs else {}
     added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
     options = {**own, **{k: v for k, v in added.items() if v is not None}}
+    loading = {
+        "name": name, "weights": wanted.weights, "device": wanted.device,
+        "precision": parse_precision(wanted.precision), "tile": wanted.tile or "auto", "quality": wanted.quality,
+        "blend": 1.0 if wanted.strength is None else wanted.strength, **options,
+    }  # fmt: skip
     try:
-        restorer = Restorer.load(
-            name, weights=wanted.weights, device=wanted.device, precision=parse_precision(wanted.precision),
-            tile=wanted.tile or "auto", quality=wanted.quality,
-            blend=1.0 if wanted.strength is None else wanted.strength, **options,
-        )  # fmt: skip
+        restorer = Restorer.load(**loading)
     except UnknownSetting as error:
         if error.setting in added and error.setting not in own:
             raise ConfigError(f"{name} does not take --{error.setting}; leave it out") from None
@@ -299,10 +341,10 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         compare=wanted.compare, candidates=wanted.candidates, max_pixels=wanted.most, digest=digest(same),
         kernel=None if wanted.kernel is None else wanted.kernel.name,
         check_orientation=wanted.orientation and wanted.kernel is not None,
-        journal=work.selection.several and not wanted.in_place, as_json=wanted.as_json,
+        journal=work.selection.several and not (wanted.in_place or wanted.at_addresses), as_json=wanted.as_json,
     )  # fmt: skip
     guess = None if wanted.exact else _guess(wanted.motion, wanted.disc, wanted.gaussian)
-    return Batch(restorer, psf, settings, guess)
+    return Batch(restorer, psf, settings, guess, loading=loading)
 
 
 def _all_measured(selection: Selection) -> bool:

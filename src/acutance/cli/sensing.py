@@ -10,7 +10,7 @@ import typer
 
 from acutance.cli.batch import Settings, run_all
 from acutance.cli.console import emit, escape, parse_precision, plain, say
-from acutance.cli.reporting import report
+from acutance.cli.reporting import Report
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, refuse_link
 from acutance.cli.watching import Watch
@@ -89,6 +89,6 @@ def restore_measurements(
         restorer = load(matrix=measured.matrix, weights=weights, device=device, precision=kind)
         done = recover(restorer, measured, on_step=watch.on_step)
         notes = write_image(job.target, done.image, bits=settings.bits, overwrite=settings.overwrite)
-        report(job, done, tuple(notes), as_json=settings.as_json)
+        Report.of(job, done, tuple(notes)).tell(as_json=settings.as_json)
 
     run_all(jobs, settings, tally, one)

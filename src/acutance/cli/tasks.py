@@ -27,6 +27,8 @@ InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the pictures 
 Again = Annotated[bool, typer.Option("--again", help="Also restore pictures that acutance has restored before.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Workers on this machine, for folders.")]
+Cluster = Annotated[str | None, typer.Option(help="Scheduler of Dask, tcp://HOST:PORT, whose workers do a folder.")]
 Megapixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")]
 
@@ -48,6 +50,8 @@ def _command(task: str, does: str) -> Callable[..., None]:
         again: Again = False,
         device: Device = "auto",
         threads: Threads = None,
+        workers: Workers = None,
+        cluster: Cluster = None,
         max_megapixels: Megapixels = 250,
         as_json: AsJson = False,
     ) -> None:
@@ -55,6 +59,7 @@ def _command(task: str, does: str) -> Callable[..., None]:
             pictures, task=task, output=output, method=method, strength=strength, sigma=sigma, weights=weights,
             bits=bits, compare=compare, explain_to=explain, overwrite=overwrite, device=device, threads=threads,
             max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place, again=again,
+            workers=workers, cluster=cluster,
         )  # fmt: skip
 
     command.__doc__ = f"""{does}

@@ -9,6 +9,8 @@ from pathlib import Path
 from acutance.blind.trail import Region
 from acutance.cli.boxes import parse_region
 from acutance.cli.console import parse_level
+from acutance.cli.workers import Crew
+from acutance.cluster.store import is_address
 from acutance.errors import ConfigError
 from acutance.images.fits_layout import split
 
@@ -50,6 +52,8 @@ class Wanted:
     device: str
     precision: str
     threads: int | None
+    workers: int | None
+    cluster: str | None
     tile: int | None
     max_megapixels: int
     as_json: bool
@@ -65,6 +69,10 @@ class Wanted:
             raise ConfigError(f"--bits {self.bits}: give 8, 16 or 32")
         if self.in_place and self.preview is not None:
             raise ConfigError("--in-place with --preview would replace the picture by a piece of it; leave one out")
+        if self.workers is not None and self.cluster is not None:
+            raise ConfigError("--workers and --cluster together: workers on this machine, or those of a scheduler")
+        if self.cluster is not None and not self.cluster.startswith(("tcp://", "tls://")):
+            raise ConfigError(f"--cluster {self.cluster}: give the address of a scheduler, such as tcp://host:8786")
         _ = self.level, self.region, self.boxes
 
     @cached_property
@@ -81,6 +89,19 @@ class Wanted:
     def boxes(self) -> dict[str, Region | None]:
         """The boxes of --window and --trail, by the setting of `acutance.blind.BlindConfig` that they are."""
         return {"window": parse_region(self.window, "--window"), "trail": parse_region(self.trail, "--trail")}
+
+    @property
+    def crew(self) -> Crew | None:
+        """The workers that are asked for; None: this program does the pictures itself."""
+        if self.workers is None and self.cluster is None:
+            return None
+        return Crew(self.workers, self.cluster, self.threads)
+
+    @property
+    def at_addresses(self) -> bool:
+        """Tell whether a picture, a folder or the results are at an address such as s3://bucket/scans."""
+        paths = (*self.pictures, *([] if self.output is None else [Path(self.output)]))
+        return any(is_address(path) for path in paths)
 
     @property
     def most(self) -> int:
@@ -107,6 +128,10 @@ class Wanted:
         """Options that go with one picture only, and their values."""
         return {"--compare": self.compare, "--explain": self.explain, "--mask": self.mask, **self.of_finding()}
 
+    def of_workers(self) -> dict[str, object]:
+        """Options that spread several pictures over workers, and their values."""
+        return {"--workers": self.workers, "--cluster": self.cluster}
+
     def there(self) -> dict[str, bool]:
         """Tell which options were given, of those that some methods or files have no use for."""
         given: dict[str, object] = {
@@ -114,7 +139,7 @@ class Wanted:
             "--method": self.method, "--strength": self.strength, "--quality": self.quality, "--steps": self.steps,
             "--seconds": self.seconds, "--sigma": self.sigma, "--flip-kernel": self.flip_kernel,
             "--centre": self.centre, "--preview": self.preview, "--exact": self.exact, "--tile": self.tile,
-            "--again": self.again, "--in-place": self.in_place, **self.of_one_picture(),
+            "--again": self.again, "--in-place": self.in_place, **self.of_workers(), **self.of_one_picture(),
         }  # fmt: skip
         there = {option: value is not None and value is not False for option, value in given.items()}
         there["--linear"], there["--encoded"] = self.linear is True, self.linear is False

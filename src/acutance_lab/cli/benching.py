@@ -19,7 +19,7 @@ from acutance_lab.bench.report import put_into, read_suites, report, table
 from acutance_lab.bench.report_page import write_page
 from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.cli import measuring, runtiming, tuning
+from acutance_lab.cli import measuring, runtiming, scaling, tuning
 from acutance_lab.cli.measuring import split_methods
 
 COMPARED = "acute,epll,levin,fd,wiener"
@@ -124,6 +124,8 @@ for _measure in (
     measuring.curves,
     measuring.arithmetic,
     measuring.runs,
+    scaling.cluster,
+    scaling.scale,
 ):
     app.command(_measure.__name__)(_measure)
 app.command("tune")(tuning.tune)
