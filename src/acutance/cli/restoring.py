@@ -31,6 +31,7 @@ from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.kernel_volume import VolumeKernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
+from acutance.images.peek import peek_size
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
 from acutance.operators import BlurField
@@ -49,7 +50,10 @@ NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore wit
 def restore(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)],
     kernel: Annotated[
-        Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, FITS, .npy, .txt, .mat; or a grid of them, .npz.")
+        Path | None,
+        typer.Option(
+            help="Blur kernel (PSF): PNG, TIFF, FITS, .npy, .txt, .mat; or one for each place: FITS, .npz ..."
+        ),
     ] = None,
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
@@ -259,7 +263,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     Raises:
         AcutanceError: an unknown method, an unusable kernel, an option that the method cannot heed.
     """
-    psf = _field(wanted) or choose_kernel(
+    psf = _field(wanted, work.jobs) or choose_kernel(
         wanted.kernel, wanted.motion, wanted.disc, wanted.gaussian, flip=wanted.flip_kernel, centre=wanted.centre
     )
     name, own = _named(wanted.method or _default(wanted.task, psf, wanted.weights))
@@ -355,7 +359,7 @@ def _end(work: Work) -> int:
     return work.tally.status or int(output_lost())
 
 
-def _field(wanted: Wanted) -> FieldFile | None:
+def _field(wanted: Wanted, jobs: list[Job]) -> FieldFile | None:
     """The blur field of --kernel, if it is one.
 
     Raises:
@@ -370,7 +374,9 @@ def _field(wanted: Wanted) -> FieldFile | None:
             f"{file.name} holds a kernel for every place of the whole picture: leave out --motion, --disc, --gaussian, "
             "--preview, --flip-kernel, --centre"
         )
-    return read_field(file)
+    sizes = {peek_size(job.picture) for job in jobs}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return read_field(file, None if size is None else (size[1], size[0]))
 
 
 def _values(psf: KernelFile | FieldFile | None) -> Any:

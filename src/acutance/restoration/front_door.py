@@ -117,8 +117,8 @@ def restore(
     if kernel is not None and not needs.kernel:
         raise ConfigError(f"{name} takes no kernel: leave out kernel=, or give another method=")
     check_level(sigma)
-    psf, notes = (None, ()) if kernel is None else take_kernel(kernel)
     given = take_picture(picture)
+    psf, notes = (None, ()) if kernel is None else take_kernel(kernel, given.image.size)
     usable = None if mask is None else take_mask(mask, given.image.size)
     done = Restorer.load(name, **settings)(given.image, psf, sigma=sigma, mask=usable)
     for note in (*given.image.info.notes, *notes, *done.notes):
