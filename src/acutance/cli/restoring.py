@@ -21,6 +21,7 @@ from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.stacks import StackBatch, apart_from, parted
+from acutance.cli.stamps import StampBatch, stamps_among
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
 from acutance.cli.wanted import Wanted
@@ -155,6 +156,10 @@ def carry_out(wanted: Wanted) -> int:
         restore_measurements(
             work.jobs, settings, work.tally, weights=wanted.weights, device=wanted.device, precision=wanted.precision
         )
+        return _end(work)
+    if stamps_among(work.jobs, wanted):
+        of_stamps = StampBatch.of(wanted, DEFAULT, _settings_of_stacks(wanted, work))
+        run_all(work.jobs, of_stamps.settings, work.tally, of_stamps.one)
         return _end(work)
     parts = parted(work.jobs, wanted)
     stacks: StackBatch | None = None
