@@ -27,6 +27,7 @@ from acutance.cli.targets import Job, Output, check_extra, check_folder_of, chec
 from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, KernelError, UnknownSetting
+from acutance.images.counts import count_unit
 from acutance.images.fits_layout import split
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.kernel_volume import VolumeKernel
@@ -38,7 +39,7 @@ from acutance.methods.written import read_method
 from acutance.operators import BlurField
 from acutance.psf import shapes
 from acutance.psf.files import FieldFile, is_field, read_field
-from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
+from acutance.restoration.restorer import BLIND, COUNTS, DEFAULT, TASKS, Restorer
 from acutance.restoration.stack import read_stack_kernel
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
@@ -158,7 +159,8 @@ def carry_out(wanted: Wanted) -> int:
         )
         return _end(work)
     if stamps_among(work.jobs, wanted):
-        of_stamps = StampBatch.of(wanted, DEFAULT, _settings_of_stacks(wanted, work))
+        default = COUNTS if all(count_unit(job.picture) for job in work.jobs) else DEFAULT
+        of_stamps = StampBatch.of(wanted, default, _settings_of_stacks(wanted, work))
         run_all(work.jobs, of_stamps.settings, work.tally, of_stamps.one)
         return _end(work)
     parts = parted(work.jobs, wanted)
@@ -271,7 +273,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     psf = _field(wanted, work.jobs) or choose_kernel(
         wanted.kernel, wanted.motion, wanted.disc, wanted.gaussian, flip=wanted.flip_kernel, centre=wanted.centre
     )
-    name, own = _named(wanted.method or _default(wanted.task, psf, wanted.weights))
+    name, own = _named(wanted.method or _default(wanted, psf, work.jobs))
     _only_blind(name, blur_given=psf is not None, options=wanted.of_finding())
     boxes = check_boxes(wanted.boxes, work.jobs[0].picture, preview=wanted.region is not None) if work.jobs else {}
     added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
@@ -390,19 +392,32 @@ def _values(psf: KernelFile | FieldFile | None) -> Any:
     return (kernel.kernels if isinstance(kernel, BlurField) else kernel).tolist() if kernel is not None else None
 
 
-def _default(task: str, psf: KernelFile | FieldFile | None, weights: Path | None) -> str:
-    """The method where none is named; weights are for one that learns.
+def _default(wanted: Wanted, psf: KernelFile | FieldFile | None, jobs: list[Job]) -> str:
+    """The method where none is named; weights and qualities are for one that learns.
 
     Raises:
         ConfigError: no such task, or a kernel where nothing is deblurred.
     """
+    task, weights = wanted.task, wanted.weights
     if task == "deblur":
+        if psf is not None and weights is None and wanted.quality is None and wanted.strength is None:
+            return _by_unit([job.picture for job in jobs])
         return DEFAULT if psf is not None else BLIND
     if task not in TASKS:
         raise ConfigError(f"--task {task}: there are deblur, {', '.join(TASKS)}")
     if psf is not None:
         raise ConfigError(f"--task {task} takes no kernel; leave it out, or remove the blur by a command of its own")
     return TASKS[task] if weights is None else f"dgunet-{task}"
+
+
+def _by_unit(pictures: list[Path]) -> str:
+    """The method for a known kernel: that for counts where all files hold some, which is said."""
+    units = {count_unit(picture) for picture in pictures}
+    if not units or None in units:
+        return DEFAULT
+    said = escape(", ".join(sorted(filter(None, units))))
+    say(f"[yellow]counts ({said}):[/] {COUNTS}, which keeps the flux; for scenes of other kinds: --method {DEFAULT}")
+    return COUNTS
 
 
 def choose_kernel(

@@ -141,7 +141,8 @@ class StampBatch:
         if self.settings.as_json:
             record = {
                 "picture": str(job.source), "result": str(job.target), "status": "restored", "stamps": len(done),
-                "size": list(size), "method": done[0].ran, "outcome": worst([each.outcome for each in done]).name.lower(),
+                "size": list(size), "method": done[0].ran,
+                "outcome": worst([each.outcome for each in done]).name.lower(),
                 "noise_levels": [round(level, 6) for level in levels],
                 "fitting_errors": [float(f"{each.fitting_error:.4g}") for each in done],
                 "seconds": round(seconds, 3), "notes": notes,
