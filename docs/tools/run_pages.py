@@ -50,6 +50,9 @@ def set_up(folder: Path) -> None:
     fits.HDUList([fits.PrimaryHDU(), science]).writeto(folder / "m31.fits")
     fits.PrimaryHDU(kernel.astype(np.float32)).writeto(folder / "psf.fits")
     fits.PrimaryHDU(stars()).writeto(folder / "stars.fits")
+    bells = np.stack([np.exp(-(np.hypot(*np.mgrid[-4:5, -4:5]) ** 2) / (2 * s**2)) for s in (1.0, 1.3, 1.6)])
+    fits.PrimaryHDU(stars()[:120, :40].reshape(3, 40, 40)).writeto(folder / "stamps.fits")
+    fits.PrimaryHDU(bells.astype(np.float32)).writeto(folder / "kernels.fits")
     holes = np.full(grey.shape, 255, np.uint8)
     holes[50:60, 70:90] = 0
     Image.fromarray(holes).save(folder / "holes.png")

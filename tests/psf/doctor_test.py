@@ -66,6 +66,7 @@ def test_what_is_no_kernel_is_refused(values: Array) -> None:
 WINGS = {
     "gibson-lanni": gibson_lanni(1.4, 0.52, (0.3, 0.15, 0.15), (9, 21, 21)),
     "gibson-lanni, dry": gibson_lanni(0.7, 0.52, (0.8, 0.2, 0.2), (9, 21, 21)),
+    "gibson-lanni, wide": gibson_lanni(1.2, 0.52, (0.3, 0.1, 0.1), (13, 31, 31)),
     "moffat, cut": moffat(3.1, 2.5, 21),
     "airy, cut": airy(3.0, size=25),
 }

@@ -18,9 +18,9 @@ Array = NDArray[np.float64]
 NYQUIST_WIDTH = 2.0
 """Full width at half maximum, pixels, below which a profile is undersampled."""
 
-WING = 1.5
+WING = 1.0
 """Power by which wings fall, at least; what falls more slowly towards the border is a background. Those of Gibson and
-Lanni's model fell by 1.7 or faster, those of Moffat and Airy by 3."""
+Lanni's model fell by 1.1 to 2.9 from half the size to the border, those of Moffat and Airy by 2 or faster."""
 
 _OFF_CENTRE = 0.5  # px from which on a picture is seen to move
 _CUT_OFF = 0.02  # of the peak, on the border, from which on light is missing outside
