@@ -128,7 +128,10 @@ def _ground(array: Array) -> tuple[Finding, Finding]:
 
 
 def _pedestal(array: Array) -> float:
-    """b of b + a r^-WING through the border and the shell of half its size; the border's level where it is below 0."""
+    """b of b + a r^-WING through the border and the shell of half its size; the border's level where it is below 0.
+
+    A background weaker than half of the light that the kernel itself still has at half its size is not told.
+    """
     border, halfway = (float(np.median(_shell(array, part))) for part in (1.0, 0.5))
     fallen = 0.5**WING
     return border if border <= 0 else max((border - fallen * max(halfway, border)) / (1 - fallen), 0.0)
