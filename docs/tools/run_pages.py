@@ -49,6 +49,10 @@ def set_up(folder: Path) -> None:
     science = fits.ImageHDU(grey.astype(np.float32) / 40, cards, name="SCI")
     fits.HDUList([fits.PrimaryHDU(), science]).writeto(folder / "m31.fits")
     fits.PrimaryHDU(kernel.astype(np.float32)).writeto(folder / "psf.fits")
+    fits.PrimaryHDU(stars()).writeto(folder / "stars.fits")
+    bells = np.stack([np.exp(-(np.hypot(*np.mgrid[-4:5, -4:5]) ** 2) / (2 * s**2)) for s in (1.0, 1.3, 1.6)])
+    fits.PrimaryHDU(stars()[:120, :40].reshape(3, 40, 40)).writeto(folder / "stamps.fits")
+    fits.PrimaryHDU(bells.astype(np.float32)).writeto(folder / "kernels.fits")
     holes = np.full(grey.shape, 255, np.uint8)
     holes[50:60, 70:90] = 0
     Image.fromarray(holes).save(folder / "holes.png")
@@ -62,6 +66,16 @@ def set_up(folder: Path) -> None:
     (folder / "scans").mkdir()
     for index in range(2):
         tifffile.imwrite(folder / "scans" / f"{index}.tif", grey[: 150 + index])
+
+
+def stars() -> np.ndarray:
+    """Counts of 81 stars of about 3.5 pixels on a sky of 50, 360 x 360 pixels."""
+    rng, axis = np.random.default_rng(0), np.arange(-16, 17)
+    field, bell = np.full((360, 360), 50.0), np.exp(-(axis[:, None] ** 2 + axis**2) / 4.5)
+    for y in range(20, 340, 37):
+        for x in range(20, 340, 37):
+            field[y - 16 : y + 17, x - 16 : x + 17] += rng.uniform(1e4, 8e4) * bell / bell.sum()
+    return rng.poisson(field).astype(np.float32)
 
 
 def main(names: list[str]) -> int:

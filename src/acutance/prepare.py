@@ -158,8 +158,9 @@ def prepare(
         lossy=lossy,
         stated=None if level is None else level / scale,
         source=source,
+        counts=isinstance(image, Image) and not linear and not is_eight_bits(image),
     )
-    problem = replace(problem, sigma=noise.sigma)
+    problem = replace(problem, sigma=noise.sigma, background=noise.background)
     kept = None if where is None else original
     return Prepared(
         problem,

@@ -33,6 +33,8 @@ class Problem:
         unit: what 1 of `observed` is, as a fraction of the picture's range; for messages.
         step: between two values of `observed`, 1 / 255 of eight bits and a unit of 1; None: unknown.
         linear: whether y is linear light, a tone curve having been removed.
+        background: (B,), b of noise whose variance is in proportion to y + b, where most of y is dark, see
+            `acutance.noise.photons`; None: not known.
 
     Raises:
         ImageError: `observed` is no non-empty floating-point tensor of four or five dimensions, or a mask does not fit.
@@ -47,6 +49,7 @@ class Problem:
     unit: float = 1.0
     step: float | None = None
     linear: bool = False
+    background: Tensor | None = None
 
     def __post_init__(self) -> None:
         y = self.observed

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from acutance.errors import KernelError
 from acutance.psf.doctor import examine, widths
-from acutance.psf.models import gaussian_ellipsoid, moffat
+from acutance.psf.microscope import gibson_lanni
+from acutance.psf.models import airy, gaussian_ellipsoid, moffat
 from acutance.psf.shapes import gaussian
 
 Array = NDArray[np.float64]
@@ -60,3 +61,19 @@ def test_the_width_is_that_of_the_formula(sigma: float) -> None:
 def test_what_is_no_kernel_is_refused(values: Array) -> None:
     with pytest.raises(KernelError):
         examine(values)
+
+
+WINGS = {
+    "gibson-lanni": gibson_lanni(1.4, 0.52, (0.3, 0.15, 0.15), (9, 21, 21)),
+    "gibson-lanni, dry": gibson_lanni(0.7, 0.52, (0.8, 0.2, 0.2), (9, 21, 21)),
+    "gibson-lanni, wide": gibson_lanni(1.2, 0.52, (0.3, 0.1, 0.1), (13, 31, 31)),
+    "moffat, cut": moffat(3.1, 2.5, 21),
+    "airy, cut": airy(3.0, size=25),
+}
+
+
+@pytest.mark.parametrize("name", WINGS)
+def test_wide_wings_are_no_background_and_a_background_below_them_is_one(name: str) -> None:
+    kernel = WINGS[name][0, 0].double().numpy()
+    assert "background" not in remarks(kernel)
+    assert "background" in remarks(kernel + 0.02 * kernel.max())

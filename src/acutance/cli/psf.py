@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from acutance.cli.console import emit, escape, plain, say
 from acutance.cli.lazy import Settings
+from acutance.cli.psf_cells import Limits, cells_of, measure_cells, values_of
 from acutance.cli.psf_making import DEEP, FLAT, ready, write_psf
 from acutance.cli.psf_making import app as making
 from acutance.errors import ConfigError, KernelError
@@ -24,6 +25,7 @@ from acutance.images.stack import Voxel
 from acutance.images.stack_file import is_stack, read_stack
 from acutance.orientation import judge_orientation
 from acutance.psf.doctor import NYQUIST_WIDTH, Finding, examine
+from acutance.psf.files import is_field
 from acutance.psf.measure import measure_psf
 
 
@@ -57,6 +59,11 @@ def check(
 
     [dim]acutance psf check psf.tif frame.tif -o mended.tif[/]
     """
+    if is_field(psf):
+        raise ConfigError(
+            f"{psf} holds kernels for several places; check one of them: a plane of a FITS cube is "
+            "'psfs.fits[0][*,*,1]'"
+        )
     deep = holds_volume(psf)
     if deep and picture is not None:
         raise ConfigError(f"{picture}: the orientation of a kernel of three axes is not checked; leave the picture out")
@@ -91,12 +98,17 @@ def measure(
     size: Annotated[int | None, typer.Option(help="Side, odd, pixels; else eight widths, five of a stack.")] = None,
     threshold: Annotated[float, typer.Option(min=5, help="Peak above the background, in deviations.")] = 30.0,
     saturation: Annotated[float | None, typer.Option(help="Values from here on are clipped.")] = None,
+    grid: Annotated[str | None, typer.Option(help="ROWSxCOLUMNS: one for each cell of the picture.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
     """Measure it from isolated stars or beads; the word `measure` may be left out.
 
-    [dim]acutance psf stars.fits -o psf.fits[/]
+    [dim]acutance psf stars.fits -o psf.fits
+    acutance psf stars.fits --grid 3x3 -o psfs.fits[/]
     """
+    if grid is not None:
+        measure_cells(picture, output, cells_of(grid), Limits(size, threshold, saturation), overwrite=overwrite)
+        return
     deep = is_stack(picture)
     ready(output, DEEP if deep else FLAT, overwrite)
     voxel: Voxel | None = None
@@ -106,8 +118,7 @@ def measure(
             raise ConfigError(f"{picture}: it has {len(stack.places)} volumes; save the one with the beads alone")
         values, voxel = np.asarray(stack.volume(), np.float64), stack.voxel
     else:
-        image = read_image(picture)
-        values = image.pixels[0].mean(0).double().numpy() * image.info.scale
+        values = values_of(picture)
     found = measure_psf(values, size=size, threshold=threshold, saturation=saturation)
     rejected = ", ".join(f"{n} {why}" for why, n in found.rejected.items()) or "none"
     write_psf(output, found.kernel, voxel, overwrite=overwrite)

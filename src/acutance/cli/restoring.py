@@ -22,6 +22,7 @@ from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
 from acutance.cli.stacks import StackBatch, apart_from, parted
+from acutance.cli.stamps import StampBatch, stamps_among
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
 from acutance.cli.wanted import Wanted
@@ -30,18 +31,20 @@ from acutance.cli.workers import run_on_workers
 from acutance.cluster.connect import require
 from acutance.cluster.store import is_address
 from acutance.errors import ConfigError, KernelError, UnknownSetting
+from acutance.images.counts import count_unit
 from acutance.images.fits_layout import split
 from acutance.images.kernel_file import KernelFile, read_kernel
 from acutance.images.kernel_volume import VolumeKernel
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
+from acutance.images.peek import peek_size
 from acutance.images.write import check_depth, format_of
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
 from acutance.operators import BlurField
 from acutance.psf import shapes
 from acutance.psf.files import FieldFile, is_field, read_field
-from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
+from acutance.restoration.restorer import BLIND, COUNTS, DEFAULT, TASKS, Restorer
 from acutance.restoration.stack import read_stack_kernel
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
@@ -54,7 +57,10 @@ NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore wit
 def restore(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or quoted globs.", show_default=False)],
     kernel: Annotated[
-        Path | None, typer.Option(help="Blur kernel (PSF): PNG, TIFF, FITS, .npy, .txt, .mat; or a grid of them, .npz.")
+        Path | None,
+        typer.Option(
+            help="Blur kernel (PSF): PNG, TIFF, FITS, .npy, .txt, .mat; or one for each place: FITS, .npz ..."
+        ),
     ] = None,
     motion: Annotated[str | None, typer.Option(help="Straight motion: LENGTH,ANGLE in pixels and degrees.")] = None,
     disc: Annotated[float | None, typer.Option(help="Defocus: radius of the disc in pixels.")] = None,
@@ -162,6 +168,11 @@ def carry_out(wanted: Wanted) -> int:
         restore_measurements(
             work.jobs, settings, work.tally, weights=wanted.weights, device=wanted.device, precision=wanted.precision
         )
+        return _end(work)
+    if not wanted.at_addresses and stamps_among(work.jobs, wanted):
+        default = COUNTS if all(count_unit(job.picture) for job in work.jobs) else DEFAULT
+        of_stamps = StampBatch.of(wanted, default, _settings_of_stacks(wanted, work))
+        run_all(work.jobs, of_stamps.settings, work.tally, of_stamps.one)
         return _end(work)
     parts = parted([] if wanted.at_addresses else work.jobs, wanted)
     if wanted.at_addresses:
@@ -300,10 +311,10 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     Raises:
         AcutanceError: an unknown method, an unusable kernel, an option that the method cannot heed.
     """
-    psf = _field(wanted) or choose_kernel(
+    psf = _field(wanted, work.jobs) or choose_kernel(
         wanted.kernel, wanted.motion, wanted.disc, wanted.gaussian, flip=wanted.flip_kernel, centre=wanted.centre
     )
-    name, own = _named(wanted.method or _default(wanted.task, psf, wanted.weights))
+    name, own = _named(wanted.method or _default(wanted, psf, work.jobs))
     _only_blind(name, blur_given=psf is not None, options=wanted.of_finding())
     boxes = check_boxes(wanted.boxes, work.jobs[0].picture, preview=wanted.region is not None) if work.jobs else {}
     added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
@@ -397,7 +408,7 @@ def _end(work: Work) -> int:
     return work.tally.status or int(output_lost())
 
 
-def _field(wanted: Wanted) -> FieldFile | None:
+def _field(wanted: Wanted, jobs: list[Job]) -> FieldFile | None:
     """The blur field of --kernel, if it is one.
 
     Raises:
@@ -412,7 +423,9 @@ def _field(wanted: Wanted) -> FieldFile | None:
             f"{file.name} holds a kernel for every place of the whole picture: leave out --motion, --disc, --gaussian, "
             "--preview, --flip-kernel, --centre"
         )
-    return read_field(file)
+    sizes = {peek_size(job.picture) for job in jobs}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return read_field(file, None if size is None else (size[1], size[0]))
 
 
 def _values(psf: KernelFile | FieldFile | None) -> Any:
@@ -421,19 +434,32 @@ def _values(psf: KernelFile | FieldFile | None) -> Any:
     return (kernel.kernels if isinstance(kernel, BlurField) else kernel).tolist() if kernel is not None else None
 
 
-def _default(task: str, psf: KernelFile | FieldFile | None, weights: Path | None) -> str:
-    """The method where none is named; weights are for one that learns.
+def _default(wanted: Wanted, psf: KernelFile | FieldFile | None, jobs: list[Job]) -> str:
+    """The method where none is named; weights and qualities are for one that learns.
 
     Raises:
         ConfigError: no such task, or a kernel where nothing is deblurred.
     """
+    task, weights = wanted.task, wanted.weights
     if task == "deblur":
+        if psf is not None and weights is None and wanted.quality is None and wanted.strength is None:
+            return _by_unit([job.picture for job in jobs])
         return DEFAULT if psf is not None else BLIND
     if task not in TASKS:
         raise ConfigError(f"--task {task}: there are deblur, {', '.join(TASKS)}")
     if psf is not None:
         raise ConfigError(f"--task {task} takes no kernel; leave it out, or remove the blur by a command of its own")
     return TASKS[task] if weights is None else f"dgunet-{task}"
+
+
+def _by_unit(pictures: list[Path]) -> str:
+    """The method for a known kernel: that for counts where all files hold some, which is said."""
+    units = {count_unit(picture) for picture in pictures}
+    if not units or None in units:
+        return DEFAULT
+    said = escape(", ".join(sorted(filter(None, units))))
+    say(f"[yellow]counts ({said}):[/] {COUNTS}, which keeps the flux; for scenes of other kinds: --method {DEFAULT}")
+    return COUNTS
 
 
 def choose_kernel(

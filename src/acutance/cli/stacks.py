@@ -58,7 +58,7 @@ def parted(jobs: Sequence[Job], wanted: Wanted) -> Parted:
         OutputError: its result is not called .tif.
     """
     pictures, stacks, left = list[Job](), list[Job](), list[tuple[Path, str]]()
-    wrong = _not_for_stacks(wanted)
+    wrong = not_for_stacks(wanted)
     for job in jobs:
         if wanted.task != "deblur" or not is_stack(job.source):
             pictures.append(job)
@@ -92,7 +92,7 @@ def apart_from(parts: Parted, kernel: VolumeKernel | KernelFile) -> Parted:
     return Parted([], parts.stacks, [*parts.left, *left])
 
 
-def _not_for_stacks(wanted: Wanted) -> list[str]:
+def not_for_stacks(wanted: Wanted) -> list[str]:
     """Options given that stacks have no use for."""
     given = wanted.there() | {"--bits": wanted.bits is not None}
     no_use = (

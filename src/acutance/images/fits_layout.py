@@ -212,7 +212,7 @@ def choose(units: Sequence[Unit], where: Where) -> tuple[Unit, tuple[int, ...]]:
     Raises:
         ImageError: there is none, or it is a cube and no plane is named.
     """
-    unit = _unit(units, where)
+    unit = unit_of(units, where)
     leading = tuple(reversed(unit.shape[:-2]))  # as NAXIS3, NAXIS4 ...
     if where.planes is None:
         if math.prod(leading) > 1:
@@ -231,7 +231,12 @@ def choose(units: Sequence[Unit], where: Where) -> tuple[Unit, tuple[int, ...]]:
     return unit, tuple(found)
 
 
-def _unit(units: Sequence[Unit], where: Where) -> Unit:
+def unit_of(units: Sequence[Unit], where: Where) -> Unit:
+    """The HDU that is meant.
+
+    Raises:
+        ImageError: there is none.
+    """
     pictures = [u for u in units if len(u.shape) >= 2]
     there = ", ".join(map(str, pictures[:20])) or "none"
     if where.number is None and where.name is None:

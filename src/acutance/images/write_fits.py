@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from acutance.errors import ImageError, OutputError
 from acutance.images.fits_cards import Cards, has, joined, put, split_cards, with_history, with_structure, without
-from acutance.images.fits_layout import BLOCK, FitsFile, Unit, Where, choose, walk
+from acutance.images.fits_layout import BLOCK, FitsFile, Unit, Where, choose, unit_of, walk
 from acutance.images.image import Image
 from acutance.images.mark import Mark
 from acutance.images.read_fits import maps_of, opened, picked
@@ -105,6 +105,33 @@ def _in_its_file(picture: Image, origin: FitsFile, bits: int | None, history: li
     beside = [u for u in units if u.name in ("ERR", "ERROR", "SIGMA", "VAR", "VARIANCE", "IVAR")]
     if beside and origin.box is None:
         written.notes.append(f"{', '.join(map(str, beside))}: as in the file, so the noise of the blurred picture")
+    return written
+
+
+def encode_planes(origin: FitsFile, values: NDArray[np.float64], mark: Mark | None, history: list[str]) -> Written:
+    """The file again, with other values in all planes of its cube.
+
+    Args:
+        origin: without a box; its picture has three axes. values: (n, H, W), of the cube's size, NaN where it stays.
+
+    Raises:
+        ImageError: another size.
+    """
+    units = list(walk(BytesIO(origin.data), len(origin.data)))
+    unit = unit_of(units, Where.parse(origin.where))
+    with opened(origin.data, do_not_scale_image_data=True) as hdus:
+        raw = np.array(hdus[unit.index].data)
+    if raw.shape != values.shape:
+        raise ImageError(f"{values.shape} values for a cube of {raw.shape}; restore all of its planes")
+    written, pack = Written(b""), _Packing.of(unit, None)
+    there = np.isfinite(values) & (np.isfinite(raw) if pack.blank is None else raw != pack.blank)
+    notes: list[str] = []
+    raw = np.where(there, pack.packed(np.where(there, values, 0), there, notes), raw)
+    written.notes += notes
+    cards = _cards_of(split_cards(origin.data[unit.start : unit.data]), unit, None, raw, pack)
+    lines = ([mark.line] if mark is not None else []) + history
+    inside = _unit_bytes(unit, with_history(cards, lines), raw, written.notes)
+    written.data = _around(origin.data, units, unit, inside, whole=True, notes=written.notes)
     return written
 
 

@@ -48,6 +48,9 @@ DARK = 1e-7
 BELOW = 2.0
 """o in units of the lowest value. With 1, ringing of the background was cut off at o and the flux rose."""
 
+MOST_BACKGROUND = 0.9
+"""b of photographs, whose noise is about the same in light and shade, a fraction of the range."""
+
 FLAT = 2e-3
 """Slope, as a fraction of the range, below which a gradient counts as flat."""
 
@@ -68,7 +71,8 @@ class RichardsonLucyConfig:
     Args:
         steps: at most. accelerated: a(t) as above instead of 0.
         strength, power: c and p of l = c sigma^p; strength 0 leaves the penalty out.
-        background: b, a fraction of the range.
+        background: b, a fraction of the range; None: that of the problem, which is known of counts of photons, at most
+            `MOST_BACKGROUND`, which holds for all else.
         discrepancy: the run ends when the residual has fallen to this multiple of the noise; 0: after all steps.
     """
 
@@ -76,11 +80,11 @@ class RichardsonLucyConfig:
     accelerated: bool = True
     strength: float = 1.0
     power: float = 1.6
-    background: float = 0.9
+    background: float | None = None
     discrepancy: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or min(self.strength, self.discrepancy, self.background) < 0:
+        if self.steps < 1 or min(self.strength, self.discrepancy, self.background or 0) < 0:
             raise ConfigError(f"{self}: steps must be at least 1, strength, background and discrepancy not negative")
 
 
@@ -135,7 +139,7 @@ class RichardsonLucyStep:
         seen = _blur(problem).adjoint(weight)
         inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
         prior = c.strength * spread(level_of(problem), y) ** c.power
-        b = c.background - lowest
+        b = self._background(problem) - lowest
         light, unseen = torch.where(weight > 0, y + b, 0.0).clamp_min(0), (seen <= SEEN).to(x)
         flux = None if problem.saturated is not None else _sums(torch.where(weight > 0, y, 0.0))
         return RichardsonLucyState(
@@ -161,6 +165,13 @@ class RichardsonLucyStep:
         return replace(
             state, x=new, residual=problem.residual(new), before=x, update=update, update_before=state.update
         )
+
+    def _background(self, problem: Problem) -> Tensor | float:
+        """b before it is made larger by -o: a number, or (B, 1, 1, 1)."""
+        if self.config.background is not None:
+            return self.config.background
+        known = problem.background
+        return MOST_BACKGROUND if known is None else spread(known.clamp_max(MOST_BACKGROUND), problem.observed)
 
     def _predicted(self, state: RichardsonLucyState) -> Tensor:
         """p(t)."""
@@ -260,6 +271,6 @@ SPEC = MethodSpec(
     summary="the astronomers' method, Poisson noise, with total variation; wants the noise level",
     reference="richardson1972",
     build=build,
-    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
+    needs=Needs(kernel=True, sigma=True, mask=True, volumes=True, photons=True),
     aliases=("rl",),
 )

@@ -43,6 +43,7 @@ class Needs:
         mask: heeds `Problem.mask`.
         tile: side of the tiles, in pixels, in which its network is evaluated best.
         volumes: also takes (B, C, D, H, W) with a kernel (1, 1, d, h, w).
+        photons: uses `Problem.background` of counts of photons.
     """
 
     task: Task = "deblur"
@@ -53,6 +54,7 @@ class Needs:
     mask: bool = False
     tile: int = TILE
     volumes: bool = False
+    photons: bool = False
 
 
 class Stepwise(ABC, Generic[S]):

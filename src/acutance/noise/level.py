@@ -12,6 +12,7 @@ r"""The noise level that a method is told, and why: the one place where that is 
     kernel to be found       of a lossy file the same; else nothing yet: `behind_estimated` once there is a kernel
     denoiser, wants a level  e of smooth blocks
     denoiser, may use one    nothing yet: `for_denoiser`, with the kind of noise, by the rule below
+    counts of photons        of a method for them the level at the typical light, and b; see `acutance.noise.photons`
     others                   nothing; a denoiser among them has nothing to do where e is below `INVISIBLE`
 
 A method that is run on a `Problem` without a level takes `level_of`, the estimate as it is.
@@ -36,7 +37,7 @@ has a large z without JPEG; it is raised as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -44,6 +45,7 @@ from torch import Tensor
 
 from acutance.noise.behind_blur import level_behind, piece
 from acutance.noise.blocks import noise_coarseness, noise_level
+from acutance.noise.photons import PhotonNoise, of_the_light, photon_noise
 from acutance.operators import LinearOperator
 from acutance.tensors import brightness, cosine_matrix, filled
 
@@ -114,6 +116,8 @@ class Wants(Protocol):
     def sigma(self) -> bool: ...  # noqa: D102
     @property
     def uses_sigma(self) -> bool: ...  # noqa: D102
+    @property
+    def photons(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +128,13 @@ class Level:
         sigma: in the units of the picture, (B,); None: the method is told nothing.
         reason: for people, a phrase.
         invisible: there is no noise to remove.
+        background: b of `acutance.noise.photons`, (B,), in the same units; None: not to be used.
     """
 
     sigma: Tensor | None
     reason: str
     invisible: bool = False
+    background: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,7 @@ def decide(
     lossy: bool = False,
     stated: float | None = None,
     source: str = "stated",
+    counts: bool = False,
 ) -> Level:
     """The level that a method is told of a picture, by the table of the module.
 
@@ -161,7 +168,29 @@ def decide(
         given: the level if it is known, in the units of `seen.observed`.
         lossy: the picture comes from a lossy file.
         stated: the level that comes with the picture, in the same units. source: what it comes from.
+        counts: the values may be counts of photons, for a method that asks for them.
     """
+    photons = photons_of(seen) if counts and wants.photons else None
+    if photons is None:
+        return _decided(seen, wants, given, lossy=lossy, stated=stated, source=source)
+    background = seen.observed.new_tensor([photons.background]) if photons.dark else None
+    if given is not None or stated is not None:
+        told = _decided(seen, wants, given, lossy=lossy, stated=stated, source=source)
+        return replace(told, background=background)
+    level = of_the_light(_known(seen), photons)
+    reason = f"estimated by the photons' noise as {100 * seen.unit * level:.2g} %"
+    return Level(seen.observed.new_tensor([level]), reason, background=background)
+
+
+def photons_of(seen: Seen) -> PhotonNoise | None:
+    """The noise of photons in one picture or volume, B = 1; None where the noise does not follow the light."""
+    known = _known(seen)[0]
+    there = torch.isfinite(known)
+    return photon_noise(known.nan_to_num(0), None if bool(there.all()) else there)
+
+
+def _decided(seen: Seen, wants: Wants, given: float | None, *, lossy: bool, stated: float | None, source: str) -> Level:
+    """`decide` where the noise does not follow the light."""
     percent = 100 * seen.unit
     if given is not None:
         return Level(seen.observed.new_tensor([given]), f"given as {percent * given:.2g} %")
@@ -244,9 +273,13 @@ def _estimated(seen: Seen, blur: LinearOperator | None) -> tuple[Tensor, bool]:
     if part is not None and blur is not None:
         power = blur.power(part.shape[-2], part.shape[-1], like=part)
         return level_behind(part, power, weight=weight, step=seen.step).to(seen.observed), True
+    return noise_level(_known(seen), step=seen.step), False
+
+
+def _known(seen: Seen) -> Tensor:
+    """The pixels, NaN where they are missing or saturated."""
     known = seen.observed if seen.mask is None else torch.where(seen.mask > 0, seen.observed, torch.nan)
-    known = known if seen.saturated is None else torch.where(seen.saturated > 0, torch.nan, known)
-    return noise_level(known, step=seen.step), False
+    return known if seen.saturated is None else torch.where(seen.saturated > 0, torch.nan, known)
 
 
 def _of_planes(seen: Seen) -> Tensor:

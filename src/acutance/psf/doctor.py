@@ -18,6 +18,10 @@ Array = NDArray[np.float64]
 NYQUIST_WIDTH = 2.0
 """Full width at half maximum, pixels, below which a profile is undersampled."""
 
+WING = 1.0
+"""Power by which wings fall, at least; what falls more slowly towards the border is a background. Those of Gibson and
+Lanni's model fell by 1.1 to 2.9 from half the size to the border, those of Moffat and Airy by 2 or faster."""
+
 _OFF_CENTRE = 0.5  # px from which on a picture is seen to move
 _CUT_OFF = 0.02  # of the peak, on the border, from which on light is missing outside
 _FINE = 1e-3  # part of the sum or of the peak that is not worth a remark
@@ -109,13 +113,10 @@ def _symmetry(array: Array) -> Finding:
 
 
 def _ground(array: Array) -> tuple[Finding, Finding]:
-    """The border's level and noise, against the peak."""
-    inner = (slice(1, -1),) * array.ndim
-    outer = np.ones(array.shape, bool)
-    outer[inner] = False
-    ring = array[outer]
-    level, peak = float(np.median(ring)), float(array.max())
-    noise = 1.4826 * float(np.median(abs(ring - level)))
+    """The border's level above wings that still fall there, and its noise, against the peak."""
+    ring, peak = _shell(array, 1.0), float(array.max())
+    border, level = float(np.median(ring)), _pedestal(array)
+    noise = 1.4826 * float(np.median(abs(ring - border)))
     share = level * array.size / float(array.sum())
     said = "holds light that does not belong to the blur" if abs(share) > 0.01 else ""
     ratio = f"peak / noise {peak / noise:.0f}" if noise > 0 else "none"
@@ -124,6 +125,25 @@ def _ground(array: Array) -> tuple[Finding, Finding]:
         Finding("background", f"{level / peak:.2%} of the peak, {share:.1%} of the sum", said),
         Finding("noise of the border", f"{noise / peak:.2%} of the peak ({ratio})", loud),
     )
+
+
+def _pedestal(array: Array) -> float:
+    """b of b + a r^-WING through the border and the shell of half its size; the border's level where it is below 0.
+
+    A background weaker than half of the light that the kernel itself still has at half its size is not told.
+    """
+    border, halfway = (float(np.median(_shell(array, part))) for part in (1.0, 0.5))
+    fallen = 0.5**WING
+    return border if border <= 0 else max((border - fallen * max(halfway, border)) / (1 - fallen), 0.0)
+
+
+def _shell(array: Array, part: float) -> Array:
+    """The outermost values of the middle box whose sides are `part` of the whole."""
+    halves = [max(1, round(part * (n // 2))) for n in array.shape]
+    box = array[tuple(slice(max(n // 2 - h, 0), n // 2 + h + 1) for n, h in zip(array.shape, halves, strict=True))]
+    outer = np.ones(box.shape, bool)
+    outer[(slice(1, -1),) * array.ndim] = False
+    return np.asarray(box[outer])
 
 
 def _negative(array: Array) -> Finding:

@@ -4,6 +4,8 @@
 
 The nodes divide the picture evenly, see `acutance.operators.BlurField`; kernels are meant for true convolution, with
 their centre at (h // 2, w // 2). Each is divided by its sum.
+
+Kernels for places in pixels, and polynomials of the place, are read as well, see `acutance.psf.placed_files`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import torch
 from acutance.errors import KernelError, OutputError
 from acutance.images.atomic import write_atomically
 from acutance.operators import BlurField
+from acutance.psf.placed import PlacedKernels
+from acutance.psf.placed_files import is_placed, read_placed
 
 NAME = "field"
 
@@ -35,7 +39,11 @@ class FieldFile:
 
 
 def is_field(path: Path) -> bool:
-    """Whether a file is an archive that holds a blur field."""
+    """Tell whether a file holds a blur field, or kernels for places of a picture."""
+    return _is_archive(path) or is_placed(path)
+
+
+def _is_archive(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return f"{NAME}.npy" in archive.namelist()
@@ -43,12 +51,17 @@ def is_field(path: Path) -> bool:
         return False
 
 
-def read_field(path: Path) -> FieldFile:
+def read_field(path: Path, size: tuple[int, int] | None = None) -> FieldFile:
     """Read a blur field.
 
+    Args:
+        size: (H, W) of the picture, which kernels at places in pixels are for; None: it is not known.
+
     Raises:
-        KernelError: no such archive, damaged, too large, or an array that is no field of kernels.
+        KernelError: no such file, damaged, too large, no field of kernels, or one for a picture of another size.
     """
+    if not _is_archive(path) and is_placed(path):
+        return _from_places(path, size)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(f"{NAME}.npy").file_size > MOST_BYTES:
@@ -71,6 +84,20 @@ def read_field(path: Path) -> FieldFile:
     field = BlurField(kernels / kernels.sum((-2, -1), keepdim=True))
     rows, cols = field.grid
     return FieldFile(field, (f"{rows} x {cols} kernels, {rows} down and {cols} across the picture",))
+
+
+def _from_places(path: Path, size: tuple[int, int] | None) -> FieldFile:
+    notes: list[str] = []
+    found = read_placed(path, notes)
+    try:
+        if isinstance(found, PlacedKernels):
+            said, field = f"{len(found.kernels)} kernels at their places", found.field(size)
+        else:
+            said, field = f"a polynomial of degree {found.degree}", found.field(size, notes)
+    except KernelError as error:
+        raise KernelError(f"{path.name}: {error}") from None
+    rows, cols = field.grid
+    return FieldFile(field, (f"{said}, as {rows} x {cols} kernels, {rows} down and {cols} across", *notes))
 
 
 def write_field(path: Path, field: BlurField, *, overwrite: bool = False) -> None:

@@ -31,6 +31,9 @@ Array = NDArray[np.float64]
 BLEND = 0.05
 """Part of a point's peak from which on another maximum within the kernel is a blend."""
 
+FEWEST = 3
+"""Points that a kernel is made of, at least."""
+
 _BOX = 64  # px, side of a box of the background's mesh
 _MARGIN = 4  # px around the kernel: the local background, and room for the shift
 _FIRST = 10  # px, half of the stamps that tell the width
@@ -68,6 +71,51 @@ def measure_psf(
     Raises:
         KernelError: no such array, or fewer than three points are left.
     """
+    found = find_points(values, size=size, threshold=threshold, saturation=saturation)
+    kept = alike(found.stamps, found.width)
+    rejected = found.rejected.copy()
+    rejected["of another width"] += len(found.stamps) - int(kept.sum())
+    if kept.sum() < FEWEST:
+        raise KernelError(too_few(found.count, int(kept.sum()), rejected))
+    kernel = torch.from_numpy(combined(np.stack(found.stamps)[kept], found.width).astype(np.float32))[None, None]
+    return MeasuredPsf(kernel, found.width, np.array(found.centres)[kept], {k: n for k, n in rejected.items() if n})
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Isolated points of a picture or volume, centred.
+
+    Args:
+        stamps: of one size, the point in the middle of each, background removed. centres: their places, pixels.
+        width: full width at half maximum along (z,) y, x, pixels, by which they were centred.
+        count: points above the threshold. rejected: how many are left out, by the reason.
+        shape: of the picture.
+    """
+
+    stamps: list[Array]
+    centres: list[Array]
+    width: tuple[float, ...]
+    count: int
+    rejected: Counter[str]
+    shape: tuple[int, ...]
+
+
+def find_points(
+    values: NDArray[np.generic],
+    *,
+    size: int | None = None,
+    threshold: float = 30.0,
+    saturation: float | None = None,
+    quantile: float = 0.5,
+) -> Points:
+    """Find the isolated points and centre them, see `measure_psf`.
+
+    Args:
+        quantile: of the points' widths that counts as their width; above 0.5 where the width varies.
+
+    Raises:
+        KernelError: no such array, or no bright point.
+    """
     image = np.asarray(values, np.float64)
     if image.ndim not in (2, 3) or min(image.shape, default=0) < 5 or not np.isfinite(image).any():
         raise KernelError(f"an array of shape {image.shape}: give a picture (H, W) or a volume (D, H, W) with points")
@@ -79,36 +127,33 @@ def measure_psf(
     flat = np.where(missing, 0, image - _background(np.where(missing, np.nan, image)))
     places, heights, deviation = _maxima(flat)
     bright = heights > threshold * deviation
-    width = _typical_width(flat, places[bright], saturated | missing)
+    width = _typical_width(flat, places[bright], saturated | missing, quantile)
     factor = 8 if image.ndim == 2 else 5
     halves = [((size or odd_size(factor * w + 1)) - 1) // 2 for w in width]
-    stamps: list[Array] = []
-    centres: list[Array] = []
-    rejected: Counter[str] = Counter()
+    found = Points([], [], width, int(bright.sum()), Counter(), image.shape)
     for place, height in zip(places[bright], heights[bright], strict=True):
         box = tuple(slice(int(p) - h - _MARGIN, int(p) + h + _MARGIN + 1) for p, h in zip(place, halves, strict=True))
         blend = ((abs(places - place) <= halves).all(1) & (heights > BLEND * height)).sum() > 1
         why = _trouble(box, saturated, missing, blend=bool(blend))
         if why:
-            rejected[why] += 1
-        elif len(stamps) < _MOST:
+            found.rejected[why] += 1
+        elif len(found.stamps) < _MOST:
             stamp, off = _centred(flat[box], width)
             if max(map(abs, off)) > max(2.0, max(width) / 2):
-                rejected["not to be centred"] += 1
+                found.rejected["not to be centred"] += 1
             else:
-                stamps.append(stamp)
-                centres.append(place + off)
-    kept = _alike(stamps, width)
-    rejected["of another width"] += len(stamps) - int(kept.sum())
-    if kept.sum() < 3:
-        why = ", ".join(f"{n} {reason}" for reason, n in rejected.items() if n) or "none is bright enough"
-        raise KernelError(
-            f"{int(bright.sum())} points were found and {int(kept.sum())} are usable ({why}); at least 3 are needed: "
-            "lower the threshold, or give a smaller size"
-        )
-    mean = _combined(np.stack(stamps)[kept], width)
-    kernel = torch.from_numpy((mean / mean.sum()).astype(np.float32))[None, None]
-    return MeasuredPsf(kernel, width, np.array(centres)[kept], {k: n for k, n in rejected.items() if n})
+                found.stamps.append(stamp)
+                found.centres.append(place + off)
+    return found
+
+
+def too_few(count: int, usable: int, rejected: Mapping[str, int]) -> str:
+    """The message where not enough points are left."""
+    why = ", ".join(f"{n} {reason}" for reason, n in rejected.items() if n) or "none is bright enough"
+    return (
+        f"{count} points were found and {usable} are usable ({why}); at least {FEWEST} are needed: "
+        "lower the threshold, or give a smaller size"
+    )
 
 
 def _trouble(box: tuple[slice, ...], saturated: NDArray[np.bool_], missing: NDArray[np.bool_], *, blend: bool) -> str:
@@ -160,8 +205,8 @@ def _maxima(flat: Array) -> tuple[Array, Array, float]:
     return found[order].astype(np.float64), heights[order], deviation
 
 
-def _typical_width(flat: Array, places: Array, bad: NDArray[np.bool_]) -> tuple[float, ...]:
-    """Median of the widths of the brightest points that are whole."""
+def _typical_width(flat: Array, places: Array, bad: NDArray[np.bool_], quantile: float) -> tuple[float, ...]:
+    """A quantile of the widths of the brightest points that are whole."""
     found: list[tuple[float, ...]] = []
     for place in places:
         box = tuple(slice(max(int(p) - _FIRST, 0), int(p) + _FIRST + 1) for p in place)
@@ -170,7 +215,7 @@ def _typical_width(flat: Array, places: Array, bad: NDArray[np.bool_]) -> tuple[
             found.append(widths(stamp))
     if not found:
         raise KernelError("no bright point was found; lower the threshold, and give a picture of stars or beads")
-    return tuple(float(w) for w in np.median(np.array(found), 0))
+    return tuple(float(w) for w in np.quantile(np.array(found), quantile, 0))
 
 
 def _centred(stamp: Array, width: tuple[float, ...]) -> tuple[Array, tuple[float, ...]]:
@@ -195,7 +240,7 @@ def _centred(stamp: Array, width: tuple[float, ...]) -> tuple[Array, tuple[float
     return moved[(slice(_MARGIN, -_MARGIN),) * stamp.ndim], tuple(off)
 
 
-def _alike(stamps: list[Array], width: tuple[float, ...]) -> NDArray[np.bool_]:
+def alike(stamps: list[Array], width: tuple[float, ...]) -> NDArray[np.bool_]:
     """Tell which points have the usual width; cosmic rays are narrower, galaxies wider."""
     if not stamps:
         return np.zeros(0, bool)
@@ -213,8 +258,8 @@ def _core(shape: tuple[int, ...], width: tuple[float, ...], radius: float) -> ND
     return np.asarray(sum((a / w) ** 2 for a, w in zip(axes, width, strict=True)) <= radius**2)
 
 
-def _combined(stamps: Array, width: tuple[float, ...]) -> Array:
-    """The clipped mean of stamps (n, ...) of light 1; what does not exceed its noise is averaged around the centre."""
+def combined(stamps: Array, width: tuple[float, ...]) -> Array:
+    """The clipped mean of stamps (n, ...), sum 1; what does not exceed its noise is averaged around the centre."""
     light = stamps[:, _core(stamps.shape[1:], width, 1.5)].sum(1)
     scaled = stamps / light.reshape(-1, *[1] * (stamps.ndim - 1))
     middle = np.median(scaled, 0)
@@ -228,4 +273,4 @@ def _combined(stamps: Array, width: tuple[float, ...]) -> Array:
     counts = np.maximum(np.bincount(rings.ravel()), 1)
     around = (np.bincount(rings.ravel(), mean.ravel()) / counts)[rings]
     result: Array = np.maximum(np.where((mean < 5 * noise) & ~_core(mean.shape, width, 1.0), around, mean), 0)
-    return result
+    return result / float(result.sum())

@@ -97,7 +97,7 @@ def _kind(problem: Problem, needs: Needs) -> object:
         shape = (tuple(blur.kernel.shape), blur.boundary, blur.evaluation)
     else:
         return None
-    there = problem.sigma is None, problem.approximate is None, problem.linear
+    there = problem.sigma is None, problem.approximate is None, problem.linear, problem.background is None
     return tuple(problem.observed.shape), problem.observed.dtype, shape, there
 
 
@@ -111,6 +111,7 @@ def stacked(problems: Sequence[Problem]) -> Problem:
         kernels = torch.cat([p.operator.kernel for p in problems if isinstance(p.operator, Blur)])
         blur = Blur(kernels, blur.boundary, blur.evaluation)
     sigmas = [p.sigma.reshape(1) for p in problems if p.sigma is not None]
+    grounds = [p.background.reshape(1) for p in problems if p.background is not None]
     flags = [p.approximate.reshape(1) for p in problems if p.approximate is not None]
     return replace(
         first,
@@ -118,6 +119,7 @@ def stacked(problems: Sequence[Problem]) -> Problem:
         operator=blur,
         sigma=torch.cat(sigmas) if sigmas else None,
         approximate=torch.cat(flags) if flags else None,
+        background=torch.cat(grounds) if grounds else None,
         unit=1.0,
         step=None,
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError, KernelError
 from acutance.images import Image
+from acutance.images.counts import count_unit, is_count
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
 from acutance.prepare import check_level
@@ -24,7 +25,7 @@ from acutance.restoration.given import Kernel, Picture, take_kernel, take_mask, 
 from acutance.restoration.history import with_lines
 from acutance.restoration.kernel import find_kernel
 from acutance.restoration.nddata import NDDataLike
-from acutance.restoration.restorer import BLIND, DEFAULT, Restorer
+from acutance.restoration.restorer import BLIND, COUNTS, DEFAULT, Restorer
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ def restore(
             `acutance.restoration.given`. NaN is a missing pixel.
         kernel: the blur kernel (PSF), true convolution: a path, an array, tensor or NDData (h, w), a Blur or a
             BlurField. It is divided by its sum. None: it is estimated.
-        method: name, or NAME:SETTING=VALUE,...; None: `acute` with a kernel, `blind` without.
+        method: name, or NAME:SETTING=VALUE,...; None: `blind` without a kernel, else `acute`, and `richardson-lucy` for
+            FITS and NDData whose unit is one of counts (electron, adu ...).
         sigma: noise level, a fraction of the range, above 0 and up to 0.5; None: estimated.
         mask: (H, W), 1 or white where pixels are to be used, 0 where they are missing; None: all are used.
 
@@ -108,7 +110,7 @@ def restore(
         >>> restored.shape, restored.dtype
         ((32, 40, 3), dtype('uint8'))
     """
-    name, settings = read_method(method if method is not None else BLIND if kernel is None else DEFAULT)
+    name, settings = read_method(method if method is not None else BLIND if kernel is None else _default(picture))
     needs = find(name).needs
     if needs.task == "sense":
         raise ConfigError(f"{name} restores measurements, not pictures; see acutance.sensing")
@@ -117,14 +119,24 @@ def restore(
     if kernel is not None and not needs.kernel:
         raise ConfigError(f"{name} takes no kernel: leave out kernel=, or give another method=")
     check_level(sigma)
-    psf, notes = (None, ()) if kernel is None else take_kernel(kernel)
     given = take_picture(picture)
+    psf, notes = (None, ()) if kernel is None else take_kernel(kernel, given.image.size)
     usable = None if mask is None else take_mask(mask, given.image.size)
     done = Restorer.load(name, **settings)(given.image, psf, sigma=sigma, mask=usable)
     for note in (*given.image.info.notes, *notes, *done.notes):
         logger.info("%s", note)
     source = [f"kernel from {Path(kernel).name}"] if isinstance(kernel, str | os.PathLike) else []
     return given.back(with_lines(done.image, source))
+
+
+def _default(picture: object) -> str:
+    """The method for a known kernel where none is named."""
+    counts = (
+        count_unit(Path(picture)) is not None
+        if isinstance(picture, str | os.PathLike)
+        else isinstance(picture, NDDataLike) and is_count(getattr(picture, "unit", None))
+    )
+    return COUNTS if counts else DEFAULT
 
 
 @overload

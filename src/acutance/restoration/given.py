@@ -104,8 +104,11 @@ def take_mask(mask: object, size: tuple[int, int]) -> Tensor:
     return (grey > 0.5 * grey.max()).float()
 
 
-def take_kernel(kernel: object) -> tuple[Tensor | BlurField, tuple[str, ...]]:
+def take_kernel(kernel: object, size: tuple[int, int] | None = None) -> tuple[Tensor | BlurField, tuple[str, ...]]:
     """A kernel (1, 1 or 3, h, w) of sum 1, or a kernel for every place; and what was done to it.
+
+    Args:
+        size: (H, W) of the picture, for a file of kernels at places in pixels.
 
     Raises:
         KernelError: not readable, NaN, clearly negative, a sum of zero or less.
@@ -117,7 +120,7 @@ def take_kernel(kernel: object) -> tuple[Tensor | BlurField, tuple[str, ...]]:
             return kernel.kernel, ()
         case str() | os.PathLike():
             path = Path(kernel)
-            found = read_field(path) if is_field(path) else read_kernel(path)
+            found = read_field(path, size) if is_field(path) else read_kernel(path)
             return found.kernel, found.notes
         case Tensor():
             values: Tensor | NDArray[Any] = kernel.detach().cpu()

@@ -33,6 +33,9 @@ from acutance.weights import embedded_for, find_weights
 DEFAULT = "acute"
 """The method where nobody asks for another and the kernel is known."""
 
+COUNTS = "richardson-lucy"
+"""The same for counts of photons in FITS and NDData: it keeps the flux, see decision 0023."""
+
 BLIND = "blind"
 """The same where it is not."""
 

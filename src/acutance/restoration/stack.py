@@ -212,9 +212,11 @@ def _units_of(stack: Stack, solver: VolumeMethod, channel: int, sigma: float | N
         return found[0]
     pedestal = min(u.pedestal for u in found)
     scale = max(u.scale + u.pedestal for u in found) - pedestal
+    grounds = [u.background * u.scale / scale for u in found if u.background is not None]
+    background = statistics.median(grounds) if grounds else None
     levels = [u.sigma * u.scale / scale for u in found if u.sigma is not None]
     if sigma is not None or not levels:
-        return replace(found[0], pedestal=pedestal, scale=scale)
+        return replace(found[0], pedestal=pedestal, scale=scale, background=background)
     level = statistics.median(levels)
     reason = f"estimated in smooth places of {len(found)} moments as {100 * level:.2g} %"
-    return Units(pedestal, scale, level, reason)
+    return Units(pedestal, scale, level, reason, background)

@@ -22,7 +22,8 @@ from acutance.errors import ConfigError, ImageError, KernelError
 from acutance.kernel_fit import check_values
 from acutance.methods.spec import MethodSpec, catalogue, find
 from acutance.methods.written import read_method
-from acutance.noise.level import level_of
+from acutance.noise.level import level_of, photons_of
+from acutance.noise.photons import of_the_light
 from acutance.operators import Blur
 from acutance.prepare import check_level, has_data, pedestal_of
 from acutance.problem import Method, Observer, Outcome, Problem, worst
@@ -108,12 +109,14 @@ class Units:
     Args:
         pedestal: what all of them lie above. scale: their brightness above it.
         sigma: noise level that the method is told, a fraction of `scale`; None: none. reason: where it comes from.
+        background: see `acutance.problem.Problem`, a fraction of `scale`.
     """
 
     pedestal: float
     scale: float
     sigma: float | None = None
     reason: str = "the method is told none"
+    background: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,11 +182,17 @@ class VolumeMethod:
         pedestal = pedestal_of(y, y, valid)
         scale = float(brightness(y - pedestal, valid))
         needs = self.spec.needs
+        seen = Problem((y - pedestal) / scale, mask=self._believed(valid))
+        photons = photons_of(seen) if needs.photons else None
+        background = photons.background if photons is not None and photons.dark else None
         if sigma is not None:
-            return Units(pedestal, scale, float(sigma), f"given as {100 * sigma:.2g} %")
+            return Units(pedestal, scale, float(sigma), f"given as {100 * sigma:.2g} %", background)
         if not (needs.sigma or needs.uses_sigma):
             return Units(pedestal, scale)
-        level = float(level_of(Problem((y - pedestal) / scale, mask=self._believed(valid))))
+        if photons is not None:
+            level = of_the_light(seen.observed[valid], photons)
+            return Units(pedestal, scale, level, f"estimated by the photons' noise as {100 * level:.2g} %", background)
+        level = float(level_of(seen))
         return Units(pedestal, scale, level, f"estimated in smooth places of its planes as {100 * level:.2g} %")
 
     def run(
@@ -205,11 +214,13 @@ class VolumeMethod:
         y = ((_whole(values, valid) - units.pedestal) / units.scale).to(self.device)
         mask = self._believed(valid.to(self.device))
         sigma = None if units.sigma is None else torch.tensor([units.sigma], device=self.device)
+        ground = None if units.background is None else torch.tensor([units.background], device=self.device)
         blur = Blur(self.psf.to(self.device))
         outcomes, parts = [], []
         for d in range(y.shape[2] if self.by_planes else 1):
             place = d if self.by_planes else slice(None)
-            problem = Problem(y[:, :, place], blur, sigma=sigma, mask=None if mask is None else mask[:, :, place])
+            there = None if mask is None else mask[:, :, place]
+            problem = Problem(y[:, :, place], blur, sigma=sigma, mask=there, background=ground)
             if self.by_planes and on_plane is not None:
                 on_plane(d + 1, y.shape[2])
             result = self.method.run(problem, on_step=None if self.by_planes else on_step)
