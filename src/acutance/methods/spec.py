@@ -95,7 +95,7 @@ class Blocks:
     """
 
     radii: float = 2.0
-    more: int = 16
+    more: int = 8
     memory: int = 300
     fixed: Callable[[Method, Sequence[Problem]], Method] = as_it_is
 
@@ -103,8 +103,8 @@ class Blocks:
         """Voxels beyond a block along each axis that its result depends on, from the radii of the kernel.
 
         Example:
-            >>> Blocks(radii=2, more=16).reach((3, 4, 4))
-            (22, 24, 24)
+            >>> Blocks(radii=2, more=8).reach((3, 4, 4))
+            (14, 16, 16)
         """
         return tuple(math.ceil(self.radii * r) + self.more for r in radius)
 

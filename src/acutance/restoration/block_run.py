@@ -77,6 +77,11 @@ class BlockRun:
         return BlockRun(stack, grid, fixed, units)
 
     @property
+    def solver(self) -> VolumeMethod:
+        """The method of the first channel."""
+        return self.solvers[0]
+
+    @property
     def count(self) -> int:
         """Blocks of all volumes."""
         return len(self.stack.places) * math.prod(self.grid.counts)
@@ -114,13 +119,13 @@ class BlockRun:
             target, form_of(stack, grid.chunk), stack.values.shape, stack.dtype, about, overwrite=overwrite
         )
         dask = _dask()
-        tasks, number = [], 0
-        for at in stack.places:
-            for box in grid.boxes():
-                number += 1
-                if _name(at, box) not in part.done:
-                    work = _Work(self, part, at, box, number, on_block, on_step)
-                    tasks.append(dask.delayed(work.run, pure=False)())
+        missing = [
+            _Work(self, part, at, box, on_block, on_step)
+            for at in stack.places
+            for box in grid.boxes()
+            if _name(at, box) not in part.done
+        ]
+        tasks = [dask.delayed(w.run, pure=False)(dask_key_name=f"block-{n:09d}") for n, w in enumerate(missing)]
         outcomes = dask.compute(*tasks, scheduler="synchronous")
         part.publish(mark)
         return worst(outcomes) if outcomes else Outcome.COMPLETED
@@ -153,19 +158,19 @@ class BlockRun:
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """A block that is to be restored."""
+    """A block that is to be restored. Args: see `BlockRun.restore`."""
 
     run_: BlockRun
     part: ZarrPart
     at: tuple[int, int]
     box: Box
-    number: int
     on_block: Callable[[int, int], None] | None
     on_step: Observer | None
 
     def run(self) -> Outcome:
+        """Restore the block, write it, and note it as finished."""
         if self.on_block is not None:
-            self.on_block(self.number, self.run_.count)
+            self.on_block(len(self.part.done) + 1, self.run_.count)
         values, outcome = self.run_.values(self.at, self.box, self.on_step)
         self.part.write(self.at, self.box, values)
         self.part.finish_block(_name(self.at, self.box))
