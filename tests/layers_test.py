@@ -62,6 +62,9 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
 }
 LAZY = {
     "astropy",
+    "dask",
+    "numcodecs",
+    "zarr",
     "scipy",
     "skimage",
     "matplotlib",

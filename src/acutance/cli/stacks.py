@@ -81,7 +81,9 @@ def parted(jobs: Sequence[Job], wanted: Wanted) -> Parted:
         else:
             check_suffix(job.target)
             if wanted.block is not None and not is_zarr_name(job.target):
-                raise ConfigError(f"--block: the result is an OME-Zarr; name it with -o, such as {_as_zarr(job.target)}")
+                raise ConfigError(
+                    f"--block: the result is an OME-Zarr; name it with -o, such as {_as_zarr(job.target)}"
+                )
             stacks.append(job)
     return Parted(pictures, stacks, left)
 
@@ -252,7 +254,9 @@ def _sentence(run: StackRun | BlockRun, outcome: Outcome, seconds: float) -> str
     return f"{_size(run.stack)}, restored by {run.solver.spec.name}{how}, {duration(seconds)}{end}"
 
 
-def _record(job: Job, run: StackRun | BlockRun, outcome: Outcome, seconds: float, notes: list[str]) -> dict[str, object]:
+def _record(
+    job: Job, run: StackRun | BlockRun, outcome: Outcome, seconds: float, notes: list[str]
+) -> dict[str, object]:
     stack, voxel = run.stack, run.stack.voxel
     channels = [
         {

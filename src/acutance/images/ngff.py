@@ -148,11 +148,13 @@ def load(file: Path) -> dict[str, Any]:
             raise ImageError(f"{file.name} is missing: incomplete; get an intact copy")
         if file.stat().st_size > LONGEST:
             raise ImageError(f"{file.name} is longer than {LONGEST / 1e6:.0f} MB: damaged")
-        found = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        raise ImageError(f"{file.name} is no JSON: damaged; get an intact copy") from None
+        content = file.read_bytes()
     except OSError as error:
         raise ImageError(f"{file.name}: {error.strerror or error}") from None
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ImageError(f"{file.name} is no JSON: damaged; get an intact copy") from None
     if not isinstance(found, dict):
         raise ImageError(f"{file.name} is no object of JSON: damaged; get an intact copy")
     return found

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from acutance.errors import ImageError, MissingExtra
 from acutance.images.ngff import Described, describe, new_form
+from acutance.images.read import one_line
 from acutance.images.stack import AXES, NgffForm, Stack
 
 MOST_FILES = 50_000_000
@@ -75,7 +76,19 @@ class ZarrVolumes:
         return self.box(at, (slice(0, self.shape[2]), slice(0, self.shape[3]), slice(0, self.shape[4])))
 
     def box(self, at: tuple[int, int], box: Box) -> NDArray[Any]:
-        """Values of a part of the volume of a moment and channel, (z, y, x)."""
+        """Values of a part of the volume of a moment and channel, (z, y, x).
+
+        Raises:
+            ImageError: damaged chunks. MemoryError: they do not fit into the memory.
+        """
+        try:
+            return self._box(at, box)
+        except (ImageError, MissingExtra, MemoryError):
+            raise
+        except Exception as error:  # codecs raise whatever they like on damaged chunks
+            raise ImageError(f"cannot read {self.folder}: damaged ({one_line(error)}); get an intact copy") from error
+
+    def _box(self, at: tuple[int, int], box: Box) -> NDArray[Any]:
         wanted = dict(zip(AXES, (*at, *box), strict=True))
         own = tuple(wanted[a] if a in "ZYX" else slice(wanted[a], wanted[a] + 1) for a in self.order)
         found = np.asarray(self._array.oindex[own] if any(s.step not in (None, 1) for s in own) else self._array[own])

@@ -88,8 +88,8 @@ class ZarrPart:
         if os.path.lexists(folder) and before != wanted:
             if before is not None and not overwrite:
                 raise OutputError(
-                    f"an unfinished {target.name} of other settings is in {folder}; give the settings of that run to go "
-                    "on with it, allow overwriting to begin anew, or remove that folder"
+                    f"an unfinished {target.name} of other settings is in {folder}; give the settings of that run "
+                    "to go on with it, allow overwriting to begin anew, or remove that folder"
                 )
             _refuse_busy(folder, target)
             _remove(folder)
@@ -277,7 +277,10 @@ def _halve(folder: Path, form: NgffForm, shape: tuple[int, ...], level: int) -> 
             for z in _pieces(sides[2], form.chunks[0]):
                 for y in _pieces(sides[3], form.chunks[1]):
                     for x in _pieces(sides[4], 4 * form.chunks[2]):
-                        wide = (z, *(slice(2 * s.start, min(2 * s.stop, n)) for s, n in zip((y, x), before[3:], strict=True)))
+                        wide = (
+                            z,
+                            *(slice(2 * s.start, min(2 * s.stop, n)) for s, n in zip((y, x), before[3:], strict=True)),
+                        )
                         values = _read(fine, form.order, (t, c), wide)
                         _write(coarse, form.order, (t, c), (z, y, x), halved(values))
 

@@ -40,7 +40,8 @@ class Grid:
     """A volume divided into blocks.
 
     Args:
-        size: of the volume, (Z, Y, X). block: sides of a block. overlap: around it. chunk: sides of the result's chunks.
+        size: of the volume, (Z, Y, X). block: sides of a block. overlap: voxels around it.
+        chunk: sides of the chunks of the result.
     """
 
     size: Sides
@@ -62,16 +63,13 @@ class Grid:
     def boxes(self) -> Iterator[Box]:
         """The blocks, the last axis fastest."""
         for number in itertools.product(*map(range, self.counts)):
-            z, y, x = (
-                slice(i * b, min((i + 1) * b, n)) for i, b, n in zip(number, self.block, self.size, strict=True)
-            )
+            z, y, x = (slice(i * b, min((i + 1) * b, n)) for i, b, n in zip(number, self.block, self.size, strict=True))
             yield z, y, x
 
     def around(self, box: Box) -> Box:
         """A block with its overlap."""
         z, y, x = (
-            slice(max(0, s.start - o), min(n, s.stop + o))
-            for s, o, n in zip(box, self.overlap, self.size, strict=True)
+            slice(max(0, s.start - o), min(n, s.stop + o)) for s, o, n in zip(box, self.overlap, self.size, strict=True)
         )
         return z, y, x
 
@@ -192,7 +190,10 @@ def _chunk(block: Sides, source: Sides) -> Sides:
 def free_memory() -> int:
     """Bytes of memory that are free for this process: those of the system, and those that its group may have."""
     found = [_available()]
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
             most, now = ((Path("/sys/fs/cgroup") / name).read_text().strip() for name in (limit, used))
             found.append(int(most) - int(now))

@@ -124,6 +124,7 @@ for _measure in (
     measuring.curves,
     measuring.arithmetic,
     measuring.runs,
+    measuring.blocks,
 ):
     app.command(_measure.__name__)(_measure)
 app.command("tune")(tuning.tune)
