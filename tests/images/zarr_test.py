@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,7 +171,7 @@ def test_sizes_links_and_broken_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot read"):
         acutance.read_stack(folder).volume()
     chunk.unlink()
-    os.symlink("/etc/passwd", chunk)
+    chunk.symlink_to("/etc/passwd")
     with pytest.raises(ImageError, match="link"):
         acutance.read_stack(folder)
     chunk.unlink()

@@ -35,7 +35,7 @@ def psf(sides: tuple[int, ...] = (3, 3, 3)) -> NDArray[np.float64]:
     return np.asarray(k / k.sum())
 
 
-def counts(shape: tuple[int, ...] = (8, 20, 72), dtype: str = "f4") -> NDArray[np.generic]:
+def counts(shape: tuple[int, ...] = (6, 16, 56), dtype: str = "f4") -> NDArray[np.generic]:
     """Soft bodies with noise of about 2 % of the brightness."""
     places = np.meshgrid(*map(np.arange, shape), indexing="ij")
     x = np.full(shape, 20.0)
@@ -67,7 +67,7 @@ def test_blocks_cover_a_volume_once_and_lie_in_their_surroundings() -> None:
 @pytest.mark.parametrize("name", BY_BLOCKS)
 def test_blocks_are_the_whole_within_the_bounds(name: str) -> None:
     stack, solver = Stack.of(counts()), VolumeMethod.load(psf(), name)
-    run = BlockRun.begin(stack, solver, block=(8, 20, 36))
+    run = BlockRun.begin(stack, solver, block=(6, 16, 28))
     assert run.count == 2
     whole = StackRun.begin(stack, solver)
     away = np.abs(by_blocks(run).astype(float) - whole.volumes()[0, 0]) / whole.units[0].scale
@@ -78,8 +78,8 @@ def test_blocks_are_the_whole_within_the_bounds(name: str) -> None:
 
 def test_noise_brightness_and_spectrum_are_those_of_the_whole_in_every_block() -> None:
     values = counts()
-    values[:, :, 36:] = 20 + 40 * (values[:, :, 36:] - 20) / 200  # a dim half
-    run = BlockRun.begin(Stack.of(values), VolumeMethod.load(psf(), "wiener"), block=(8, 20, 36))
+    values[:, :, 28:] = 20 + 40 * (values[:, :, 28:] - 20) / 200  # a dim half
+    run = BlockRun.begin(Stack.of(values), VolumeMethod.load(psf(), "wiener"), block=(6, 16, 28))
     whole = StackRun.begin(Stack.of(values), run.solver)
     assert run.units == whole.units
     assert type(run.solver.method).__name__ == "FittedWiener"
@@ -88,7 +88,7 @@ def test_noise_brightness_and_spectrum_are_those_of_the_whole_in_every_block() -
 def test_methods_that_do_not_offer_it_are_refused_by_name() -> None:
     others = [s.name for s in catalogue().values() if s.needs.volumes and s.blocks is None]
     assert others == []
-    with pytest.raises(ConfigError, match="acute does not restore.*fd, levin, richardson-lucy, tv, wiener"):
+    with pytest.raises(ConfigError, match=r"acute does not restore.*fd, levin, richardson-lucy, tv, wiener"):
         BlockRun.begin(Stack.of(counts()), VolumeMethod.load(psf()[1], "acute"), block=(4, 10, 20))
 
 
@@ -98,20 +98,20 @@ def test_blocks_without_size_are_refused(block: tuple[int, int, int]) -> None:
         BlockRun.begin(Stack.of(counts()), VolumeMethod.load(psf(), "wiener"), block=block)
 
 
-@pytest.mark.parametrize("free", [10**8, 10**9, 10**10])
+@pytest.mark.parametrize("free", [10**9, 4 * 10**9])
 @pytest.mark.parametrize("chunks", [(64, 256, 256), (1, 2000, 2000), (16, 16, 16)])
 def test_blocks_are_chosen_to_fit_into_the_memory(free: int, chunks: tuple[int, int, int]) -> None:
     spec, size = find("wiener"), (500, 2000, 2000)
     grid = grid_of(spec, size, (2, 2, 2), by_planes=False, chunks=chunks, free=free)
     assert not grid.whole
     assert all(b % c == 0 or b == n for b, c, n in zip(grid.block, grid.chunk, size, strict=True))
-    if chunks[0] < 64:  # blocks hold whole chunks, and those of 4 million voxels do not fit into 50 MB
-        assert memory_of(spec, grid.largest, (2, 2, 2), False) <= max(0.5 * free, 10**8)
+    if chunks[0] < 64:  # blocks hold whole chunks, and those of four million voxels take more
+        assert memory_of(spec, grid.largest, (2, 2, 2), False) <= max(0.5 * free, 900_000_000)
     assert grid_of(spec, (8, 20, 20), (1, 1, 1), by_planes=False, chunks=chunks, free=free).whole
 
 
 def test_planes_stay_whole_where_they_fit() -> None:
-    grid = grid_of(find("acute"), (50, 400, 400), (0, 2, 2), by_planes=True, chunks=(1, 400, 400), free=3 * 10**8)
+    grid = grid_of(find("acute"), (50, 400, 400), (0, 2, 2), by_planes=True, chunks=(1, 400, 400), free=12 * 10**7)
     assert grid.block[1:] == (400, 400)
     assert grid.overlap == (0, 0, 0)
     assert 1 <= grid.block[0] < 50
@@ -127,7 +127,7 @@ def test_a_kernel_of_two_axes_by_blocks() -> None:
 
 
 def test_missing_voxels_and_whole_numbers(tmp_path: Path) -> None:
-    values = counts((2, 8, 20, 40))
+    values = np.stack([counts((8, 20, 40))] * 2)
     values[0, 3, 4, 20] = np.nan
     values[1] = np.rint(values[1])
     run = BlockRun.begin(Stack.of(values, "CZYX"), VolumeMethod.load(psf(), "wiener"), block=(8, 10, 20))
@@ -147,7 +147,7 @@ import numpy as np
 def on_block(number, count):
     if number == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-run = BlockRun.begin(acutance.read_stack("a.zarr"), VolumeMethod.load(np.load("psf.npy"), "wiener"), block=(8, 10, 24))
+run = BlockRun.begin(acutance.read_stack("a.zarr"), VolumeMethod.load(np.load("psf.npy"), "wiener"), block=(6, 8, 20))
 run.restore(Path("b.zarr"), {"run": 1}, on_block=on_block)
 """
 
@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on_and_its_result_has_the_same_bytes(
     (part / "0/c/0/0/0.abc.partial").write_bytes(b"half a chunk")
 
     solver = VolumeMethod.load(psf(), "wiener")
-    run = BlockRun.begin(acutance.read_stack("a.zarr"), solver, block=(8, 10, 24))
+    run = BlockRun.begin(acutance.read_stack("a.zarr"), solver, block=(6, 8, 20))
     with pytest.raises(OutputError, match="other settings"):
         run.restore(target, {"run": 2})
     begun: list[int] = []
@@ -183,8 +183,8 @@ def test_a_killed_run_goes_on_and_its_result_has_the_same_bytes(
 
 def test_a_large_volume_is_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, solver = Stack.of(counts()), VolumeMethod.load(psf(), "wiener")
-    whole = BlockRun.begin(stack, solver, block=(8, 20, 36)).units[0]
+    whole = BlockRun.begin(stack, solver, block=(6, 16, 28)).units[0]
     monkeypatch.setattr(block_run, "LOOKED_AT", 3000)
-    some = BlockRun.begin(stack, solver, block=(8, 20, 36)).units[0]
+    some = BlockRun.begin(stack, solver, block=(6, 16, 28)).units[0]
     assert some.scale == pytest.approx(whole.scale, rel=0.2)
     assert some != whole

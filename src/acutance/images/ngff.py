@@ -244,8 +244,11 @@ def _checked(shape: object, chunks: object, dtype: np.dtype[Any]) -> ArrayForm:
         ImageError: no sizes, or sizes that cannot be.
     """
     for each in (shape, chunks):
-        whole = isinstance(each, list) and 0 < len(each) <= 5
-        if not whole or not all(isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**40 for n in each):
+        if (
+            not isinstance(each, list)
+            or not 0 < len(each) <= 5
+            or not all(isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**40 for n in each)
+        ):
             raise ImageError(f"its array says that its sizes are {str(each)[:80]}: damaged; get an intact copy")
     sides, parts = cast(list[int], shape), cast(list[int], chunks)
     if len(sides) != len(parts):
@@ -263,7 +266,8 @@ def _checked(shape: object, chunks: object, dtype: np.dtype[Any]) -> ArrayForm:
 
 def _placed(found: object, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Scale and translation of a list of transformations; a translation of zero is left out."""
-    scale, moved = (1.0,) * count, ()
+    scale: tuple[float, ...] = (1.0,) * count
+    moved: tuple[float, ...] = ()
     for each in found[:4] if isinstance(found, list) else ():
         values = each.get(each.get("type")) if isinstance(each, dict) and isinstance(each.get("type"), str) else None
         if not isinstance(values, list) or len(values) != count or not all(isinstance(v, int | float) for v in values):

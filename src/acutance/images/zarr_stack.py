@@ -43,6 +43,12 @@ def require_zarr() -> Any:
     return zarr
 
 
+def where(at: tuple[int, int], box: Box) -> dict[str, slice]:
+    """A part of the volume of a moment and channel, by the names of the axes."""
+    moment, channel = (slice(n, n + 1) for n in at)
+    return dict(zip(AXES, (moment, channel, *box), strict=True))
+
+
 class ZarrVolumes:
     """The array of an OME-Zarr as volumes. Opened when first read, so that it can be sent to other processes.
 
@@ -89,8 +95,8 @@ class ZarrVolumes:
             raise ImageError(f"cannot read {self.folder}: damaged ({one_line(error)}); get an intact copy") from error
 
     def _box(self, at: tuple[int, int], box: Box) -> NDArray[Any]:
-        wanted = dict(zip(AXES, (*at, *box), strict=True))
-        own = tuple(wanted[a] if a in "ZYX" else slice(wanted[a], wanted[a] + 1) for a in self.order)
+        wanted = where(at, box)
+        own = tuple(wanted[a] for a in self.order)
         found = np.asarray(self._array.oindex[own] if any(s.step not in (None, 1) for s in own) else self._array[own])
         present = [a for a in AXES if a in self.order]
         moved = found.transpose([self.order.index(a) for a in present])

@@ -25,7 +25,7 @@ from acutance.errors import ImageError, OutputError
 from acutance.images.atomic import lock
 from acutance.images.ngff import group_files, is_zarr, load
 from acutance.images.stack import AXES, NgffForm, Stack
-from acutance.images.zarr_stack import Box, form_of, require_zarr
+from acutance.images.zarr_stack import Box, form_of, require_zarr, where
 
 RUN, DONE = ".acutance-run.json", ".acutance-done.txt"
 """What the part says of its run; a line for each finished block."""
@@ -251,8 +251,8 @@ def _opened(folder: Path, level: int) -> Any:
 
 
 def _write(array: Any, order: str, at: tuple[int, int], box: Box, values: NDArray[Any]) -> None:
-    wanted = dict(zip(AXES, (*at, *box), strict=True))
-    own = tuple(wanted[a] if a in "ZYX" else slice(wanted[a], wanted[a] + 1) for a in order)
+    wanted = where(at, box)
+    own = tuple(wanted[a] for a in order)
     whole = values.reshape(1, 1, *values.shape)
     left_out = tuple(i for i, a in enumerate(AXES) if a not in order)
     present = [a for a in AXES if a in order]
@@ -260,8 +260,8 @@ def _write(array: Any, order: str, at: tuple[int, int], box: Box, values: NDArra
 
 
 def _read(array: Any, order: str, at: tuple[int, int], box: Box) -> NDArray[Any]:
-    wanted = dict(zip(AXES, (*at, *box), strict=True))
-    own = tuple(wanted[a] if a in "ZYX" else slice(wanted[a], wanted[a] + 1) for a in order)
+    wanted = where(at, box)
+    own = tuple(wanted[a] for a in order)
     present = [a for a in AXES if a in order]
     found = np.asarray(array[own]).transpose([order.index(a) for a in present])
     sides = dict(zip(present, found.shape, strict=True))
@@ -277,11 +277,10 @@ def _halve(folder: Path, form: NgffForm, shape: tuple[int, ...], level: int) -> 
             for z in _pieces(sides[2], form.chunks[0]):
                 for y in _pieces(sides[3], form.chunks[1]):
                     for x in _pieces(sides[4], 4 * form.chunks[2]):
-                        wide = (
-                            z,
-                            *(slice(2 * s.start, min(2 * s.stop, n)) for s, n in zip((y, x), before[3:], strict=True)),
+                        rows, cols = (
+                            slice(2 * s.start, min(2 * s.stop, n)) for s, n in ((y, before[3]), (x, before[4]))
                         )
-                        values = _read(fine, form.order, (t, c), wide)
+                        values = _read(fine, form.order, (t, c), (z, rows, cols))
                         _write(coarse, form.order, (t, c), (z, y, x), halved(values))
 
 

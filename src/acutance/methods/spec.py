@@ -83,7 +83,8 @@ class Blocks:
 
     A voxel of the result depends on voxels at any distance, less and less with it. `reach` is the distance from which
     on the rest of a volume is left out. It is a multiple of the kernel's radius, because what the blur has mixed up is
-    told apart by voxels a few radii away, and a number of voxels more for the method's prior, which smooths.
+    told apart by voxels a few radii away, and a number of voxels more for the method's prior, which smooths. A longer
+    reach changes little: what is left of the difference comes from iterations that end before they have converged.
 
     Args:
         radii, more: the reach along an axis is radii * radius + more, voxels.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from acutance.errors import MissingExtra
 from acutance.images.stack import Stack
 from acutance.images.zarr_stack import Box, ZarrVolumes, form_of
-from acutance.images.zarr_write import ZarrPart
+from acutance.images.zarr_write import CHUNK, ZarrPart
 from acutance.prepare import check_level, has_data
 from acutance.problem import Observer, Outcome, Problem, worst
 from acutance.restoration.blocks import Grid, Sides, grid_of, memory_of
@@ -65,7 +65,7 @@ class BlockRun:
         check_level(sigma)
         solver.check_size(stack.size)
         radius = _radius(solver)
-        chunks = (64, 256, 256) if stack.ngff is None else stack.ngff.chunks
+        chunks = CHUNK if stack.ngff is None else stack.ngff.chunks
         grid = grid_of(
             solver.spec, stack.size, radius, by_planes=solver.by_planes, chunks=chunks, block=block, free=free
         )

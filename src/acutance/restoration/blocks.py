@@ -16,6 +16,7 @@ from pathlib import Path
 
 from acutance.errors import ConfigError
 from acutance.images.zarr_stack import Box
+from acutance.images.zarr_write import CHUNK
 from acutance.linear import MARGIN
 from acutance.methods.spec import MethodSpec, catalogue
 from acutance.tensors import fast_length
@@ -28,8 +29,8 @@ SHARE = 0.5
 MOST = 2_000_000_000
 """Bytes that a block takes, at most, where nobody gives its size: larger blocks save little of the overlap."""
 
-LONGEST_CHUNK, LARGEST_CHUNK = 256, 1 << 24
-"""Side of a chunk that a block is divided into, voxels, at most; and voxels of a chunk that is kept as it is."""
+LONGEST_CHUNK, FEWEST = 256, 1 << 12
+"""Side of a chunk, voxels, at most; and voxels that a chunk of the source has at least, for its sides to be kept."""
 
 SMALLEST = 16
 """Side of a block, voxels, at least, where the volume is not thinner."""
@@ -121,7 +122,7 @@ def grid_of(
     Raises:
         ConfigError: the method is none for blocks, where they are needed.
     """
-    own = Grid(size, size, (0, 0, 0), _chunk(size, chunks))
+    own = Grid(size, size, (0, 0, 0), _chunk(size, size, chunks))
     thin = (1, *size[1:]) if by_planes else size
     room = SHARE * (free_memory() if free is None else free)
     if block is None and memory_of(spec, thin, radius, by_planes) + 8 * math.prod(size) * by_planes <= room:
@@ -142,8 +143,8 @@ def grid_of(
     reach = (0, 0, 0) if spec.blocks is None or not cut else spec.blocks.reach(radius)
     overlap = (0 if by_planes else reach[0], reach[1], reach[2])
     if block is None:
-        block = _fitting(spec, size, radius, overlap, by_planes, _chunk(size, chunks), room)
-    return Grid(size, block, overlap, _chunk(block, chunks))
+        block = _fitting(spec, size, radius, overlap, by_planes, _chunk(size, size, chunks), room)
+    return Grid(size, block, overlap, _chunk(block, size, chunks))
 
 
 def _check_block(block: Sides) -> None:
@@ -173,18 +174,24 @@ def _fitting(
     return block
 
 
-def _chunk(block: Sides, source: Sides) -> Sides:
-    """Sides of the chunks that a block is written in: those of the source where they divide it, else fewer parts."""
-    plain = 1 << 12 <= math.prod(source) <= LARGEST_CHUNK or math.prod(block) <= math.prod(source)
+def _chunk(block: Sides, size: Sides, source: Sides) -> Sides:
+    """Sides of the chunks that blocks are written in: those of the source where they suit, else parts of a block."""
+    base = _base(source)
 
-    def one(n: int, c: int) -> int:
-        if plain and (n % c == 0 or c >= n):
+    def one(b: int, n: int, c: int) -> int:
+        if b == n or b % c == 0:
             return min(n, c)
-        parts = -(-n // LONGEST_CHUNK)
-        return next((n // p for p in range(parts, min(n, 4 * parts) + 1) if n % p == 0), n)
+        parts = -(-b // LONGEST_CHUNK)
+        return next((b // p for p in range(parts, min(b, 4 * parts) + 1) if b % p == 0), b)
 
-    d, h, w = (one(n, c) for n, c in zip(block, source, strict=True))
+    d, h, w = (one(b, n, c) for b, n, c in zip(block, size, base, strict=True))
     return d, h, w
+
+
+def _base(source: Sides) -> Sides:
+    """Chunks of a source, but no long sides, and none of very few voxels."""
+    d, h, w = (min(c, LONGEST_CHUNK) for c in source)
+    return (d, h, w) if d * h * w >= FEWEST else CHUNK
 
 
 def free_memory() -> int:
