@@ -20,7 +20,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, Estimate, Torus, laplacian_power, scaled
-from acutance.methods.spec import Blocks, MethodSpec, Needs, Stepwise, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
 from acutance.operators.filters import circular_differences
 from acutance.priors.sparse import HyperLaplacian
@@ -130,6 +130,5 @@ SPEC = MethodSpec(
     reference="krishnan2009fast",
     build=build,
     needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
-    blocks=Blocks(memory=160),
     channels_apart=True,
 )

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Estimate, Torus, laplacian_power, scaled
-from acutance.methods.spec import Blocks, MethodSpec, Needs, Stepwise, configure
+from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
 from acutance.operators.filters import circular_differences
 from acutance.problem import Problem, State
@@ -137,6 +137,5 @@ SPEC = MethodSpec(
     reference="wang2008new",
     build=build,
     needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
-    blocks=Blocks(memory=270),
     channels_apart=True,
 )
