@@ -60,7 +60,7 @@ RESERVED: dict[str, set[tuple[str, str]]] = {  # third-party packages that only 
     "onnxscript": {(PRODUCT, "export")},
     "onnxruntime": {(PRODUCT, "export"), (LAB, "bench")},
     "cloudpickle": {(PRODUCT, "cluster")},
-    "dask": {(PRODUCT, "cluster")},
+    "dask": {(PRODUCT, "cluster"), (PRODUCT, "restoration")},
     "distributed": {(PRODUCT, "cluster")},
     "fsspec": {(PRODUCT, "cluster")},
     **dict.fromkeys(
@@ -75,6 +75,8 @@ LAZY = {
     "dask",
     "distributed",
     "fsspec",
+    "numcodecs",
+    "zarr",
     "scipy",
     "skimage",
     "matplotlib",

@@ -22,6 +22,8 @@ import tifffile
 from astropy.io import fits
 from PIL import Image
 
+import acutance
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/index.md", "docs/photographs.md", "docs/science.md", "docs/choosing-a-method.md")
 PASSED_OVER = ("pip ", "make ", "acutance serve", "curl ")
@@ -60,6 +62,7 @@ def set_up(folder: Path) -> None:
     whole = {"axes": "ZYX", "spacing": 0.3, "unit": "um"}
     tifffile.imwrite(folder / "stack.tif", planes, imagej=True, resolution=(10.0, 10.0), metadata=whole)
     tifffile.imwrite(folder / "stack.ome.tif", planes, ome=True, metadata={"axes": "ZYX"}, photometric="minisblack")
+    acutance.write_stack(folder / "volume.ome.zarr", acutance.Stack.of(planes))
     away = np.meshgrid(*(np.arange(n) - n // 2 for n in (5, 7, 7)), indexing="ij")
     psf = np.exp(-0.5 * sum(a**2 for a in away)).astype(np.float32)
     tifffile.imwrite(folder / "psf3d.tif", psf, photometric="minisblack")

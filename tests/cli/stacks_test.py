@@ -150,3 +150,22 @@ def test_a_damaged_stack_of_a_folder_does_not_stop_the_rest() -> None:
     said = run("in", "--kernel", "psf3d.tif", "-o", "out", *WIENER, status=1).output
     assert {p.name for p in Path("out").glob("[!.]*")} == {"a.tif", "b.ome.tif"}
     assert "d.tif" in said
+
+
+def test_ome_zarr_by_blocks() -> None:
+    pytest.importorskip("zarr")
+    options = ("--kernel", "psf3d.tif", *WIENER)
+    said = run("in/a.tif", *options, "-o", "a.ome.zarr").output
+    assert "2 whole volumes" in said
+    assert read_mark(Path("a.ome.zarr")) is not None
+    said = run("a.ome.zarr", *options, "--again", "--block", "6,12,26").output
+    assert "4 blocks of 6 x 12 x 26 voxels" in said
+    before, after = read_stack("a.ome.zarr"), read_stack("a-restored.ome.zarr")
+    assert (after.axes, after.dtype, after.voxel) == (before.axes, before.dtype, before.voxel)
+    assert "done already" in run("a.ome.zarr", *options, "--again", "--block", "6,12,26").output
+    for arguments, words in (
+        (("a.ome.zarr", *options, "--again", "-o", "a.ome.zarr/b.ome.zarr"), "would lie in"),
+        (("in/a.tif", *options, "-o", "b.tif", "--block", "6,12,26"), "the result is an OME-Zarr"),
+        (("in/c.png", "--kernel", "psf2d.tif", "-o", "c.zarr"), "no stack"),
+    ):
+        assert words in refused(*arguments)

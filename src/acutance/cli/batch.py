@@ -32,6 +32,7 @@ from acutance.images.image import SUFFIXES, suffix_of
 from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import Mark, file_hash, read_mark
 from acutance.images.mask_file import is_mask_array, read_mask_array
+from acutance.images.ngff import is_zarr
 from acutance.images.peek import peek_size
 from acutance.images.source import is_measured
 from acutance.methods.spec import find
@@ -180,7 +181,7 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
     Raises:
         AlreadyDone, LeftOut: see there. ImageError: no file; it was restored before. OutputError: the result exists.
     """
-    if job.source.exists() and not job.source.is_file():
+    if job.source.exists() and not job.source.is_file() and not is_zarr(job.source):
         raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
     if journal is not None and not settings.overwrite and journal.is_done(state, job.target):
         raise AlreadyDone

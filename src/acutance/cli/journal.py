@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from acutance.cli.console import escape, say
+from acutance.errors import ImageError
+from acutance.images.ngff import is_zarr
+from acutance.images.zarr_stack import state_of_folder
 
 NAME = ".acutance.jsonl"
 
@@ -28,8 +31,10 @@ def state_of(source: Path) -> str:
     Taken before it is read: if it changes meanwhile, it counts as another picture.
     """
     try:
+        if is_zarr(source):
+            return state_of_folder(source)
         status = source.stat()
-    except OSError:
+    except (OSError, ImageError):
         return ""
     return f"{os.path.realpath(source)}|{status.st_size}|{status.st_mtime_ns}"
 

@@ -131,6 +131,9 @@ def restore(
         str | None, typer.Option(help="Scheduler of Dask, tcp://HOST:PORT, whose workers do a folder.")
     ] = None,
     tile: Annotated[int | None, typer.Option(min=64, help="Side of the tiles a network works on.")] = None,
+    block: Annotated[
+        str | None, typer.Option(help="Restore a volume by blocks of Z,Y,X voxels, into an OME-Zarr; else by memory.")
+    ] = None,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each picture on stdout.")] = False,
     orientation: Annotated[bool, typer.Option(help="Check whether the kernel is rotated.", hidden=True)] = True,
@@ -143,6 +146,7 @@ def restore(
     acutance restore photo.jpg --kernel psf.png
     acutance restore scans/ -o sharp/ --disc 3
     acutance restore stack.tif --kernel psf3d.tif
+    acutance restore volume.ome.zarr --kernel psf3d.tif -o sharp.ome.zarr
     acutance restore huge.tif --motion 21,40 --preview 2000,1500,600,400[/]
     """
     options = {k: v for k, v in locals().items() if k not in ("pictures", "explain_to")}

@@ -14,6 +14,7 @@ from acutance.errors import ConfigError, ImageError
 from acutance.images.fits_layout import split
 from acutance.images.image import SUFFIXES, stem_of, suffix_of
 from acutance.images.measurement_file import SUFFIX as MEASUREMENTS
+from acutance.images.ngff import is_zarr
 from acutance.images.recognise import HEAD, recognise
 
 MARK = "-restored"
@@ -79,6 +80,9 @@ def select(arguments: Sequence[Path], *, recursive: bool = False, apart: Mapping
     others = {Path(os.path.realpath(path)): why for path, why in (apart or {}).items()}
     several, folders = len(arguments) > 1, False
     for argument in arguments:
+        if is_zarr(argument):
+            found.append(Found(argument))
+            continue
         if os.path.isdir(argument):  # noqa: PTH112 (pathlib raises where a name is too long)
             roots, several, folders = [(argument, argument)], True, True
         elif os.path.lexists(argument) or not glob.has_magic(str(argument)):
@@ -158,6 +162,12 @@ def _look(
         why = apart.get(Path(os.path.realpath(path)))
         if why is not None:
             skipped.append(Skipped(path, why))
+        elif not path.name.startswith(".") and is_zarr(path):
+            why = _result_of(path)
+            if why is None:
+                found.append(Found(path, path.parent.relative_to(fixed), named=False))
+            else:
+                skipped.append(Skipped(path, why))
         elif path.is_dir() and (given or (recursive and not path.is_symlink())):
             try:
                 waiting += [(entry, fixed, False) for entry in sorted(path.iterdir(), reverse=True)]
@@ -193,14 +203,18 @@ def _left_out(path: Path, recursive: bool) -> str | None:
         return "not an ordinary file"
     if path.suffix.lower() == MEASUREMENTS:
         return "measurements (restore them by a command of their own)"
-    why = _no_picture(path)
+    return _no_picture(path) or _result_of(path)
+
+
+def _result_of(path: Path) -> str | None:
+    """Why an entry is a result, by its name; None: it is none."""
     name = without_ome(stem_of(path))
-    if why is None and name.endswith(MARK):
-        stem = name.removesuffix(MARK)
-        source = path.parent / stem if (path.parent / stem).is_file() else None
-        source = source or next(path.parent.glob(glob.escape(stem) + ".*"), None)
-        return None if source is None else f"by its name the result of {source.name}"
-    return why
+    if not name.endswith(MARK):
+        return None
+    stem = name.removesuffix(MARK)
+    source = path.parent / stem if (path.parent / stem).is_file() else None
+    source = source or next(path.parent.glob(glob.escape(stem) + ".*"), None)
+    return None if source is None else f"by its name the result of {source.name}"
 
 
 def _no_picture(path: Path) -> str | None:

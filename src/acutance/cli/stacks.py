@@ -8,21 +8,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from acutance.cli.batch import FORECAST_PIXELS, Settings, check_not_done, mark_of
 from acutance.cli.console import duration, emit, escape, parse_precision, say
 from acutance.cli.journal import Journals, digest, state_of
 from acutance.cli.reporting import ENDINGS
+from acutance.cli.selection import without_ome
 from acutance.cli.targets import Job
 from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
-from acutance.errors import ConfigError, KernelError
+from acutance.errors import ConfigError, KernelError, OutputError
 from acutance.images.kernel_file import KernelFile
 from acutance.images.kernel_volume import VolumeKernel
+from acutance.images.ngff import is_zarr
 from acutance.images.stack import Stack
 from acutance.images.stack_file import is_stack, read_stack
-from acutance.images.stack_write import check_suffix, write_stack
+from acutance.images.stack_write import check_suffix, is_zarr_name, write_stack
+from acutance.images.zarr_write import ZarrPart
 from acutance.problem import Outcome
+from acutance.restoration.block_run import BlockRun
 from acutance.restoration.stack import Restored, StackRun, fitted_to, plain
 from acutance.restoration.volume import VolumeMethod
 
@@ -61,6 +66,8 @@ def parted(jobs: Sequence[Job], wanted: Wanted) -> Parted:
     wrong = not_for_stacks(wanted)
     for job in jobs:
         if wanted.task != "deblur" or not is_stack(job.source):
+            if is_zarr_name(job.target):
+                raise OutputError(f"{job.source.name} is no stack; OME-Zarr is written of stacks and volumes only")
             pictures.append(job)
         elif wanted.blur is None:
             if job.named:
@@ -73,6 +80,10 @@ def parted(jobs: Sequence[Job], wanted: Wanted) -> Parted:
             left.append((job.source, f"a stack of planes, and {', '.join(wrong)} is for pictures"))
         else:
             check_suffix(job.target)
+            if wanted.block is not None and not is_zarr_name(job.target):
+                raise ConfigError(
+                    f"--block: the result is an OME-Zarr; name it with -o, such as {_as_zarr(job.target)}"
+                )
             stacks.append(job)
     return Parted(pictures, stacks, left)
 
@@ -108,13 +119,14 @@ class StackBatch:
 
     Args:
         solver: for all of them. kernel: before it is fitted to a stack. sigma: noise level; None: estimated.
-        settings: of the command.
+        settings: of the command. block: sides of the blocks; None: by the memory.
     """
 
     solver: VolumeMethod
     kernel: VolumeKernel | KernelFile
     sigma: float | None
     settings: Settings
+    block: tuple[int, int, int] | None = None
 
     @staticmethod
     def of(wanted: Wanted, kernel: VolumeKernel | KernelFile, settings: Settings) -> StackBatch:
@@ -138,7 +150,7 @@ class StackBatch:
             "kernel": hashlib.sha256(kernel.kernel.numpy().tobytes()).hexdigest(),
             "voxel": str(kernel.voxel) if isinstance(kernel, VolumeKernel) else None,
         }  # fmt: skip
-        return StackBatch(solver, kernel, wanted.level, replace(settings, digest=digest(same)))
+        return StackBatch(solver, kernel, wanted.level, replace(settings, digest=digest(same)), wanted.sides)
 
     def __post_init__(self) -> None:
         self._journals = Journals(self.settings.digest, kept=self.settings.journal)
@@ -153,22 +165,62 @@ class StackBatch:
         journal = self._journals.of(job.target.parent)
         check_not_done(job, state, journal, s)
         begun = time.perf_counter()
-        stack = read_stack(job.source, max_voxels=s.max_pixels)
+        by_blocks = is_zarr_name(job.target)
+        stack = read_stack(job.source, max_voxels=None if by_blocks and is_zarr(job.source) else s.max_pixels)
         kernel = fitted_to(self.kernel, stack)
         notes = [*stack.notes, *(f"kernel: {note}" for note in kernel.notes[len(self.kernel.notes) :])]
-        run = StackRun.begin(stack, self.solver.with_kernel(plain(kernel)), self.sigma)
+        solver, mark = self.solver.with_kernel(plain(kernel)), mark_of(job, self.solver.spec.name, s)
+        run: StackRun | BlockRun
+        if by_blocks:
+            about = {"settings": s.digest, "source": mark.source, "version": mark.version}
+            block = self.block or _block_before(job.target, about)
+            run = BlockRun.begin(stack, solver, self.sigma, block=block)
+        else:
+            run = StackRun.begin(stack, solver, self.sigma)
         for note in () if s.as_json else (*notes, *run.said()):
             say(f"[yellow]{escape(job.source.name)}:[/] {escape(note)}")
-        restored = _watched(run, job, watch)
-        mark = mark_of(job, self.solver.spec.name, s)
-        write_stack(job.target, replace(stack, values=restored), overwrite=s.overwrite, mark=mark)
+        if isinstance(run, BlockRun):
+            outcome = _by_blocks(run, job, watch, s, about, mark.line)
+        else:
+            restored = _watched(run, job, watch)
+            write_stack(job.target, replace(stack, values=restored), overwrite=s.overwrite, mark=mark)
+            outcome = restored.outcome
         if journal is not None:
             journal.add(state, job.source, job.target)
         seconds = time.perf_counter() - begun
         if s.as_json:
-            emit(json.dumps(_record(job, run, restored.outcome, seconds, [*notes, *run.said()])))
+            emit(json.dumps(_record(job, run, outcome, seconds, [*notes, *run.said()])))
         else:
-            say(f"[bold]{escape(job.target)}[/]: {escape(_sentence(run, restored.outcome, seconds))}")
+            say(f"[bold]{escape(job.target)}[/]: {escape(_sentence(run, outcome, seconds))}")
+
+
+def _block_before(target: Path, about: dict[str, Any]) -> tuple[int, int, int] | None:
+    """The blocks of an unfinished result of the same settings, so that its run can go on; None: there is none."""
+    before = ZarrPart.settings_of(target) or {}
+    found = before.get("block")
+    if not isinstance(found, list) or any(before.get(key) != value for key, value in about.items()):
+        return None
+    z, y, x = found
+    return z, y, x
+
+
+def _by_blocks(run: BlockRun, job: Job, watch: Watch, settings: Settings, about: dict[str, Any], mark: str) -> Outcome:
+    """Restore and write a stack block by block; what is finished of an interrupted run stays."""
+
+    def on_block(number: int, count: int) -> None:
+        watch.begin(f"{job.source.name}, block {number} of {count}" if count > 1 else job.source.name)
+
+    try:
+        return run.restore(
+            job.target, about, overwrite=settings.overwrite, mark=mark, on_block=on_block, on_step=watch.on_step
+        )
+    except KeyboardInterrupt:
+        say(f"{escape(job.target.name)}: finished blocks are kept; the same command goes on")
+        raise
+
+
+def _as_zarr(target: Path) -> str:
+    return f"{without_ome(target.stem)}.ome.zarr"
 
 
 def _watched(run: StackRun, job: Job, watch: Watch) -> Restored:
@@ -196,13 +248,15 @@ def _size(stack: Stack) -> str:
     return f"{sides} voxels" if count == 1 else f"{count} volumes of {sides} voxels"
 
 
-def _sentence(run: StackRun, outcome: Outcome, seconds: float) -> str:
+def _sentence(run: StackRun | BlockRun, outcome: Outcome, seconds: float) -> str:
     how = ", plane by plane" if run.solver.by_planes else ""
     end = ENDINGS.get(outcome, "")
     return f"{_size(run.stack)}, restored by {run.solver.spec.name}{how}, {duration(seconds)}{end}"
 
 
-def _record(job: Job, run: StackRun, outcome: Outcome, seconds: float, notes: list[str]) -> dict[str, object]:
+def _record(
+    job: Job, run: StackRun | BlockRun, outcome: Outcome, seconds: float, notes: list[str]
+) -> dict[str, object]:
     stack, voxel = run.stack, run.stack.voxel
     channels = [
         {
@@ -222,6 +276,7 @@ def _record(job: Job, run: StackRun, outcome: Outcome, seconds: float, notes: li
         "voxel": None if voxel is None else {"z": voxel.z, "y": voxel.y, "x": voxel.x, "unit": voxel.unit},
         "method": run.solver.spec.name,
         "by_planes": run.solver.by_planes,
+        "block": list(run.grid.block) if isinstance(run, BlockRun) else None,
         "channels": channels,
         "outcome": outcome.name.lower(),
         "seconds": round(seconds, 3),

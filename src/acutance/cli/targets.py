@@ -15,7 +15,9 @@ from acutance.errors import ConfigError, ImageError, OutputError
 from acutance.images.atomic import check_folder
 from acutance.images.encode import DEPTHS
 from acutance.images.image import SUFFIXES, stem_of, suffix_of
+from acutance.images.ngff import is_zarr
 from acutance.images.recognise import HEAD, RAW_SUFFIXES, recognise
+from acutance.images.stack_write import ZARR, is_zarr_name
 from acutance.images.write import check_depth, format_of
 
 LONGEST = 255
@@ -24,7 +26,7 @@ LONGEST = 255
 OTHER_SUFFIXES = frozenset(
     (
         ".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".exr", ".pdf", ".cs", ".npy", ".npz", ".mat", ".csv",
-        ".txt", ".json", ".zip", ".safetensors",
+        ".txt", ".json", ".zip", ".safetensors", ZARR,
     )
 )  # fmt: skip
 FILE_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | OTHER_SUFFIXES
@@ -73,7 +75,7 @@ class Output:
     @property
     def is_folder(self) -> bool:
         """Whether it is one already, or is written as one."""
-        return self.folder or os.path.isdir(self.path)  # noqa: PTH112
+        return self.folder or (os.path.isdir(self.path) and not is_zarr_name(self.path))  # noqa: PTH112
 
 
 def plan(selection: Selection, output: Output | None, *, in_place: bool = False) -> list[Job]:
@@ -154,6 +156,8 @@ def _target(each: Found, output: Output | None, as_folder: bool, *, full: bool) 
 def _suffix(path: Path) -> str:
     """The picture's own where it can be written, else that of its content, else .png."""
     suffix = suffix_of(path)
+    if is_zarr(path):
+        return ZARR
     if _is_written(suffix) or not path.is_file():
         return suffix if _is_written(suffix) else ".png"
     try:
@@ -191,7 +195,8 @@ def check_targets(
     sources = {os.path.realpath(job.source) for job in jobs}
     used = {os.path.realpath(path): what for what, path in inputs.items()}
     for job in jobs:
-        check_depth(job.target, format_of(job.target, "PNG"), bits)
+        if not is_zarr_name(job.target):
+            check_depth(job.target, format_of(job.target, "PNG"), bits)
         place = os.path.realpath(job.target)
         refuse_link(job.target)
         if (place in sources or _same(job)) and not in_place:
@@ -200,6 +205,8 @@ def check_targets(
                 f"{'it' if place == os.path.realpath(job.source) or _same(job) else job.target}; "
                 "name another file or folder with -o, or give --in-place"
             )
+        if is_zarr(job.source) and os.path.realpath(job.source) in map(str, Path(place).parents):
+            raise OutputError(f"the result {job.target} would lie in {job.source}; give another name with -o")
         if place in used:
             raise OutputError(f"the result {job.target} would replace {used[place]}; give another name with -o")
     for parent in dict.fromkeys(job.target.parent for job in jobs):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from acutance.blind.trail import Region
 from acutance.cli.boxes import parse_region
-from acutance.cli.console import parse_level
+from acutance.cli.console import parse_level, parse_numbers
 from acutance.cli.workers import Crew
 from acutance.cluster.store import is_address
 from acutance.errors import ConfigError
@@ -57,6 +57,7 @@ class Wanted:
     tile: int | None
     max_megapixels: int
     as_json: bool
+    block: str | None
     orientation: bool
 
     def check(self) -> None:
@@ -73,7 +74,7 @@ class Wanted:
             raise ConfigError("--workers and --cluster together: workers on this machine, or those of a scheduler")
         if self.cluster is not None and not self.cluster.startswith(("tcp://", "tls://")):
             raise ConfigError(f"--cluster {self.cluster}: give the address of a scheduler, such as tcp://host:8786")
-        _ = self.level, self.region, self.boxes
+        _ = self.level, self.region, self.boxes, self.sides
 
     @cached_property
     def level(self) -> float | None:
@@ -89,6 +90,18 @@ class Wanted:
     def boxes(self) -> dict[str, Region | None]:
         """The boxes of --window and --trail, by the setting of `acutance.blind.BlindConfig` that they are."""
         return {"window": parse_region(self.window, "--window"), "trail": parse_region(self.trail, "--trail")}
+
+    @cached_property
+    def sides(self) -> tuple[int, int, int] | None:
+        """The sides of --block, (Z, Y, X) in voxels."""
+        if self.block is None:
+            return None
+        form = "three whole numbers Z,Y,X, voxels, e.g. --block 64,256,256"
+        values = parse_numbers(self.block, 3, "--block", form)
+        if any(v < 1 or v != int(v) for v in values):
+            raise ConfigError(f"--block {self.block}: give {form}")
+        z, y, x = map(int, values)
+        return z, y, x
 
     @property
     def crew(self) -> Crew | None:

@@ -23,6 +23,8 @@ from typing import IO, cast
 
 from acutance.errors import ImageError
 from acutance.images.fits_layout import GZIP, MAGIC, Where, choose, walk
+from acutance.images.ngff import is_zarr, read_mark_line
+from acutance.images.zarr_stack import state_of_folder
 
 KEY = b"Acutance"
 """Keyword of the PNG chunk."""
@@ -67,7 +69,9 @@ class Mark:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 digits."""
+    """SHA-256 of a file's bytes, 64 digits; of an OME-Zarr that of the names, sizes and times of its files."""
+    if is_zarr(path):
+        return state_of_folder(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -96,6 +100,9 @@ def read_mark(path: Path, where: str = "") -> Mark | None:
         path: the file. where: which picture of a FITS file, see `acutance.images.fits_layout`.
     """
     try:
+        if is_zarr(path):
+            line = read_mark_line(path)
+            return None if line is None else Mark.parse(line.encode("ascii", "replace"))
         if not path.is_file():  # a pipe would have to be waited for
             return None
         with path.open("rb") as file:

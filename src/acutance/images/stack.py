@@ -7,7 +7,7 @@ of length 1 that its file does not have are not among its `axes`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -87,6 +87,30 @@ class StackForm:
     tags: tuple[tuple[int, int, int, Any], ...] = ()
 
 
+@dataclass(frozen=True)
+class NgffForm:
+    """The form of an OME-Zarr beside its values, so that a result looks the same (`acutance.images.ngff`).
+
+    Args:
+        version: of NGFF: "0.4" (Zarr 2) or "0.5" (Zarr 3).
+        order: names of the axes of its arrays, e.g. "TCZYX". axes: their records, in the same order.
+        chunks: of the arrays along (Z, Y, X).
+        scale, translation: of the first level along `order`; translation may be empty.
+        image: further entries of the image's record, such as its name. metadata: of its group, such as omero.
+        outside: of metadata in 0.5: what stands beside "ome".
+    """
+
+    version: Literal["0.4", "0.5"]
+    order: str
+    axes: tuple[dict[str, Any], ...]
+    chunks: tuple[int, int, int]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...] = ()
+    image: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    outside: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Volumes in channels and moments.
@@ -97,7 +121,7 @@ class Stack:
         values: (T, C, Z, Y, X), a real type; an array, or volumes that are read when they are asked for.
         axes: those that the stack has, of "TCZYX" and in that order; Y and X at least.
         voxel: size of a voxel; None: unknown. channels: their names, or none at all.
-        like: how its file is written; None: it comes from no file.
+        like: how its TIFF is written; None: it comes from none. ngff: how its OME-Zarr is; None: it comes from none.
         notes: one sentence for each thing that was assumed or left behind on reading.
 
     Raises:
@@ -110,6 +134,7 @@ class Stack:
     channels: tuple[str, ...] = ()
     like: StackForm | None = None
     notes: tuple[str, ...] = ()
+    ngff: NgffForm | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.values.shape, self.values.dtype

@@ -8,21 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from acutance.errors import AcutanceError, ImageError
+from acutance.errors import AcutanceError, ImageError, MissingExtra
 from acutance.images.decoded import DEFAULT_MAX_PIXELS
+from acutance.images.ngff import is_zarr
 from acutance.images.read import REMEDY, one_line
 from acutance.images.recognise import recognise
 from acutance.images.stack import Stack
 from acutance.images.stack_tiff import is_tiff_stack, read_tiff_stack
+from acutance.images.zarr_stack import read_zarr_stack
 
 
 def is_stack(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file holds a stack: a TIFF with several grey pages of one size, as of ImageJ or OME.
+    """Tell whether a file holds a stack: a TIFF with several grey pages of one size, as of ImageJ or OME; or OME-Zarr.
 
     A picture with smaller copies or masks beside it is none; pages in colour and pages of different sizes are none.
     False where the file cannot be read: reading it says why.
     """
     place = Path(path)
+    if is_zarr(place):
+        return True
     try:
         if not stat.S_ISREG(place.stat().st_mode):  # a pipe would have to be waited for
             return False
@@ -32,21 +36,25 @@ def is_stack(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def read_stack(path: str | os.PathLike[str], *, max_voxels: int = DEFAULT_MAX_PIXELS) -> Stack:
-    """Read a stack: a TIFF of several pages, an ImageJ hyperstack or an OME-TIFF, with axes, voxel size and channels.
+def read_stack(path: str | os.PathLike[str], *, max_voxels: int | None = DEFAULT_MAX_PIXELS) -> Stack:
+    """Read a stack: a TIFF of several pages, an ImageJ hyperstack, an OME-TIFF or OME-Zarr, with its metadata.
 
     Pages whose axes have no name are planes. Values keep their type and their units. Those of a large file are read
     volume by volume, when they are asked for.
 
     Args:
-        path: the file. max_voxels: refuse a volume of more voxels, before it is decoded.
+        path: the file, of OME-Zarr the folder. max_voxels: refuse a volume of more voxels, before it is decoded; None:
+            of OME-Zarr, any number.
 
     Raises:
+        MissingExtra: OME-Zarr, and zarr is not installed.
         ImageError: no such file, no TIFF, pages in colour or of different sizes, several images, axes that cannot be
             told, planes in other files, too large, damaged. The message ends with the remedy.
     """
     place = Path(path)
     try:
+        if is_zarr(place):
+            return read_zarr_stack(place, max_voxels)
         if not place.is_file():
             raise ImageError("it is no ordinary file; check the path" if place.exists() else "there is no such file")
         with place.open("rb") as file:
@@ -54,7 +62,9 @@ def read_stack(path: str | os.PathLike[str], *, max_voxels: int = DEFAULT_MAX_PI
         if kind != "TIFF":
             raise ImageError(f"it is {kind}, not a stack; give a TIFF of several pages, of ImageJ or OME")
         with np.errstate(all="ignore"):
-            return read_tiff_stack(place, max_voxels)
+            return read_tiff_stack(place, DEFAULT_MAX_PIXELS if max_voxels is None else max_voxels)
+    except MissingExtra:
+        raise
     except AcutanceError as error:
         raise ImageError(f"cannot read {place}: {error}") from error.__cause__
     except OSError as error:

@@ -16,8 +16,10 @@ from acutance.images.atomic import check_target, file_to_be
 from acutance.images.mark import Mark
 from acutance.images.ome import ome_of_result
 from acutance.images.stack import AXES, Stack, StackForm
+from acutance.images.zarr_write import write_zarr_stack
 
 SUFFIXES = (".tif", ".tiff")
+ZARR = ".zarr"
 
 _LARGEST = 2**32 - 2**26  # bytes of values in a TIFF whose offsets have 32 bits
 _MARK, _ASCII = 11, 2
@@ -34,7 +36,7 @@ def write_stack(
     compressed; above 4 GB they are BigTIFFs.
 
     Args:
-        path: .tif or .tiff. stack: what to write. overwrite: replace a file that exists.
+        path: .tif, .tiff, or .zarr for OME-Zarr. stack: what to write. overwrite: replace a file that exists.
         mark: what the file is to say of its origin, see `acutance.images.mark`.
 
     Raises:
@@ -42,6 +44,9 @@ def write_stack(
     """
     place = Path(path)
     check_suffix(place)
+    if is_zarr_name(place):
+        write_zarr_stack(place, stack, overwrite=overwrite, mark=None if mark is None else mark.line)
+        return
     check_target(place, overwrite=overwrite)
     form = stack.like or StackForm("OME" if _is_ome(place) else "plain", order="TCZ" if _is_ome(place) else "TZC")
     order = "".join(a for a in form.order if a in stack.axes)
@@ -66,13 +71,21 @@ def write_stack(
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a name that is not that of a TIFF.
+    """Refuse a name that is neither that of a TIFF nor of OME-Zarr.
 
     Raises:
         OutputError: it is not.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise OutputError(f"cannot write {path}: a stack of planes is written as TIFF; give a name that ends in .tif")
+    if path.suffix.lower() not in SUFFIXES and not is_zarr_name(path):
+        raise OutputError(
+            f"cannot write {path}: a stack of planes is written as TIFF or OME-Zarr; give a name that ends in .tif or "
+            ".ome.zarr"
+        )
+
+
+def is_zarr_name(path: Path) -> bool:
+    """Tell whether a name is that of an OME-Zarr."""
+    return path.suffix.lower() == ZARR
 
 
 def _is_ome(path: Path) -> bool:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, conjugate_gradients, difference_powers, laplacian_power, scaled
-from acutance.methods.spec import MethodSpec, Needs, Stepwise, configure
+from acutance.methods.spec import Blocks, MethodSpec, Needs, Stepwise, configure
 from acutance.noise.level import level_of
 from acutance.operators.filters import Difference, circular_differences
 from acutance.problem import Problem, State
@@ -180,5 +180,6 @@ SPEC = MethodSpec(
     reference="levin2007image",
     build=build,
     needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
+    blocks=Blocks(memory=240),
     channels_apart=True,
 )

@@ -35,10 +35,10 @@ import torch
 from torch import Tensor
 
 from acutance.errors import ConfigError
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import Blocks, MethodSpec, Needs, configure
 from acutance.noise.level import level_of
 from acutance.operators import LinearOperator
-from acutance.problem import Observer, Problem, Result, State
+from acutance.problem import Method, Observer, Problem, Result, State
 from acutance.solver import Solver
 from acutance.tensors import per_image, spatial, spread
 
@@ -126,15 +126,16 @@ class RichardsonLucyState(State):
 
 @dataclass(frozen=True, eq=False)
 class RichardsonLucyStep:
-    """One multiplicative update."""
+    """One multiplicative update. Args: config. lowest: o, where it is known; None: by the module's rule."""
 
     config: RichardsonLucyConfig
+    lowest: float | None = None
 
     def init(self, problem: Problem) -> RichardsonLucyState:
         """The observed picture, extended and nowhere black."""
         c, y = self.config, problem.observed
         weight = _weight(problem)
-        lowest = BELOW * torch.where(weight > 0, y, 0.0).amin(tuple(range(1, y.ndim)), keepdim=True).clamp_max(0)
+        lowest = _lowest(y, weight) if self.lowest is None else y.new_full((1,) * y.ndim, self.lowest)
         x = problem.start().clamp_min(lowest + DARK)
         seen = _blur(problem).adjoint(weight)
         inverse = torch.where(seen > SEEN, 1 / seen.clamp_min(SEEN), 0)
@@ -214,6 +215,11 @@ def _with_flux(z: Tensor, shifted: Tensor, least: Tensor, state: RichardsonLucyS
     return x
 
 
+def _lowest(y: Tensor, weight: Tensor) -> Tensor:
+    """o, (B, 1, ..., 1)."""
+    return BELOW * torch.where(weight > 0, y, 0.0).amin(tuple(range(1, y.ndim)), keepdim=True).clamp_max(0)
+
+
 def _weight(problem: Problem) -> Tensor:
     """M as a picture of the size of y: 1 where a sample tells something, also a bound, else 0."""
     weight = torch.ones_like(problem.observed)
@@ -243,13 +249,14 @@ def _curvature(x: Tensor, prior: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RichardsonLucy:
-    """Richardson-Lucy as a method."""
+    """Richardson-Lucy as a method. Args: config. lowest: see `RichardsonLucyStep`."""
 
     config: RichardsonLucyConfig
+    lowest: float | None = None
 
     def solver(self) -> Solver[RichardsonLucyState]:
         """`steps` equal steps."""
-        return Solver([RichardsonLucyStep(self.config)] * self.config.steps)
+        return Solver([RichardsonLucyStep(self.config, self.lowest)] * self.config.steps)
 
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
@@ -259,6 +266,12 @@ class RichardsonLucy:
             stop = Discrepancy(0.5 * count * (self.config.discrepancy * level_of(problem)) ** 2)
             solver = Solver(solver.steps, stop=stop)
         return solver.run(problem, on_step=on_step)
+
+
+def with_lowest(method: Method, seen: Sequence[Problem]) -> Method:
+    """The method with one o, the lowest of some parts of a volume; see `acutance.methods.spec.Blocks`."""
+    assert isinstance(method, RichardsonLucy)
+    return replace(method, lowest=min(float(_lowest(each.observed, _weight(each)).min()) for each in seen))
 
 
 def build(**settings: Any) -> RichardsonLucy:
@@ -272,5 +285,6 @@ SPEC = MethodSpec(
     reference="richardson1972",
     build=build,
     needs=Needs(kernel=True, sigma=True, mask=True, volumes=True, photons=True),
+    blocks=Blocks(memory=120, fixed=with_lowest),
     aliases=("rl",),
 )

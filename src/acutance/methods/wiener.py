@@ -15,6 +15,7 @@ such pictures. Where A is circular the solution is X = conj(K) Y / (|K|^2 + sigm
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,9 @@ from torch import Tensor
 
 from acutance.errors import ConfigError
 from acutance.linear import EPSILON, ROUNDS, Torus, laplacian_power
-from acutance.methods.spec import MethodSpec, Needs, configure
+from acutance.methods.spec import Blocks, MethodSpec, Needs, configure
 from acutance.noise.level import level_of
-from acutance.problem import Observer, Problem, Result, direct_result
+from acutance.problem import Method, Observer, Problem, Result, direct_result
 from acutance.tensors import spread
 
 SEEN = 0.03
@@ -58,15 +59,69 @@ class Wiener:
     @torch.no_grad()
     def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
         """See `acutance.problem.Method.run`."""
-        torus = Torus.of(problem.observed, problem.operator, problem.mask)
-        variance = spread(level_of(problem), problem.observed) ** 2
-        regulariser = self.strength * variance * inverse_spectrum(torus, variance) + EPSILON
-        x = torus.solve(regulariser, start=None, rounds=self.rounds)
+        torus, variance = _torus(problem)
+        return self.filtered(problem, torus, variance, inverse_spectrum(torus, variance))
+
+    def filtered(self, problem: Problem, torus: Torus, variance: Tensor, inverse: Tensor) -> Result:
+        """The filter with the 1 / S of `inverse_spectrum`."""
+        x = torus.solve(self.strength * variance * inverse + EPSILON, start=None, rounds=self.rounds)
         return direct_result(problem, torus.crop(torus.picture(x.spectrum)))
+
+
+@dataclass(frozen=True)
+class FittedWiener:
+    """The filter with one spectrum for every picture: S = a / |D|^g.
+
+    Args:
+        filter: its settings. log_a, g: log a, and g.
+    """
+
+    filter: Wiener
+    log_a: float
+    g: float
+
+    @torch.no_grad()
+    def run(self, problem: Problem, *, on_step: Observer | None = None) -> Result:
+        """See `acutance.problem.Method.run`."""
+        torus, variance = _torus(problem)
+        laplacian = laplacian_power(*torus.size, like=torus.observed)
+        a, g = (torus.observed.new_tensor(each) for each in (self.log_a, self.g))
+        return self.filter.filtered(problem, torus, variance, _inverse(laplacian, a, g))
+
+
+@torch.no_grad()
+def fitted(method: Method, seen: Sequence[Problem]) -> Method:
+    """The filter with the mean of the spectra that fit some parts of a volume; see `acutance.methods.spec.Blocks`."""
+    assert isinstance(method, Wiener)
+    found = [fit_spectrum(*_torus(each)) for each in seen]
+    a, g = (sum(float(one.mean()) for one in each) / len(found) for each in zip(*found, strict=True))
+    return FittedWiener(method, a, g)
+
+
+def _torus(problem: Problem) -> tuple[Torus, Tensor]:
+    """The torus of a problem, and the variance of its noise, (B, 1, 1, 1)."""
+    torus = Torus.of(problem.observed, problem.operator, problem.mask)
+    return torus, spread(level_of(problem), problem.observed) ** 2
 
 
 def inverse_spectrum(torus: Torus, variance: Tensor) -> Tensor:
     """1 / S of the picture on a torus, one for all channels: (B, 1, n, m // 2 + 1), zero at frequency zero.
+
+    Args:
+        torus: with the picture. variance: of the noise, (B, 1, 1, 1).
+    """
+    return _inverse(laplacian_power(*torus.size, like=torus.observed), *fit_spectrum(torus, variance))
+
+
+def _inverse(laplacian: Tensor, a: Tensor, g: Tensor) -> Tensor:
+    """|D|^g / a from |D|^2 and log a, zero at frequency zero."""
+    known = (laplacian > 0).to(laplacian)
+    logs = torch.where(laplacian > 0, laplacian, 1).log()
+    return known * torch.exp(0.5 * g * logs - a)
+
+
+def fit_spectrum(torus: Torus, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest log a and g of the picture on a torus, one for all channels, (B, 1, 1, 1) each.
 
     Args:
         torus: with the picture. variance: of the noise, (B, 1, 1, 1).
@@ -91,7 +146,7 @@ def inverse_spectrum(torus: Torus, variance: Tensor) -> Tensor:
         determinant = (aa * gg - ag**2).clamp_min(torch.finfo(a.dtype).tiny)
         a = (a + ((gg * da - ag * dg) / determinant).clamp(-2, 2)).clamp_min(2 * math.log(FAINTEST))
         g = (g + ((aa * dg - ag * da) / determinant).clamp(-0.5, 0.5)).clamp(FLATTEST, STEEPEST)
-    return known * torch.exp(0.5 * g * logs - a)
+    return a, g
 
 
 def _total(x: Tensor) -> Tensor:
@@ -110,4 +165,5 @@ SPEC = MethodSpec(
     reference="wiener1949",
     build=build,
     needs=Needs(kernel=True, sigma=True, mask=True, volumes=True),
+    blocks=Blocks(memory=170, fixed=fitted),
 )

@@ -126,7 +126,7 @@ class StackRun:
         check_level(sigma)
         solver.check_size(stack.size)
         channels = range(stack.values.shape[1])
-        return StackRun(stack, solver, tuple(_units_of(stack, solver, c, sigma) for c in channels))
+        return StackRun(stack, solver, tuple(units_of(stack, solver, c, sigma) for c in channels))
 
     def volumes(
         self,
@@ -196,8 +196,12 @@ class Restored:
         return np.asarray(as_given(x, volume))
 
 
-def _units_of(stack: Stack, solver: VolumeMethod, channel: int, sigma: float | None) -> Units:
-    """The units of a channel, from some of its moments."""
+def units_of(stack: Stack, solver: VolumeMethod, channel: int, sigma: float | None) -> Units:
+    """The units of a channel, from some of its moments.
+
+    Raises:
+        ImageError: it has no values.
+    """
     moments = stack.values.shape[0]
     some = sorted({round(t) for t in np.linspace(0, moments - 1, min(moments, LOOKED_AT))})
     found = []

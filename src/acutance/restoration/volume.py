@@ -211,26 +211,36 @@ class VolumeMethod:
             on_step: told every step, where all of the volume is restored at once.
             on_plane: told the number of each plane from 1 on, and of how many, where they are restored one by one.
         """
-        y = ((_whole(values, valid) - units.pedestal) / units.scale).to(self.device)
-        mask = self._believed(valid.to(self.device))
-        sigma = None if units.sigma is None else torch.tensor([units.sigma], device=self.device)
-        ground = None if units.background is None else torch.tensor([units.background], device=self.device)
-        blur = Blur(self.psf.to(self.device))
         outcomes, parts = [], []
-        for d in range(y.shape[2] if self.by_planes else 1):
-            place = d if self.by_planes else slice(None)
-            there = None if mask is None else mask[:, :, place]
-            problem = Problem(y[:, :, place], blur, sigma=sigma, mask=there, background=ground)
+        depth = values.shape[2]
+        whole = self.problem(values, valid, units)
+        for d in range(depth if self.by_planes else 1):
+            problem = plane_of(whole, d) if self.by_planes else whole
             if self.by_planes and on_plane is not None:
-                on_plane(d + 1, y.shape[2])
+                on_plane(d + 1, depth)
             result = self.method.run(problem, on_step=None if self.by_planes else on_step)
             outcomes.append(result.outcome)
             parts.append(problem.crop(result.x))
         x = torch.stack(parts, 2) if self.by_planes else parts[0]
         return x.cpu() * units.scale + units.pedestal, worst(outcomes)
 
+    def problem(self, values: Tensor, valid: Tensor, units: Units) -> Problem:
+        """What the method is to solve, of all planes. Args: see `run`."""
+        y = ((_whole(values, valid) - units.pedestal) / units.scale).to(self.device)
+        sigma, ground = (
+            None if v is None else torch.tensor([v], device=self.device) for v in (units.sigma, units.background)
+        )
+        blur, mask = Blur(self.psf.to(self.device)), self._believed(valid.to(self.device))
+        return Problem(y, blur, sigma=sigma, mask=mask, background=ground)
+
     def _believed(self, valid: Tensor) -> Tensor | None:
         return None if not self.spec.needs.mask or bool(valid.all()) else valid.float()
+
+
+def plane_of(problem: Problem, depth: int) -> Problem:
+    """One plane of a problem."""
+    mask = None if problem.mask is None else problem.mask[:, :, depth]
+    return replace(problem, observed=problem.observed[:, :, depth], mask=mask)
 
 
 def _whole(values: Tensor, valid: Tensor) -> Tensor:

@@ -126,6 +126,7 @@ for _measure in (
     measuring.runs,
     scaling.cluster,
     scaling.scale,
+    measuring.blocks,
 ):
     app.command(_measure.__name__)(_measure)
 app.command("tune")(tuning.tune)

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from acutance.cli.console import escape, out, parse_levels, progress_bar, say
+from acutance.cli.console import escape, out, parse_levels, parse_numbers, progress_bar, say
 from acutance.errors import ConfigError
 from acutance.images import write_atomically
 from acutance.restoration.restorer import DEFAULT
 from acutance_lab.bench import levels, tables
+from acutance_lab.bench.blocks import METHODS, seams, seams_table
 from acutance_lab.bench.case import Suite, bench_folder
 from acutance_lab.bench.contender import Contender
 from acutance_lab.bench.curves import LEAST, SIDE, curve_suite, find_curves, find_pictures
@@ -251,6 +252,24 @@ def curves(
         write_atomically(file, curve_plot(rows, curve.axis), overwrite=True)
         say(f"plot: {escape(file)}")
     written(output, "curves")
+
+
+def blocks(
+    methods: Methods = ",".join(METHODS),
+    size: Annotated[str, typer.Option(help="Z,Y,X of the volume, voxels.")] = "48,96,96",
+    block: Annotated[str, typer.Option(help="Z,Y,X of the blocks, voxels.")] = "24,48,48",
+    noise: Annotated[float, typer.Option(min=0.01, help="In percent of the range.")] = 2.0,
+) -> None:
+    """Measure seams: a made volume restored by blocks against the same at once."""
+    sides, parts = (_sides(text, option) for text, option in ((size, "--size"), (block, "--block")))
+    out.print(seams_table(seams(split_methods(methods), sides, parts, noise=noise / 100)), markup=False, soft_wrap=True)
+
+
+def _sides(text: str, option: str) -> tuple[int, int, int]:
+    z, y, x = map(int, parse_numbers(text, 3, option, "three whole numbers Z,Y,X"))
+    if min(z, y, x) < 8:
+        raise ConfigError(f"{option} {text}: give sides of 8 voxels or more")
+    return z, y, x
 
 
 def split_methods(text: str) -> list[str]:
