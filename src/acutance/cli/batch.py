@@ -19,6 +19,7 @@ from acutance.cli.journal import Journal, Journals, state_of
 from acutance.cli.looking import comparison, explain
 from acutance.cli.reporting import report, report_done, report_error, report_skipped
 from acutance.cli.selection import PICTURE_SUFFIXES
+from acutance.cli.sidecars import Recorder
 from acutance.cli.stopping import Stopping
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
@@ -39,7 +40,8 @@ from acutance.orientation import Orientation, judge_orientation
 from acutance.psf.files import FieldFile
 from acutance.restoration.history import with_lines
 from acutance.restoration.piece import Piece
-from acutance.restoration.restorer import Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import Restorer
 
 MIRRORED = 0.05
 """Part of its light in other places, from which on a kernel is told to differ from its mirror image."""
@@ -61,6 +63,7 @@ class Settings:
         kernel: name of its file. check_orientation: look whether the kernel is rotated.
         digest: sixteen digits for all that changes a result.
         journal: keep one in the folders of the results. as_json: report as JSON.
+        recorder: of side-cars; None: none are written. silent: say nothing of what is done.
     """
 
     task: str = "deblur"
@@ -81,6 +84,8 @@ class Settings:
     digest: str = ""
     journal: bool = False
     as_json: bool = False
+    recorder: Recorder | None = None
+    silent: bool = False
 
 
 class AlreadyDone(Exception):
@@ -170,7 +175,9 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
     """
     if job.source.exists() and not job.source.is_file():
         raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
-    if journal is not None and not settings.overwrite and journal.is_done(state, job.target):
+    recorder = settings.recorder
+    recorded = recorder is None or recorder.is_there(job)
+    if journal is not None and not settings.overwrite and recorded and journal.is_done(state, job.target):
         raise AlreadyDone
     before = None if settings.again else read_mark(job.source, job.where)
     if before is not None and settings.task in before.tasks:
@@ -181,14 +188,15 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
             raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
         raise LeftOut(why)
     if os.path.lexists(job.target) and not (settings.overwrite or settings.in_place):
-        there = (
-            None if settings.compare is not None or settings.explain is not None else read_mark(job.target, job.where)
-        )
+        more = settings.compare is not None or settings.explain is not None or not recorded
+        there = None if more else read_mark(job.target, job.where)
         if there is not None and there.settings == settings.digest and there.source == file_hash(job.source):
             if journal is not None:
                 journal.add(state, job.source, job.target)
             raise AlreadyDone
         raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
+    if recorder is not None:
+        recorder.check(job, overwrite=settings.overwrite)
 
 
 def mark_of(job: Job, method: str, settings: Settings) -> Mark:
@@ -239,25 +247,29 @@ class Batch:
             watch.announce(f"{width} x {height} pixels")
         kernel, mask = None if self.psf is None else self.psf.kernel, _mask_of(image, s)
         if self.guess is not None:
-            kernel = self._fitted(image, self.guess)
+            kernel = self._fitted(image, self.guess, silent=s.silent)
         done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step,
                               on_stage=watch.on_stage)  # fmt: skip
         final = _cut(done.image, s)
         final = final if s.kernel is None else with_lines(final, [f"kernel from {s.kernel}"])
         mark = replace(mark, method=done.ran)
         notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
+        if s.recorder is not None:
+            s.recorder.write(job, done, mark.source, overwrite=s.overwrite, most=s.max_pixels)
         self._extras(image, final, done, kernel, mask)
         if journal is not None:
             journal.add(state, job.source, job.target)
+        if s.silent:
+            return
         notes = (*image.info.notes, *done.notes, *_flux(image, done), *notes)
         report(job, done, notes, watch.forecast, as_json=s.as_json, hint=not self._hinted)
         self._hinted = self._hinted or done.noise_assumed
 
     @staticmethod
-    def _fitted(image: Image, guess: Guess) -> Tensor:
+    def _fitted(image: Image, guess: Guess, *, silent: bool) -> Tensor:
         """The kernel of a guess, made better for a picture."""
         best, remark = fitted(image, guess)
-        if remark is not None:
+        if remark is not None and not silent:
             say(f"[yellow]kernel:[/] {escape(remark)}" + ("; --exact keeps yours" if best != guess else ""))
         return best.kernel
 

@@ -20,6 +20,7 @@ from acutance.cli.journal import digest
 from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
+from acutance.cli.sidecars import Recorder
 from acutance.cli.stacks import StackBatch, apart_from, parted
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
@@ -107,6 +108,9 @@ def restore(
     ] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write before and after side by side.")] = None,
     explain_to: Annotated[Path | None, typer.Option("--explain", help="Write what every step sees to DIR.")] = None,
+    sidecar: Annotated[
+        bool, typer.Option("--sidecar", help="Also write NAME.acutance.json, for `acutance repeat`.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")] = False,
     again: Annotated[
@@ -281,9 +285,9 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         raise KernelError(NO_KERNEL.format(method=name))
     check_effects(restorer, wanted.there(), kernel=wanted.blur)
     task = wanted.task if restorer.needs.task == "sense" else restorer.needs.task
-    if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None:
+    if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None and not wanted.silent:
         say("no kernel given: it is estimated; if you know the blur, give --kernel, --motion, --disc or --trail")
-    for note in psf.notes if psf is not None else ():
+    for note in psf.notes if psf is not None and not wanted.silent else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
     mask = None if wanted.mask is None else read_mask(wanted.mask, wanted.most)
     same = {
@@ -300,6 +304,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         kernel=None if wanted.kernel is None else wanted.kernel.name,
         check_orientation=wanted.orientation and wanted.kernel is not None,
         journal=work.selection.several and not wanted.in_place, as_json=wanted.as_json,
+        recorder=Recorder.of(wanted, work.jobs), silent=wanted.silent,
     )  # fmt: skip
     guess = None if wanted.exact else _guess(wanted.motion, wanted.disc, wanted.gaussian)
     return Batch(restorer, psf, settings, guess)

@@ -21,6 +21,7 @@ Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, 
 Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF, FITS).")]
 Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
 Explain = Annotated[Path | None, typer.Option("--explain", help="Write the picture after every stage to DIR.")]
+Sidecar = Annotated[bool, typer.Option("--sidecar", help="Also write NAME.acutance.json, for `acutance repeat`.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")]
@@ -42,6 +43,7 @@ def _command(task: str, does: str) -> Callable[..., None]:
         bits: Bits = None,
         compare: Compare = None,
         explain: Explain = None,
+        sidecar: Sidecar = False,
         overwrite: Overwrite = False,
         recursive: Recursive = False,
         in_place: InPlace = False,
@@ -54,7 +56,8 @@ def _command(task: str, does: str) -> Callable[..., None]:
         restore(
             pictures, task=task, output=output, method=method, strength=strength, sigma=sigma, weights=weights,
             bits=bits, compare=compare, explain_to=explain, overwrite=overwrite, device=device, threads=threads,
-            max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place, again=again,
+            sidecar=sidecar, max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place,
+            again=again,
         )  # fmt: skip
 
     command.__doc__ = f"""{does}

@@ -15,7 +15,7 @@ from acutance.images.fits_layout import split
 
 @dataclass(frozen=True)
 class Wanted:
-    """The options; see `acutance.cli.restoring.restore` for each."""
+    """The options; see `acutance.cli.restoring.restore` for each. Args: silent: say nothing of what is done."""
 
     pictures: tuple[Path, ...]
     kernel: Path | None
@@ -54,6 +54,8 @@ class Wanted:
     max_megapixels: int
     as_json: bool
     orientation: bool
+    sidecar: bool
+    silent: bool = False
 
     def check(self) -> None:
         """See that the options make sense, each by itself and together.
@@ -114,7 +116,7 @@ class Wanted:
             "--method": self.method, "--strength": self.strength, "--quality": self.quality, "--steps": self.steps,
             "--seconds": self.seconds, "--sigma": self.sigma, "--flip-kernel": self.flip_kernel,
             "--centre": self.centre, "--preview": self.preview, "--exact": self.exact, "--tile": self.tile,
-            "--again": self.again, "--in-place": self.in_place, **self.of_one_picture(),
+            "--again": self.again, "--in-place": self.in_place, "--sidecar": self.sidecar, **self.of_one_picture(),
         }  # fmt: skip
         there = {option: value is not None and value is not False for option, value in given.items()}
         there["--linear"], there["--encoded"] = self.linear is True, self.linear is False

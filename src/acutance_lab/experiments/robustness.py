@@ -29,7 +29,8 @@ from acutance.images import Image
 from acutance.methods.spec import find
 from acutance.metrics import kernel_similarity, psnr
 from acutance.problem import Problem
-from acutance.restoration.restorer import BLIND, Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import BLIND, Restorer
 from acutance.weights import embedded
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
 from acutance_lab.data.photographs import Photographs
