@@ -16,7 +16,7 @@ from acutance.images.fits_layout import split
 from acutance.images.mark import file_hash
 from acutance.operators import Blur, BlurField
 from acutance.restoration.restored import Restoration
-from acutance.trust.machine import Machine
+from acutance.trust.machine import this_machine
 from acutance.trust.sidecar import File, Made, Run, Settings, Sidecar, hash_of_kernel, hash_of_pixels, path_of, write
 
 
@@ -94,7 +94,7 @@ class Recorder:
                 steps=done.steps,
                 outcome=done.outcome.name.lower(),
             ),
-            machine=Machine.now(restorer.device, restorer.precision),
+            machine=this_machine(restorer.device, restorer.precision),
             output=Made(job.target.name, file_hash(job.target), _pixels(job, most)),
             kernel=self.kernel,
             mask=self.mask,

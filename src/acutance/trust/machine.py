@@ -33,20 +33,20 @@ class Machine:
     device: str
     processor: str
 
-    @staticmethod
-    def now(device: torch.device, precision: torch.dtype) -> Machine:
-        """This machine, as it is now. Args: device, precision: of the run."""
-        return Machine(
-            acutance=VERSION,
-            torch=str(torch.__version__),
-            numpy=np.__version__,
-            pillow=pillow_version,
-            python=platform.python_version(),
-            threads=torch.get_num_threads(),
-            precision=str(precision).removeprefix("torch."),
-            device=str(device),
-            processor=torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
-        )
+
+def this_machine(device: torch.device, precision: torch.dtype) -> Machine:
+    """This machine, as it is now. Args: device, precision: of the run."""
+    return Machine(
+        acutance=VERSION,
+        torch=str(torch.__version__),
+        numpy=np.__version__,
+        pillow=pillow_version,
+        python=platform.python_version(),
+        threads=torch.get_num_threads(),
+        precision=str(precision).removeprefix("torch."),
+        device=str(device),
+        processor=torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+    )
 
 
 def _processor() -> str:

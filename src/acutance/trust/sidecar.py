@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
@@ -123,8 +123,8 @@ class Sidecar:
     kernel: File | None = None
     mask: File | None = None
     weights: File | None = None
-    kind: Literal["acutance restoration"] = KIND
-    version: Literal[2] = field(default=VERSION)
+    kind: Literal["acutance restoration"] = "acutance restoration"
+    version: Literal[2] = 2
 
 
 def path_of(result: Path, *, whole: bool = False) -> Path:
@@ -239,10 +239,10 @@ def _check_files(found: Sidecar, where: str) -> None:
             raise ConfigError(f"{where}: {what}={each.name!r} must be the name of a file, without folders")
         if isinstance(each, File) and not _WHERE.fullmatch(each.where):
             raise ConfigError(f"{where}: {what}: where={each.where!r} must be the name of an extension, as [SCI]")
-        hashes = (each.sha256, each.pixels_sha256) if isinstance(each, Made) else (each.sha256,)
+        hashes = [each.sha256, *([each.pixels_sha256] if isinstance(each, Made) else [])]
         if not all(_HASH.fullmatch(text) for text in hashes):
             raise ConfigError(f"{where}: the hash of {what} is no SHA-256")
-    hashes = tuple(h for h in (*found.run.weights_sha256.values(), found.run.kernel_sha256) if h is not None)
+    hashes = [h for h in (*found.run.weights_sha256.values(), found.run.kernel_sha256) if h is not None]
     if not all(isinstance(h, str) and _HASH.fullmatch(h) for h in hashes):
         raise ConfigError(f"{where}: a hash of the run is no SHA-256")
 
