@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from acutance.images import Image
 from acutance.prepare import Prepared
@@ -11,6 +14,15 @@ from acutance.problem import Outcome, Result
 
 if TYPE_CHECKING:
     from acutance.restoration.restorer import Restorer
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a result comes from. Args: image: the input. prepared: its problem. restorer: that solved it."""
+
+    image: Image
+    prepared: Prepared
+    restorer: Restorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +85,24 @@ class Restoration:
         count = self.numbers or self.image.pixels[0].numel() * channels
         return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
 
+    def report(self, path: str | os.PathLike[str], *, name: str = "A picture", overwrite: bool = False) -> None:
+        """Write a report of how far to believe the picture: one HTML file, see `acutance.restoration.report`.
 
-@dataclass(frozen=True, eq=False)
-class Origin:
-    """Where a result comes from. Args: image: the input. prepared: its problem. restorer: that solved it."""
+        Args:
+            path: the file. name: of the picture. overwrite: replace a file that exists.
 
-    image: Image
-    prepared: Prepared
-    restorer: Restorer
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        from acutance.restoration.report import write_report
+
+        write_report(path, self, name=name, overwrite=overwrite)
+
+    def unsupported(self) -> Tensor | None:
+        """What the data do not support, (1, C, H, W) in the units of the picture; see `acutance.trust.unsupported`.
+
+        None where the method knows no kernel.
+        """
+        from acutance.restoration.doubt import unsupported_of
+
+        return unsupported_of(self)

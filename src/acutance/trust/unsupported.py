@@ -62,7 +62,8 @@ def frequencies(height: int, width: int, like: Tensor) -> Tensor:
     """|f| in cycles a pixel, as `torch.fft.rfft2` orders it, (height, width // 2 + 1)."""
     rows = torch.fft.fftfreq(height, device=like.device)[:, None]
     cols = torch.fft.rfftfreq(width, device=like.device)
-    return (rows.square() + cols.square()).sqrt()
+    size: Tensor = (rows.square() + cols.square()).sqrt()
+    return size
 
 
 def lost(operator: LinearOperator | None, sigma: float, x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -75,7 +76,7 @@ def lost(operator: LinearOperator | None, sigma: float, x: Tensor, size: tuple[i
     f = frequencies(*size, x)
     scene = a * (f.square() + (1 / max(size)) ** 2).pow(-b)
     power = x.new_ones(1, 1, 1, 1) if operator is None else operator.power(*size, like=x)
-    return 1 / (1 + power * scene / sigma**2)
+    return (1 + power * scene / sigma**2).reciprocal()
 
 
 def unsupported(x: Tensor, operator: LinearOperator | None, sigma: float, *, measured: Tensor | None = None) -> Tensor:
