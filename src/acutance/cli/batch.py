@@ -23,6 +23,7 @@ from acutance.cli.sidecars import Recorder
 from acutance.cli.stopping import Stopping
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
+from acutance.cli.trusting import write_trust
 from acutance.cli.watching import Watch
 from acutance.errors import AcutanceError, ConfigError, ImageError, OutputError
 from acutance.images import Image, read_image, write_image
@@ -58,7 +59,7 @@ class Settings:
 
     Args:
         task: "deblur", ... sigma, linear, mask, bits, preview, explain, compare, candidates,
-            max_pixels: see the options.
+            report, uncertainty, max_pixels: see the options.
         overwrite: replace results. in_place: replace the pictures. again: restore what was restored before.
         kernel: name of its file. check_orientation: look whether the kernel is rotated.
         digest: sixteen digits for all that changes a result.
@@ -78,6 +79,8 @@ class Settings:
     explain: Path | None = None
     compare: Path | None = None
     candidates: Path | None = None
+    report: Path | None = None
+    uncertainty: Path | None = None
     kernel: str | None = None
     check_orientation: bool = False
     max_pixels: int = 250_000_000
@@ -188,7 +191,8 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
             raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
         raise LeftOut(why)
     if os.path.lexists(job.target) and not (settings.overwrite or settings.in_place):
-        more = settings.compare is not None or settings.explain is not None or not recorded
+        extra = (settings.compare, settings.explain, settings.report, settings.uncertainty)
+        more = any(path is not None for path in extra) or not recorded
         there = None if more else read_mark(job.target, job.where)
         if there is not None and there.settings == settings.digest and there.source == file_hash(job.source):
             if journal is not None:
@@ -256,7 +260,7 @@ class Batch:
         notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
         if s.recorder is not None:
             s.recorder.write(job, done, mark.source, overwrite=s.overwrite, most=s.max_pixels)
-        self._extras(image, final, done, kernel, mask)
+        self._extras(job, image, final, done, kernel, mask)
         if journal is not None:
             journal.add(state, job.source, job.target)
         if s.silent:
@@ -294,12 +298,21 @@ class Batch:
         return piece.cut(image)
 
     def _extras(
-        self, before: Image, final: Image, done: Restoration, kernel: Tensor | BlurField | None, mask: Tensor | None
+        self,
+        job: Job,
+        before: Image,
+        final: Image,
+        done: Restoration,
+        kernel: Tensor | BlurField | None,
+        mask: Tensor | None,
     ) -> None:
         """The comparison, and what the steps see, where they are asked for."""
         s = self.settings
         if s.compare is not None:
             write_image(s.compare, comparison(_cut(before, s), final), overwrite=s.overwrite)
+        write_trust(
+            done, s.report, s.uncertainty, name=job.source.name, cut=lambda p: _cut(p, s), overwrite=s.overwrite
+        )
         if s.explain is not None:
             prepared = self.restorer.prepare(before, kernel, sigma=s.sigma, linear=s.linear, mask=mask)
             count = explain(self.restorer, prepared, done.steps, s.explain)

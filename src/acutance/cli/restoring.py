@@ -24,6 +24,7 @@ from acutance.cli.sidecars import Recorder
 from acutance.cli.stacks import StackBatch, apart_from, parted
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
+from acutance.cli.trusting import FLOATS, PAGES
 from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
 from acutance.errors import ConfigError, KernelError, UnknownSetting
@@ -111,6 +112,13 @@ def restore(
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="Also write NAME.acutance.json, for `acutance repeat`.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write how far to believe the result: one HTML file.")
+    ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(help="Also write the standard deviation of each pixel: TIFF, FITS; takes 8 runs."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")] = False,
     again: Annotated[
@@ -245,6 +253,11 @@ def find_work(wanted: Wanted) -> Work:
     check_targets(jobs, wanted.inputs, bits=wanted.bits, in_place=wanted.in_place, folder=folder)
     if wanted.compare is not None:
         check_extra("--compare", wanted.compare, jobs, wanted.inputs, overwrite=wanted.overwrite)
+    if wanted.report is not None:
+        check_extra("--report", wanted.report, jobs, wanted.inputs, overwrite=wanted.overwrite, suffixes=PAGES)
+    if wanted.uncertainty is not None:
+        check_extra("--uncertainty", wanted.uncertainty, jobs, wanted.inputs, overwrite=wanted.overwrite,
+                    suffixes=FLOATS)  # fmt: skip
     for option, made in (("--explain", wanted.explain), ("--candidates", wanted.candidates)):
         if made is not None:
             check_folder_of(option, made)
@@ -300,7 +313,8 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         task=task, sigma=wanted.level, linear=wanted.linear,
         mask=mask, overwrite=wanted.overwrite,
         in_place=wanted.in_place, again=wanted.again, bits=wanted.bits, preview=wanted.region, explain=wanted.explain,
-        compare=wanted.compare, candidates=wanted.candidates, max_pixels=wanted.most, digest=digest(same),
+        compare=wanted.compare, candidates=wanted.candidates, report=wanted.report,
+        uncertainty=wanted.uncertainty, max_pixels=wanted.most, digest=digest(same),
         kernel=None if wanted.kernel is None else wanted.kernel.name,
         check_orientation=wanted.orientation and wanted.kernel is not None,
         journal=work.selection.several and not wanted.in_place, as_json=wanted.as_json,

@@ -97,7 +97,8 @@ def _not_for_stacks(wanted: Wanted) -> list[str]:
     given = wanted.there() | {"--bits": wanted.bits is not None}
     no_use = (
         "--in-place", "--mask", "--preview", "--bits", "--strength", "--linear", "--encoded", "--compare", "--explain",
-        "--window", "--trail", "--candidates", "--sidecar",
+        "--window", "--trail", "--candidates", "--sidecar", "--report",
+        "--uncertainty",
     )  # fmt: skip
     return [option for option in no_use if given[option]]
 

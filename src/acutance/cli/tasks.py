@@ -22,6 +22,7 @@ Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 3
 Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
 Explain = Annotated[Path | None, typer.Option("--explain", help="Write the picture after every stage to DIR.")]
 Sidecar = Annotated[bool, typer.Option("--sidecar", help="Also write NAME.acutance.json, for `acutance repeat`.")]
+Report = Annotated[Path | None, typer.Option(help="Also write how far to believe the result: one HTML file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")]
@@ -44,6 +45,7 @@ def _command(task: str, does: str) -> Callable[..., None]:
         compare: Compare = None,
         explain: Explain = None,
         sidecar: Sidecar = False,
+        report: Report = None,
         overwrite: Overwrite = False,
         recursive: Recursive = False,
         in_place: InPlace = False,
@@ -57,7 +59,7 @@ def _command(task: str, does: str) -> Callable[..., None]:
             pictures, task=task, output=output, method=method, strength=strength, sigma=sigma, weights=weights,
             bits=bits, compare=compare, explain_to=explain, overwrite=overwrite, device=device, threads=threads,
             sidecar=sidecar, max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place,
-            again=again,
+            again=again, report=report,
         )  # fmt: skip
 
     command.__doc__ = f"""{does}

@@ -55,6 +55,8 @@ class Wanted:
     as_json: bool
     orientation: bool
     sidecar: bool
+    report: Path | None
+    uncertainty: Path | None
     silent: bool = False
 
     def check(self) -> None:
@@ -107,7 +109,10 @@ class Wanted:
 
     def of_one_picture(self) -> dict[str, object]:
         """Options that go with one picture only, and their values."""
-        return {"--compare": self.compare, "--explain": self.explain, "--mask": self.mask, **self.of_finding()}
+        return {
+            "--compare": self.compare, "--explain": self.explain, "--mask": self.mask, "--report": self.report,
+            "--uncertainty": self.uncertainty, **self.of_finding(),
+        }  # fmt: skip
 
     def there(self) -> dict[str, bool]:
         """Tell which options were given, of those that some methods or files have no use for."""

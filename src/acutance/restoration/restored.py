@@ -85,18 +85,41 @@ class Restoration:
         count = self.numbers or self.image.pixels[0].numel() * channels
         return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
 
-    def report(self, path: str | os.PathLike[str], *, name: str = "A picture", overwrite: bool = False) -> None:
+    def uncertainty(self, *, draws: int = 4, views: int = 4, seed: int = 0) -> Tensor:
+        """The standard deviation of the error of each sample, (1, C, H, W) in the units of the picture.
+
+        The method runs `draws` + `views` - 1 times more; see `acutance.restoration.uncertainty`.
+
+        Args:
+            draws: runs with noise added once more. views: that the picture is restored in. seed: of the noise.
+
+        Raises:
+            ConfigError: too few or too many draws or views.
+        """
+        from acutance.restoration.uncertainty import uncertainty_of
+
+        return uncertainty_of(self, draws=draws, views=views, seed=seed)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "A picture",
+        uncertainty: Tensor | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """Write a report of how far to believe the picture: one HTML file, see `acutance.restoration.report`.
 
         Args:
-            path: the file. name: of the picture. overwrite: replace a file that exists.
+            path: the file. name: of the picture. uncertainty: what `uncertainty` returned, to be shown as well.
+            overwrite: replace a file that exists.
 
         Raises:
             OutputError: the file cannot be written.
         """
         from acutance.restoration.report import write_report
 
-        write_report(path, self, name=name, overwrite=overwrite)
+        write_report(path, self, name=name, uncertainty=uncertainty, overwrite=overwrite)
 
     def unsupported(self) -> Tensor | None:
         """What the data do not support, (1, C, H, W) in the units of the picture; see `acutance.trust.unsupported`.

@@ -412,6 +412,10 @@ class Restorer:
         passed()
         return moments[1] - moments[0], moments[2] - moments[1]
 
+    def solve(self, problem: Problem) -> Tensor:
+        """The method's estimate for a problem in its own units, on the domain of the blur."""
+        return self._run(problem, None).x
+
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""
         large = problem.observed[0, 0].numel() >= APART

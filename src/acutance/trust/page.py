@@ -40,7 +40,8 @@ p{margin:6px 0;max-width:80ch}.soft{color:#57606a}table{border-collapse:collapse
 td,th{border-bottom:1px solid #d8dee4;padding:5px 10px 5px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:600;width:16em}.row{display:flex;gap:16px;flex-wrap:wrap}.row figure{flex:1 1 240px}
 figure{margin:0;min-width:0}figcaption{color:#57606a;font-size:13px}img{max-width:100%;display:block}
-.whole img{width:100%}.sharp{image-rendering:pixelated;width:220px;height:220px;object-fit:contain;border:1px solid #d8dee4}
+.whole img{width:100%}.sharp{image-rendering:pixelated;width:220px;height:220px;object-fit:contain;
+border:1px solid #d8dee4}
 .details{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:8px}
 .details img{width:100%;image-rendering:pixelated}
 .doubt{border-left:4px solid #d55e00;padding-left:12px}.good{border-left:4px solid #009e73;padding-left:12px}

@@ -12,12 +12,15 @@ there u is the local standard deviation of the result.
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from acutance.operators import LinearOperator
-from acutance.tensors import fast_length, pad
+from acutance.tensors import fast_length
 
 WINDOW = 3.0
 """Standard deviation of G in pixels."""
@@ -25,15 +28,18 @@ WINDOW = 3.0
 LOWEST, HIGHEST = 0.02, 0.15
 """Frequencies, cycles a pixel, between which S is fitted: below are single objects, above many blurs have no light."""
 
+RINGS = 8
+"""Of frequencies between them, each an equal factor wide; the mean power of a ring counts."""
+
 SLOPES = (0.6, 1.8)
 """Of b: photographs have about 1, pages of text less, smooth objects more."""
 
-MARGIN = 16
-"""Pixels by which a picture is extended by reflection, so that opposite edges do not meet on the torus."""
+GAP = 48
+"""Pixels, at least, that bridge opposite edges of a picture on the torus."""
 
 
 def spectrum_of(x: Tensor) -> tuple[float, float]:
-    """a and b of S for one picture (1, C, H, W) of luma power; b within `SLOPES`.
+    """a and b of S for one picture (1, C, H, W), b within `SLOPES`, by least squares of logarithms.
 
     The power is that of |F x|^2 / (H W) under a Hann window, mean over the channels.
     """
@@ -44,18 +50,17 @@ def spectrum_of(x: Tensor) -> tuple[float, float]:
     centred = x - x.mean((-2, -1), keepdim=True)
     power = torch.fft.rfft2(centred * window).abs().square().mean((0, 1)) / window.square().sum()
     f = frequencies(h, w, x)
-    inside = (f >= max(LOWEST, 2 / min(h, w))) & (f <= HIGHEST)
-    if int(inside.sum()) < 8 or float(power.max()) <= 0:
+    ends = torch.logspace(math.log10(max(LOWEST, 2 / min(h, w))), math.log10(HIGHEST), RINGS + 1).tolist()
+    rings = [(f >= low) & (f < high) for low, high in pairwise(ends)]
+    rings = [ring for ring in rings if bool(ring.any())]
+    if len(rings) < 2 or float(power.max()) <= 0:
         return float(power.mean()), 0.0
-    log_f, log_p = f[inside].square().log(), power[inside].clamp_min(1e-20).log()
-    # every octave counts alike, though it has four times the frequencies of the one below
-    weight = f[inside].reciprocal().square()
-    weight = weight / weight.sum()
-    mean_f, mean_p = (weight * log_f).sum(), (weight * log_p).sum()
-    slope = (weight * (log_f - mean_f) * (log_p - mean_p)).sum() / (weight * (log_f - mean_f).square()).sum()
-    b = min(max(-float(slope), SLOPES[0]), SLOPES[1])
-    euler = 0.5772  # the mean of the logarithm of a periodogram is that much below the logarithm of its mean
-    return float((mean_p + b * mean_f + euler).exp()), b
+    log_p = torch.stack([power[ring].mean() for ring in rings]).clamp_min(1e-20).log()
+    log_f = torch.stack([f[ring].square().log().mean() for ring in rings])
+    mean_f, mean_p = log_f.mean(), log_p.mean()
+    slope = float(((log_f - mean_f) * (log_p - mean_p)).sum() / (log_f - mean_f).square().sum())
+    b = min(max(-slope, SLOPES[0]), SLOPES[1])
+    return float((mean_p + b * mean_f).exp()), b
 
 
 def frequencies(height: int, width: int, like: Tensor) -> Tensor:
@@ -98,17 +103,22 @@ def unsupported(x: Tensor, operator: LinearOperator | None, sigma: float, *, mea
 
 def torus_of(x: Tensor) -> tuple[int, int]:
     """The size of the torus on which a picture is filtered."""
-    return fast_length(x.shape[-2] + 2 * MARGIN), fast_length(x.shape[-1] + 2 * MARGIN)
+    return fast_length(x.shape[-2] + GAP), fast_length(x.shape[-1] + GAP)
 
 
 def filtered_by(x: Tensor, transfer: Tensor) -> Tensor:
     """x under a real transfer function on `torus_of(x)`, its mean taken off."""
     h, w = x.shape[-2:]
     height, width = torus_of(x)
-    wide = pad(x - x.mean((-2, -1), keepdim=True), MARGIN, MARGIN, border="replicate")
-    wide = F.pad(wide, (0, width - wide.shape[-1], 0, height - wide.shape[-2]), mode="replicate")
-    wide = torch.fft.irfft2(torch.fft.rfft2(wide) * transfer, s=(height, width))
-    return wide[..., MARGIN : MARGIN + h, MARGIN : MARGIN + w]
+    wide = _bridged(_bridged(x - x.mean((-2, -1), keepdim=True), width).mT, height).mT
+    found: Tensor = torch.fft.irfft2(torch.fft.rfft2(wide) * transfer, s=(height, width))
+    return found[..., :h, :w]
+
+
+def _bridged(x: Tensor, width: int) -> Tensor:
+    """x with further columns that lead evenly from its last to its first: on a torus there is no jump."""
+    t = torch.linspace(0, 1, width - x.shape[-1] + 2, device=x.device, dtype=x.dtype)[1:-1]
+    return torch.cat((x, torch.lerp(x[..., -1:], x[..., :1], t)), -1)
 
 
 def smooth(x: Tensor, width: float = WINDOW) -> Tensor:

@@ -16,11 +16,10 @@ The residual A x - y is looked at too, with the true kernel and with one of anot
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import NormalDist, fmean, median
 
 import torch
 from torch import Tensor
@@ -33,7 +32,10 @@ from acutance.trust.residual import whiteness
 from acutance.trust.uncertainty import INTERVAL
 from acutance.trust.unsupported import local_rms, unsupported
 from acutance.views import VIEWS
+from acutance_lab.bench.tables import listed
 from acutance_lab.data.photographs import Photographs
+from acutance_lab.experiments.output import Panel, Report, Series
+from acutance_lab.plots import COLOURS, SOFT
 from acutance_lab.synth.kernels import mixture
 
 SPARSE = 5
@@ -141,7 +143,7 @@ def _sample(
     clean = blur.forward(sharp)
     observed = clean + sigma * torch.randn(clean.shape, generator=generator)
     prepared = restorer.prepare(observed, kernels[:1], sigma=sigma)
-    problem, unit = prepared.problem, prepared.scale
+    problem, unit = prepared.problem, prepared.scale * prepared.range
     assert problem.sigma is not None
     noise = torch.randn(settings.draws, *problem.observed.shape[1:], generator=generator)
     runs = [problem, *(replace(problem, observed=problem.observed + problem.sigma * n) for n in noise)]
@@ -150,7 +152,7 @@ def _sample(
     x = _together(restorer, [*runs, *views, wrong])
     plain = [problem.crop(each) for each in x[: len(runs)]]
     seen = [problem.crop(view.back(each)) for view, each in zip(VIEWS[1:], x[len(runs) : -1], strict=False)]
-    error = plain[0] * unit - blur.crop(sharp)
+    error = prepared.finish(x[0]) - blur.crop(sharp)
     parts = (
         error.abs(),
         local_rms(error),
@@ -172,7 +174,8 @@ def _together(restorer: Restorer, problems: list[Problem]) -> list[Tensor]:
     first = problems[0]
     assert first.sigma is not None
     whole = replace(first, observed=observed, operator=Blur(kernels), sigma=first.sigma.expand(len(observed)))
-    return list(restorer.method.run(whole).x.split(1))
+    x = restorer.method.run(whole).x
+    return [x[n : n + 1] for n in range(len(x))]
 
 
 def save(samples: list[Sample], settings: Settings, file: Path) -> None:
@@ -278,8 +281,7 @@ def judge(model: str, samples: list[Sample], levels: int) -> Outcome:
             inside.append((sample.photograph, sample.values[0] / s))
         coverage.append(float((torch.cat(here) <= INTERVAL).float().mean()))
     every = torch.cat([ratio for _, ratio in inside])
-    normal = torch.distributions.Normal(0.0, 1.0)
-    widths = [float(normal.icdf(torch.tensor((1 + p) / 2))) for p in NOMINAL]
+    widths = [NormalDist().inv_cdf((1 + p) / 2) for p in NOMINAL]
     by_photograph = [
         float(torch.cat([r for p, r in inside if p == number]).le(INTERVAL).float().mean())
         for number in sorted({p for p, _ in inside})
@@ -290,12 +292,11 @@ def judge(model: str, samples: list[Sample], levels: int) -> Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Trust:
-    """The experiment's outcome. Args: see the others; seconds: of collecting."""
+    """The experiment's outcome. Args: see the others."""
 
     settings: Settings
     samples: list[Sample]
     outcomes: tuple[Outcome, ...]
-    seconds: float
 
 
 def run(
@@ -315,7 +316,6 @@ def run(
     Raises:
         ConfigError: neither of both. DataError: unusable.
     """
-    began = time.perf_counter()
     if samples is not None:
         found = load(samples, settings)
     elif data is not None:
@@ -323,6 +323,77 @@ def run(
         save(found, settings, output / SAMPLES)
     else:
         raise ConfigError("give a folder of photographs, or the samples of an earlier run")
-    seconds = time.perf_counter() - began
     outcomes = tuple(judge(model, found, len(settings.levels)) for model in MODELS)
-    return Trust(settings, found, outcomes, seconds)
+    return Trust(settings, found, outcomes)
+
+
+def report(found: Trust) -> Report:
+    """Tables, sentences, plots and numbers of the experiment."""
+    held = [s for s in found.samples if s.held_out]
+    levels = [f"{100 * level:g} %" for level in found.settings.levels]
+    models = listed(
+        found.outcomes,
+        {
+            "standard deviation from": lambda o: o.model,
+            **{
+                f"90 % hold, {name} noise": lambda o, n=n: f"{100 * o.coverage[n]:.1f} %"  # type: ignore[misc]
+                for n, name in enumerate(levels)
+            },
+            "all": lambda o: f"{100 * o.curve[NOMINAL.index(0.9)]:.1f} %",
+            "worst photograph": lambda o: f"{100 * o.worst:.0f} %",
+            "interval score, %": lambda o: f"{100 * o.score:.2f}",
+            "coefficients": lambda o: "; ".join(" ".join(f"{v:.2f}" for v in each) for each in o.coefficients),
+        },
+    )
+    names = ("draws", "views", "unsupported")
+    related = {name: [correlation(s.values[1], s.values[VALUES.index(name)]) for s in held] for name in names}
+    correlations = listed(
+        names,
+        {
+            "map": lambda n: n,
+            "correlation with the true error, mean": lambda n: f"{fmean(related[n]):.2f}",
+            "median": lambda n: f"{median(related[n]):.2f}",
+            "lowest": lambda n: f"{min(related[n]):.2f}",
+        },
+    )
+    kinds = {"right kernel": 0, "kernel of another crop": 1}
+    normal = listed(
+        kinds,
+        {
+            "residual with the": lambda kind: kind,
+            "times the noise, 5 %": lambda kind: f"{quantile([s.fit[kinds[kind]] for s in held], 0.05):.2f}",
+            "median": lambda kind: f"{median(s.fit[kinds[kind]] for s in held):.2f}",
+            "95 %": lambda kind: f"{quantile([s.fit[kinds[kind]] for s in held], 0.95):.2f}",
+            "autocorrelation, median": lambda kind: f"{median(s.white[kinds[kind]] for s in held):.2f}",
+            "its 95 %": lambda kind: f"{quantile([s.white[kinds[kind]] for s in held], 0.95):.2f}",
+        },
+    )
+    fitted = len(found.samples) - len(held)
+    photographs = len({s.photograph for s in held})
+    notes = [
+        f"{found.settings.method}; fitted to {fitted} crops of training photographs, judged by {len(held)} crops of "
+        f"{photographs} photographs that are held out; coefficients at {', '.join(levels)} noise.",
+    ]
+    curves = [
+        Series([100 * p for p in NOMINAL], [100 * v for v in o.curve], o.model, {"color": COLOURS[n % len(COLOURS)]})
+        for n, o in enumerate(found.outcomes)
+    ]
+    line = Series([0, 100], [0, 100], "", {"color": SOFT, "linewidth": 0.8})
+    panel = Panel([line, *curves], {"xlabel": "interval, %", "ylabel": "errors within it, %"})
+    numbers = {
+        "settings": found.settings,
+        "outcomes": found.outcomes,
+        "correlations": related,
+        "seconds": found.seconds,
+    }
+    return Report("trust", [models, correlations, normal], notes, numbers, {"coverage.png": [panel]})
+
+
+def correlation(a: Tensor, b: Tensor) -> float:
+    """Pearson's, 0 where one of both is constant."""
+    return float(torch.corrcoef(torch.stack([a, b]))[0, 1].nan_to_num(0))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which that share lies."""
+    return float(torch.tensor(values).quantile(share))
