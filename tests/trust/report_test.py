@@ -46,7 +46,7 @@ class Links(HTMLParser):
 
 def test_it_needs_no_other_file_and_escapes_names(observed: torch.Tensor, tmp_path: Path) -> None:
     done = Restorer.load("wiener", device="cpu")(observed, KERNEL, sigma=0.01)
-    done.report(tmp_path / "r.html", name=NAME, uncertainty=done.uncertainty(draws=2, views=2))
+    done.report(tmp_path / "r.html", name=NAME, uncertainty=done.uncertainty(draws=2))
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     links = Links()
     links.feed(text)

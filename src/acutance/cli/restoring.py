@@ -117,7 +117,7 @@ def restore(
     ] = None,
     uncertainty: Annotated[
         Path | None,
-        typer.Option(help="Also write the standard deviation of each pixel: TIFF, FITS; takes 8 runs."),
+        typer.Option(help="Also write the standard deviation of each pixel: TIFF or FITS; takes 5 runs."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")] = False,

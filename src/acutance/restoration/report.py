@@ -274,5 +274,5 @@ def _of_uncertainty(done: Restoration, mean: Tensor) -> str:
         "median. It is that behind this kernel: if the kernel is wrong, so is this."
     )
     if done.ran == METHOD:
-        return f"{text} On photographs that nothing was fitted to, about 90 of 100 errors lie within 1.64 times this."
+        return f"{text} On photographs that nothing was fitted to, 88 of 100 errors were within 1.64 times this."
     return f"{text} It was calibrated with {METHOD}; for {done.ran} it is a rough guide."

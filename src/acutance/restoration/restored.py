@@ -85,20 +85,20 @@ class Restoration:
         count = self.numbers or self.image.pixels[0].numel() * channels
         return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
 
-    def uncertainty(self, *, draws: int = 4, views: int = 4, seed: int = 0) -> Tensor:
+    def uncertainty(self, *, draws: int = 4, seed: int = 0) -> Tensor:
         """The standard deviation of the error of each sample, (1, C, H, W) in the units of the picture.
 
-        The method runs `draws` + `views` - 1 times more; see `acutance.restoration.uncertainty`.
+        The method runs `draws` times more; see `acutance.restoration.uncertainty`.
 
         Args:
-            draws: runs with noise added once more. views: that the picture is restored in. seed: of the noise.
+            draws: runs with noise added once more. seed: of the noise.
 
         Raises:
-            ConfigError: too few or too many draws or views.
+            ConfigError: too few or too many draws.
         """
         from acutance.restoration.uncertainty import uncertainty_of
 
-        return uncertainty_of(self, draws=draws, views=views, seed=seed)
+        return uncertainty_of(self, draws=draws, seed=seed)
 
     def report(
         self,

@@ -3,9 +3,9 @@
 METHOD = "acute"
 """The method that they were measured with."""
 
-CALIBRATED: tuple[tuple[float, float, float, float], ...] = (
-    (0.003, 0.55, 10.46, 0.28),
-    (0.01, 1.33, 4.34, 0.56),
-    (0.03, 1.86, 4.63, 0.30),
+CALIBRATED: tuple[tuple[float, float, float], ...] = (
+    (0.003, 2.89, 1.04),
+    (0.01, 2.07, 1.20),
+    (0.03, 2.23, 0.45),
 )
-"""Noise level, a, b, c."""
+"""Noise level, a, b: of draws and unsupported, on 60 crops of 60 training photographs."""

@@ -1,11 +1,10 @@
 r"""The standard deviation of the error of a result, pixel by pixel, calibrated on photographs.
 
-    s^2 = (a d)^2 + (b v)^2 + (c u)^2
+    s^2 = (a d)^2 + (b u)^2
 
-d is the deviation of results of data with noise added once more at their own level, v that of a few views
-(`acutance.views`), both as local root mean squares, and u what the data do not support (`acutance.trust.unsupported`).
-The error has longer tails than a normal distribution: a, b and c are such that 90 % of the errors lie within
-`INTERVAL` s.
+d is the deviation of results of data with noise added once more at their own level, as a local root mean square, and u
+what the data do not support (`acutance.trust.unsupported`). The error has longer tails than a normal distribution: a
+and b are such that 90 % of the errors lie within `INTERVAL` s.
 """
 
 from __future__ import annotations
@@ -24,10 +23,9 @@ INTERVAL = 1.6449
 
 @dataclass(frozen=True)
 class Coefficients:
-    """a, b and c of the module. Args: draws, views, unsupported."""
+    """a and b of the module. Args: draws, unsupported."""
 
     draws: float
-    views: float
     unsupported: float
 
 
@@ -46,14 +44,11 @@ def coefficients_at(level: float) -> Coefficients:
     return Coefficients(*CALIBRATED[-1][1:])
 
 
-def deviation(draws: Tensor, views: Tensor, unsupported: Tensor, level: float) -> Tensor:
+def deviation(draws: Tensor, unsupported: Tensor, level: float) -> Tensor:
     """s of the module.
 
     Args:
-        draws, views, unsupported: d, v and u, alike, in any units. level: of the noise, a fraction of the range.
+        draws, unsupported: d and u, alike, in any units. level: of the noise, a fraction of the range.
     """
     c = coefficients_at(level)
-    parts = ((c.draws, draws), (c.views, views), (c.unsupported, unsupported))
-    total = sum((factor * value).square() for factor, value in parts)
-    assert isinstance(total, Tensor)
-    return total.sqrt()
+    return ((c.draws * draws).square() + (c.unsupported * unsupported).square()).sqrt()

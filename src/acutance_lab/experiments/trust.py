@@ -207,9 +207,9 @@ MODELS: Mapping[str, tuple[int, Model]] = {
     "views": (1, lambda f, a: a[0] * f[3]),
     "unsupported": (1, lambda f, a: a[0] * f[4]),
     "draws and unsupported": (2, lambda f, a: ((a[0] * f[2]).square() + (a[1] * f[4]).square()).sqrt()),
-    "draws times unsupported": (1, lambda f, a: a[0] * (f[2] * f[4]).sqrt()),
+    "draws x unsupported": (1, lambda f, a: a[0] * (f[2] * f[4]).sqrt()),
     "views and unsupported": (2, lambda f, a: ((a[0] * f[3]).square() + (a[1] * f[4]).square()).sqrt()),
-    "draws, views and unsupported": (
+    "all three": (
         3,
         lambda f, a: ((a[0] * f[2]).square() + (a[1] * f[3]).square() + (a[2] * f[4]).square()).sqrt(),
     ),
@@ -225,12 +225,12 @@ def score(error: Tensor, half: Tensor) -> Tensor:
     return (2 * half + 20 * (error - half).clamp_min(0)).mean()
 
 
-def fit(model: str, values: Tensor, rounds: int = 300) -> Tensor:
+def fit(model: str, values: Tensor, rounds: int = 100) -> Tensor:
     """The coefficients of a model for pixels (len(VALUES), N)."""
     count, s_of = MODELS[model]
     values = values.clamp_min(SMALLEST)
     logarithms = torch.full((count,), 0.5, requires_grad=True)
-    optimiser = torch.optim.Adam([logarithms], 0.05)
+    optimiser = torch.optim.Adam([logarithms], 0.1)
     for _ in range(rounds):
         optimiser.zero_grad()
         loss: Tensor = score(values[0], INTERVAL * s_of(values, logarithms.exp()))
@@ -380,12 +380,7 @@ def report(found: Trust) -> Report:
     ]
     line = Series([0, 100], [0, 100], "", {"color": SOFT, "linewidth": 0.8})
     panel = Panel([line, *curves], {"xlabel": "interval, %", "ylabel": "errors within it, %"})
-    numbers = {
-        "settings": found.settings,
-        "outcomes": found.outcomes,
-        "correlations": related,
-        "seconds": found.seconds,
-    }
+    numbers = {"settings": found.settings, "outcomes": found.outcomes, "correlations": related}
     return Report("trust", [models, correlations, normal], notes, numbers, {"coverage.png": [panel]})
 
 
