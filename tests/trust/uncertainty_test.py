@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from acutance.blind.method import encoded
 from acutance.errors import ConfigError
 from acutance.operators import Blur
 from acutance.psf import shapes
-from acutance.restoration.doubt import fit_of, judged_of, unsupported_of, unsupported_share
+from acutance.restoration.doubt import Known, fit_of, in_units, judged_of, unsupported_of, unsupported_share
 from acutance.restoration.restored import Restoration
 from acutance.restoration.restorer import Restorer
 from acutance.restoration.uncertainty import Spread, is_calibrated, uncertainty_of
@@ -108,3 +109,19 @@ def test_what_is_refused(done: Restoration) -> None:
             uncertainty_of(done, draws=wrong)
     with pytest.raises(ConfigError, match="does not hold its problem"):
         replace(done, origin=None).uncertainty()
+
+
+def test_what_was_solved_in_encoded_values_is_looked_at_there(observed: Tensor) -> None:
+    """As `blind` does where the kernel explains the encoded values better."""
+    found = Restorer.load("wiener", device="cpu")(observed.clamp(0, 1), KERNEL, sigma=0.01, linear=True)
+    assert found.origin is not None
+    prepared = found.origin.prepared
+    problem = replace(prepared.problem, operator=None)
+    result = replace(found.result, x=problem.observed, kernel=torch.ones(1, 1, 1, 1), encoded=True)
+    swapped = replace(found, result=result, origin=replace(found.origin, prepared=replace(prepared, problem=problem)))
+    known = Known.of(swapped)
+    assert torch.allclose(known.problem.observed, encoded(problem.observed))
+    assert float(known.residual().abs().max()) < 1e-5
+    small = torch.full_like(known.x, 1e-3)
+    s = in_units(prepared, known, small)  # T(c D(x)) is about c^(1 / 2.2) x
+    assert float(s.median()) == pytest.approx(prepared.scale ** (1 / 2.2) * 1e-3, rel=0.15)

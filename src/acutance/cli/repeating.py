@@ -172,7 +172,8 @@ def wanted_of(first: Sidecar, files: Files, made: Path, *, threads: int | None, 
     settings = asdict(first.settings)
     del settings["shipped"]
     settings["device"] = device or first.machine.device
-    settings["precision"] = first.machine.precision if settings["precision"] == "auto" else settings["precision"]
+    if settings["precision"] == "auto" and first.run.weights_sha256:  # it has networks
+        settings["precision"] = first.machine.precision
     return Wanted(
         pictures=(files.picture,),
         kernel=files.kernel,

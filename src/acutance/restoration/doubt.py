@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from acutance.blind.critic import trust
+from acutance.blind.method import decoded, encoded
 from acutance.errors import ConfigError
 from acutance.images import linear_to_srgb
 from acutance.images.source import is_measured
@@ -29,6 +30,7 @@ class Known:
         problem: with the kernel that was given or found. x: the result inside the frame, (1, C, H, W), in its units.
         sigma: noise level in these units. blurred: the blur is known, or there is none; False: it is not known.
         domain: the result on the domain of the blur; its border is made up where `bordered` is False.
+        swapped: all of this is in encoded values, though the problem was posed in linear light.
     """
 
     problem: Problem
@@ -37,6 +39,7 @@ class Known:
     blurred: bool
     domain: Tensor
     bordered: bool
+    swapped: bool = False
 
     @staticmethod
     def of(done: Restoration) -> Known:
@@ -49,6 +52,9 @@ class Known:
         problem, result = origin.prepared.problem, done.result
         task = origin.restorer.needs.task
         domain, bordered = result.x.detach(), True
+        if result.encoded:
+            problem = replace(problem, observed=encoded(problem.observed), linear=False)
+            domain = encoded(domain)
         if problem.operator is None and result.kernel is not None:
             blur = Blur(result.kernel.to(domain))
             problem, domain, bordered = replace(problem, operator=blur), blur.start(domain), False
@@ -57,7 +63,7 @@ class Known:
             told = torch.tensor([max(result.levels)]).to(domain)
         sigma = float(level_of(replace(problem, sigma=told)).max())
         known = problem.operator is not None or task == "denoise"
-        return Known(problem, problem.crop(domain), sigma, known, domain, bordered)
+        return Known(problem, problem.crop(domain), sigma, known, domain, bordered, result.encoded)
 
     @property
     def operator(self) -> LinearOperator | None:
@@ -94,15 +100,20 @@ def origin_of(done: Restoration) -> Origin:
     return done.origin
 
 
-def in_units(prepared: Prepared, x: Tensor, deviation: Tensor) -> Tensor:
-    """A standard deviation around x, both (1, C, H, W) of the problem, in the units of the picture.
+def in_units(prepared: Prepared, known: Known, deviation: Tensor) -> Tensor:
+    """A standard deviation around `known.x`, (1, C, H, W) in its units, in the units of the picture.
 
-    Of linear light it is what the curve of sRGB makes of it: (T(x + s) - T(x - s)) / 2.
+    Behind a curve T it is what T makes of it: (T(x + s) - T(x - s)) / 2. Light below 0 counts as 0.
     """
+    x, s = known.x, deviation
+    if known.swapped:
+        x, s = decoded(x), (decoded(x + s) - decoded(x - s)) / 2
     if x.shape[1] != prepared.channels:
-        x, deviation = (v.mean(1, keepdim=True).expand(-1, prepared.channels, -1, -1) for v in (x, deviation))
-    x, s = x * prepared.scale, deviation * prepared.scale
-    s = (linear_to_srgb(x + s) - linear_to_srgb(x - s)) / 2 if prepared.linear else s
+        x, s = (v.mean(1, keepdim=True).expand(-1, prepared.channels, -1, -1) for v in (x, s))
+    x, s = x * prepared.scale, s * prepared.scale
+    if prepared.linear:
+        high, low = (linear_to_srgb(v.clamp_min(0)) for v in (x + s, x - s))
+        s = (high - low) / 2
     s = s * prepared.range
     return s if prepared.where is None else torch.where(prepared.where, 0.0, s)
 
@@ -122,7 +133,7 @@ def unsupported_of(done: Restoration) -> Tensor | None:
     if not known.blurred:
         return None
     u = unsupported(known.x, known.operator, known.sigma, measured=known.measured)
-    return done.strength * in_units(prepared, known.x, u).cpu()
+    return done.strength * in_units(prepared, known, u).cpu()
 
 
 def unsupported_share(u: Tensor, pixels: Tensor) -> float:

@@ -170,16 +170,18 @@ def _of_fit(fit: Fit, *, lossy: bool) -> list[Finding]:
 
 def _facts(done: Restoration, fit: Fit | None, missing: float, burnt: float) -> list[tuple[str, str]]:
     """Names and values."""
-    restorer = origin_of(done).restorer
     rows = [("Method", f"{done.ran}: {find(done.ran).summary}")]
     rows += [("Asked for", done.method)] if done.ran != done.method else []
     rows += [("Weights", done.weights)] if done.weights else []
-    rows += [("Weights, SHA-256", f"{name}: {digest}") for name, digest in restorer.hashes.items()]
+    rows += [("Weights, SHA-256", f"{name}: {digest}") for name, digest in _used(done).items()]
     level = "none told" if done.noise_level is None else f"{100 * done.noise_level:.3g} % of the range"
     rows += [
         ("Noise level", level + (", assumed" if done.noise_assumed else "")),
         ("Why this level", done.noise_reason or "nothing is known of it"),
-        ("Solved in", "linear light" if origin_of(done).prepared.linear else "the values of the file"),
+        (
+            "Solved in",
+            "linear light" if origin_of(done).prepared.linear and not done.result.encoded else "the values of the file",
+        ),
         ("Steps", f"{done.steps}; {done.outcome.value}"),
         ("Strength", f"{100 * done.strength:.0f} %"),
         ("Time", f"{done.seconds:.1f} s"),
@@ -191,6 +193,13 @@ def _facts(done: Restoration, fit: Fit | None, missing: float, burnt: float) -> 
     if done.confidence is not None:
         rows.append(("Confidence", f"{100 * done.confidence:.0f} %"))
     return rows + [("Note", note) for note in done.notes]
+
+
+def _used(done: Restoration) -> dict[str, str]:
+    """Hashes of the weights that made the picture; of a method that finds kernels, of its networks for that too."""
+    restorer = origin_of(done).restorer
+    names = (find(done.ran).weights, *(("critic", "salience") if done.confidence is not None else ()))
+    return {n: h for n, h in restorer.hashes.items() if not restorer.spec.composed or n in names}
 
 
 def _machine(done: Restoration) -> list[tuple[str, str]]:

@@ -80,7 +80,7 @@ def uncertainty_of(
     if known.blurred:
         lost = unsupported(known.x, known.operator, known.sigma, measured=known.measured)
     s = deviation(local_rms(spread.deviation), lost, known.sigma * origin.prepared.scale)
-    return done.strength * in_units(origin.prepared, known.x, s).cpu()
+    return done.strength * in_units(origin.prepared, known, s).cpu()
 
 
 def is_calibrated(done: Restoration) -> bool:
