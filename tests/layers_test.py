@@ -28,6 +28,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("methods",),
         ("blind", "orientation", "prepare"),
         ("catalogue",),
+        ("trust",),
         ("restoration",),
         ("serve", "sensing", "export", "cluster"),
         ("cli",),  # and __main__.py

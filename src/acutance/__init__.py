@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from acutance.operators import Blur
     from acutance.problem import Outcome, Problem, Result
     from acutance.restoration.front_door import estimate_kernel, restore
-    from acutance.restoration.restorer import Restoration, Restorer
+    from acutance.restoration.restored import Restoration
+    from acutance.restoration.restorer import Restorer
     from acutance.restoration.stack import restore_stack
     from acutance.restoration.volume import restore_volume
     from acutance.solver import RelativeChange, Solver
@@ -65,7 +66,8 @@ _HOMES = {
     "operators": ("Blur",),
     "problem": ("Outcome", "Problem", "Result"),
     "restoration.front_door": ("estimate_kernel", "restore"),
-    "restoration.restorer": ("Restoration", "Restorer"),
+    "restoration.restored": ("Restoration",),
+    "restoration.restorer": ("Restorer",),
     "restoration.stack": ("restore_stack",),
     "restoration.volume": ("restore_volume",),
     "solver": ("RelativeChange", "Solver"),

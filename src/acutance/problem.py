@@ -202,6 +202,7 @@ class Result:
         confidences: of a blind method, for each image: how probable it is that x is better than the input, in [0, 1].
         ran: name of the method that made x, where this one chose it. levels: noise level that it was told, for each
             image, as a fraction of the range, where this one chose it.
+        encoded: of a problem in linear light, whether this method solved it in encoded values instead.
     """
 
     x: Tensor
@@ -214,6 +215,7 @@ class Result:
     confidences: tuple[float, ...] = ()
     ran: str | None = None
     levels: tuple[float, ...] = ()
+    encoded: bool = False
 
     @property
     def outcome(self) -> Outcome:

@@ -28,7 +28,8 @@ from acutance.images.measurement_file import Measurements, matrix_hash
 from acutance.methods import capabilities
 from acutance.operators import Sensing
 from acutance.problem import Observer, Problem
-from acutance.restoration.restorer import Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import Restorer
 from acutance.tensors import brightness, filled
 from acutance.weights import embedded, embedded_names
 

@@ -262,7 +262,7 @@ class Blind:
         x = y + share * (x - y)
         return replace(
             result, x=x, kernel=kernel, remarks=remarks, confidences=_told(found.confidence), ran=self.config.method,
-            levels=tuple(level_of(aware).tolist()),
+            levels=tuple(level_of(aware).tolist()), encoded=swapped,
         )  # fmt: skip
 
     @staticmethod

@@ -18,6 +18,10 @@ def _load(name: str) -> Any:
             from acutance.cli.restoring import restore
 
             return restore
+        case "repeat":
+            from acutance.cli.repeating import repeat
+
+            return repeat
         case "kernel":
             from acutance.cli.finding import kernel
 
@@ -54,6 +58,7 @@ COMMANDS = commands_of(
         "restore": (
             "Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain."
         ),
+        "repeat": "Restore a picture again from its side-car, and say whether the result is the same, bit for bit.",
         "kernel": "Estimate the blur kernel (PSF) of a photograph.",
         "psf": "Make, check and measure point-spread functions (PSF).",
         "denoise": "Remove the noise of pictures; its level need not be known.",

@@ -20,9 +20,11 @@ from acutance.cli.journal import Journal, Journals, state_of
 from acutance.cli.looking import comparison, explain
 from acutance.cli.reporting import Report, report_done, report_error, report_skipped
 from acutance.cli.selection import PICTURE_SUFFIXES
+from acutance.cli.sidecars import Recorder
 from acutance.cli.stopping import Stopping
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
+from acutance.cli.trusting import write_trust
 from acutance.cli.watching import Watch
 from acutance.errors import AcutanceError, ConfigError, ImageError, OutputError
 from acutance.images import Image, read_image, write_image
@@ -41,7 +43,8 @@ from acutance.orientation import Orientation, judge_orientation
 from acutance.psf.files import FieldFile
 from acutance.restoration.history import with_lines
 from acutance.restoration.piece import Piece
-from acutance.restoration.restorer import Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import Restorer
 
 MIRRORED = 0.05
 """Part of its light in other places, from which on a kernel is told to differ from its mirror image."""
@@ -58,11 +61,12 @@ class Settings:
 
     Args:
         task: "deblur", ... sigma, linear, mask, bits, preview, explain, compare, candidates,
-            max_pixels: see the options.
+            report, uncertainty, max_pixels: see the options.
         overwrite: replace results. in_place: replace the pictures. again: restore what was restored before.
         kernel: name of its file. check_orientation: look whether the kernel is rotated.
         digest: sixteen digits for all that changes a result.
         journal: keep one in the folders of the results. as_json: report as JSON.
+        recorder: of side-cars; None: none are written. silent: say nothing of what is done.
     """
 
     task: str = "deblur"
@@ -77,12 +81,16 @@ class Settings:
     explain: Path | None = None
     compare: Path | None = None
     candidates: Path | None = None
+    report: Path | None = None
+    uncertainty: Path | None = None
     kernel: str | None = None
     check_orientation: bool = False
     max_pixels: int = 250_000_000
     digest: str = ""
     journal: bool = False
     as_json: bool = False
+    recorder: Recorder | None = None
+    silent: bool = False
 
 
 class AlreadyDone(Exception):
@@ -183,7 +191,9 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
     """
     if job.source.exists() and not job.source.is_file() and not is_zarr(job.source):
         raise ImageError(f"{job.source} is not an ordinary file; save the picture to a file first")
-    if journal is not None and not settings.overwrite and journal.is_done(state, job.target):
+    recorder = settings.recorder
+    recorded = recorder is None or recorder.is_there(job)
+    if journal is not None and not settings.overwrite and recorded and journal.is_done(state, job.target):
         raise AlreadyDone
     before = None if settings.again else read_mark(job.source, job.where)
     if before is not None and settings.task in before.tasks:
@@ -194,14 +204,16 @@ def check_not_done(job: Job, state: str, journal: Journal | None, settings: Sett
             raise ImageError(f"{job.source} was {why}; twice makes it worse. Restore the original, or give --again")
         raise LeftOut(why)
     if os.path.lexists(job.target) and not (settings.overwrite or settings.in_place):
-        there = (
-            None if settings.compare is not None or settings.explain is not None else read_mark(job.target, job.where)
-        )
+        extra = (settings.compare, settings.explain, settings.report, settings.uncertainty)
+        more = any(path is not None for path in extra) or not recorded
+        there = None if more else read_mark(job.target, job.where)
         if there is not None and there.settings == settings.digest and there.source == file_hash(job.source):
             if journal is not None:
                 journal.add(state, job.source, job.target)
             raise AlreadyDone
         raise OutputError(f"{job.target} exists; give --overwrite to replace it, or another name with -o")
+    if recorder is not None:
+        recorder.check(job, overwrite=settings.overwrite)
 
 
 def mark_of(job: Job, method: str, settings: Settings) -> Mark:
@@ -245,6 +257,8 @@ class Batch:
         made = self.make(job, watch)
         if journal is not None:
             journal.add(state, job.source, job.target)
+        if s.silent:
+            return
         made.tell(as_json=s.as_json, hint=not self._hinted)
         self._hinted = self._hinted or made.hint is not None
 
@@ -275,14 +289,16 @@ class Batch:
         final = final if s.kernel is None else with_lines(final, [f"kernel from {s.kernel}"])
         mark = replace(mark, method=done.ran)
         notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
-        self._extras(image, final, done, kernel, mask)
+        if s.recorder is not None:
+            s.recorder.write(job, done, mark.source, overwrite=s.overwrite, most=s.max_pixels)
+        self._extras(job, image, final, done, kernel, mask)
         notes = (*image.info.notes, *done.notes, *_flux(image, done), *notes)
         return Report.of(job, done, notes, watch.forecast)
 
     def _fitted(self, image: Image, guess: Guess) -> Tensor:
         """The kernel of a guess, made better for a picture."""
         best, remark = fitted(image, guess)
-        if remark is not None:
+        if remark is not None and not self.settings.silent:
             self.tell(f"[yellow]kernel:[/] {escape(remark)}" + ("; --exact keeps yours" if best != guess else ""))
         return best.kernel
 
@@ -321,12 +337,21 @@ class Batch:
         return piece.cut(image)
 
     def _extras(
-        self, before: Image, final: Image, done: Restoration, kernel: Tensor | BlurField | None, mask: Tensor | None
+        self,
+        job: Job,
+        before: Image,
+        final: Image,
+        done: Restoration,
+        kernel: Tensor | BlurField | None,
+        mask: Tensor | None,
     ) -> None:
         """The comparison, and what the steps see, where they are asked for."""
         s = self.settings
         if s.compare is not None:
             write_image(s.compare, comparison(_cut(before, s), final), overwrite=s.overwrite)
+        write_trust(
+            done, s.report, s.uncertainty, name=job.source.name, cut=lambda p: _cut(p, s), overwrite=s.overwrite
+        )
         if s.explain is not None:
             prepared = self.restorer.prepare(before, kernel, sigma=s.sigma, linear=s.linear, mask=mask)
             count = explain(self.restorer, prepared, done.steps, s.explain)

@@ -11,7 +11,7 @@ from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
 from acutance.methods.spec import find
 from acutance.problem import Outcome
-from acutance.restoration.restorer import Restoration
+from acutance.restoration.restored import Restoration
 
 ENDINGS = {
     Outcome.EXHAUSTED: ", stopped at the steps or seconds that it was given",

@@ -10,21 +10,23 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from acutance.blind.guess import Guess
 from acutance.cli.addresses import select_addresses
 from acutance.cli.batch import Batch, Settings, read_mask, run_all
 from acutance.cli.boxes import check_boxes
 from acutance.cli.candidates import check_sheet
-from acutance.cli.console import escape, output_lost, parse_numbers, parse_precision, say
+from acutance.cli.console import escape, output_lost, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
 from acutance.cli.journal import digest
+from acutance.cli.kernels import as_lists, choose_kernel, field_of, guess_of, stack_kernel
 from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
+from acutance.cli.sidecars import Recorder
 from acutance.cli.stacks import StackBatch, apart_from, parted
 from acutance.cli.stamps import StampBatch, stamps_among
 from acutance.cli.tally import Tally
 from acutance.cli.targets import Job, Output, check_extra, check_folder_of, check_targets, plan, writable_in_place
+from acutance.cli.trusting import FLOATS, PAGES
 from acutance.cli.wanted import Wanted
 from acutance.cli.watching import Watch
 from acutance.cli.workers import run_on_workers
@@ -33,19 +35,14 @@ from acutance.cluster.store import is_address
 from acutance.errors import ConfigError, KernelError, UnknownSetting
 from acutance.images.counts import count_unit
 from acutance.images.fits_layout import split
-from acutance.images.kernel_file import KernelFile, read_kernel
-from acutance.images.kernel_volume import VolumeKernel
+from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
-from acutance.images.peek import peek_size
 from acutance.images.write import check_depth, format_of
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
-from acutance.operators import BlurField
-from acutance.psf import shapes
-from acutance.psf.files import FieldFile, is_field, read_field
+from acutance.psf.files import FieldFile
 from acutance.restoration.restorer import BLIND, COUNTS, DEFAULT, TASKS, Restorer
-from acutance.restoration.stack import read_stack_kernel
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
   --kernel psf.png      a measured or estimated point-spread function (PNG, TIFF, FITS, .npy, .txt, .mat)
@@ -118,6 +115,16 @@ def restore(
     ] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write before and after side by side.")] = None,
     explain_to: Annotated[Path | None, typer.Option("--explain", help="Write what every step sees to DIR.")] = None,
+    sidecar: Annotated[
+        bool, typer.Option("--sidecar", help="Also write NAME.acutance.json, for `acutance repeat`.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write how far to believe the result: one HTML file.")
+    ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(help="Also write the standard deviation of each pixel: TIFF or FITS; takes 5 runs."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")] = False,
     again: Annotated[
@@ -183,7 +190,7 @@ def carry_out(wanted: Wanted) -> int:
         parts = replace(parts, pictures=work.jobs)
     stacks: StackBatch | None = None
     if parts.stacks:
-        psf = _stack_kernel(wanted)
+        psf = stack_kernel(wanted)
         parts = apart_from(parts, psf)
         stacks = StackBatch.of(wanted, psf, _settings_of_stacks(wanted, work))
     batch = make_batch(wanted, replace(work, jobs=parts.pictures)) if parts.pictures else None
@@ -209,28 +216,6 @@ def _settings_of_stacks(wanted: Wanted, work: Work) -> Settings:
         overwrite=wanted.overwrite, again=wanted.again, max_pixels=wanted.most, journal=work.selection.several,
         as_json=wanted.as_json,
     )  # fmt: skip
-
-
-def _stack_kernel(wanted: Wanted) -> VolumeKernel | KernelFile:
-    """The kernel for stacks, of three axes or of two, with what there is to say of it.
-
-    Raises:
-        ConfigError: several kernels, or an option for one of a file. KernelError: unusable.
-    """
-    file, shaped = wanted.kernel, (wanted.motion, wanted.disc, wanted.gaussian)
-    found: VolumeKernel | KernelFile | None
-    if file is not None and is_field(file):
-        raise KernelError(f"{file.name} holds a kernel for every place of a picture; give one kernel for a stack")
-    if file is not None and all(each is None for each in shaped):
-        found = read_stack_kernel(file, centre=wanted.centre, flip=wanted.flip_kernel)
-    else:
-        if wanted.centre or wanted.flip_kernel:
-            raise ConfigError("--centre and --flip-kernel are for the kernel of a file; give one with --kernel")
-        found = choose_kernel(file, *shaped, flip=False, centre=False)
-    assert found is not None
-    for note in found.notes:
-        say(f"[yellow]kernel:[/] {escape(note)}")
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,6 +261,11 @@ def find_work(wanted: Wanted) -> Work:
     check_targets(jobs, wanted.inputs, bits=wanted.bits, in_place=wanted.in_place, folder=folder)
     if wanted.compare is not None:
         check_extra("--compare", wanted.compare, jobs, wanted.inputs, overwrite=wanted.overwrite)
+    if wanted.report is not None:
+        check_extra("--report", wanted.report, jobs, wanted.inputs, overwrite=wanted.overwrite, suffixes=PAGES)
+    if wanted.uncertainty is not None:
+        check_extra("--uncertainty", wanted.uncertainty, jobs, wanted.inputs, overwrite=wanted.overwrite,
+                    suffixes=FLOATS)  # fmt: skip
     for option, made in (("--explain", wanted.explain), ("--candidates", wanted.candidates)):
         if made is not None:
             check_folder_of(option, made)
@@ -315,7 +305,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     Raises:
         AcutanceError: an unknown method, an unusable kernel, an option that the method cannot heed.
     """
-    psf = _field(wanted, work.jobs) or choose_kernel(
+    psf = field_of(wanted, work.jobs) or choose_kernel(
         wanted.kernel, wanted.motion, wanted.disc, wanted.gaussian, flip=wanted.flip_kernel, centre=wanted.centre
     )
     name, own = _named(wanted.method or _default(wanted, psf, work.jobs))
@@ -338,27 +328,29 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         raise KernelError(NO_KERNEL.format(method=name))
     check_effects(restorer, wanted.there(), kernel=wanted.blur)
     task = wanted.task if restorer.needs.task == "sense" else restorer.needs.task
-    if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None:
+    if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None and not wanted.silent:
         say("no kernel given: it is estimated; if you know the blur, give --kernel, --motion, --disc or --trail")
-    for note in psf.notes if psf is not None else ():
+    for note in psf.notes if psf is not None and not wanted.silent else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
     mask = None if wanted.mask is None else read_mask(wanted.mask, wanted.most)
     same = {
         "task": task, "method": name, "options": options, "quality": wanted.quality, "weights": restorer.weights,
         "sigma": wanted.level, "linear": wanted.linear, "bits": wanted.bits, "preview": wanted.region,
-        "strength": wanted.strength, "kernel": _values(psf), "exact": wanted.exact,
+        "strength": wanted.strength, "kernel": as_lists(psf), "exact": wanted.exact,
         "mask": None if wanted.mask is None else file_hash(split(wanted.mask)[0]),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=wanted.level, linear=wanted.linear,
         mask=mask, overwrite=wanted.overwrite,
         in_place=wanted.in_place, again=wanted.again, bits=wanted.bits, preview=wanted.region, explain=wanted.explain,
-        compare=wanted.compare, candidates=wanted.candidates, max_pixels=wanted.most, digest=digest(same),
+        compare=wanted.compare, candidates=wanted.candidates, report=wanted.report,
+        uncertainty=wanted.uncertainty, max_pixels=wanted.most, digest=digest(same),
         kernel=None if wanted.kernel is None else wanted.kernel.name,
         check_orientation=wanted.orientation and wanted.kernel is not None,
         journal=work.selection.several and not (wanted.in_place or wanted.at_addresses), as_json=wanted.as_json,
+        recorder=Recorder.of(wanted, work.jobs), silent=wanted.silent,
     )  # fmt: skip
-    guess = None if wanted.exact else _guess(wanted.motion, wanted.disc, wanted.gaussian)
+    guess = None if wanted.exact else guess_of(wanted.motion, wanted.disc, wanted.gaussian)
     return Batch(restorer, psf, settings, guess, loading=loading)
 
 
@@ -412,32 +404,6 @@ def _end(work: Work) -> int:
     return work.tally.status or int(output_lost())
 
 
-def _field(wanted: Wanted, jobs: list[Job]) -> FieldFile | None:
-    """The blur field of --kernel, if it is one.
-
-    Raises:
-        ConfigError: with another option for kernels, or one that a field does not know. KernelError: unusable.
-    """
-    file = wanted.kernel
-    if file is None or not is_field(file):
-        return None
-    others = (wanted.motion, wanted.disc, wanted.gaussian, wanted.preview, wanted.flip_kernel or wanted.centre)
-    if any(others):
-        raise ConfigError(
-            f"{file.name} holds a kernel for every place of the whole picture: leave out --motion, --disc, --gaussian, "
-            "--preview, --flip-kernel, --centre"
-        )
-    sizes = {peek_size(job.picture) for job in jobs}
-    size = sizes.pop() if len(sizes) == 1 else None
-    return read_field(file, None if size is None else (size[1], size[0]))
-
-
-def _values(psf: KernelFile | FieldFile | None) -> Any:
-    """The kernel as lists, None if there is none."""
-    kernel = None if psf is None else psf.kernel
-    return (kernel.kernels if isinstance(kernel, BlurField) else kernel).tolist() if kernel is not None else None
-
-
 def _default(wanted: Wanted, psf: KernelFile | FieldFile | None, jobs: list[Job]) -> str:
     """The method where none is named; weights and qualities are for one that learns.
 
@@ -464,42 +430,3 @@ def _by_unit(pictures: list[Path]) -> str:
     said = escape(", ".join(sorted(filter(None, units))))
     say(f"[yellow]counts ({said}):[/] {COUNTS}, which keeps the flux; for scenes of other kinds: --method {DEFAULT}")
     return COUNTS
-
-
-def choose_kernel(
-    file: Path | None, motion: str | None, disc: float | None, gaussian: float | None, *, flip: bool, centre: bool
-) -> KernelFile | None:
-    """The kernel that the options describe, None if none does.
-
-    Raises:
-        ConfigError: more than one option. KernelError: an unusable kernel.
-    """
-    given = [
-        n
-        for n, v in (("--kernel", file), ("--motion", motion), ("--disc", disc), ("--gaussian", gaussian))
-        if v is not None
-    ]
-    if len(given) > 1:
-        raise ConfigError(f"{' and '.join(given)} together: give one kernel")
-    if file is not None:
-        return read_kernel(file, centre=centre, flip=flip)
-    if motion is not None:
-        length, angle = parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE, e.g. --motion 15,30")
-        if length > 1001:
-            raise KernelError(f"--motion {motion}: lengths up to 1001 pixels")
-        return KernelFile(shapes.line(length, angle))
-    for value, make, largest in ((disc, shapes.disc, 500.0), (gaussian, shapes.gaussian, 170.0)):
-        if value is not None:
-            if not 0 < value <= largest:
-                raise KernelError(f"{given[0]} {value}: give a number above 0 and up to {largest:g} pixels")
-            return KernelFile(make(value))
-    return None
-
-
-def _guess(motion: str | None, disc: float | None, gaussian: float | None) -> Guess | None:
-    """The kernel of the options in words; they have been checked."""
-    if motion is not None:
-        return Guess("line", *parse_numbers(motion, 2, "--motion", "LENGTH,ANGLE"))
-    if disc is not None:
-        return Guess("disc", disc)
-    return None if gaussian is None else Guess("gaussian", gaussian)

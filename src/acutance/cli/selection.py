@@ -16,6 +16,7 @@ from acutance.images.image import SUFFIXES, stem_of, suffix_of
 from acutance.images.measurement_file import SUFFIX as MEASUREMENTS
 from acutance.images.ngff import is_zarr
 from acutance.images.recognise import HEAD, recognise
+from acutance.trust.sidecar import SUFFIX as SIDECAR
 
 MARK = "-restored"
 """What the name of a result ends with where it lies beside its picture."""
@@ -189,7 +190,7 @@ def without_ome(stem: str) -> str:
 
 def _left_out(path: Path, recursive: bool) -> str | None:
     """Why an entry of a folder is left out; None: it is a picture; "": it is our own, and of no interest."""
-    if path.name.startswith(".acutance"):
+    if path.name.startswith(".acutance") or path.name.endswith(SIDECAR):
         return ""
     if path.name.startswith("."):
         return "hidden"

@@ -108,7 +108,7 @@ def not_for_stacks(wanted: Wanted) -> list[str]:
     given = wanted.there() | {"--bits": wanted.bits is not None}
     no_use = (
         "--in-place", "--mask", "--preview", "--bits", "--strength", "--linear", "--encoded", "--compare", "--explain",
-        "--window", "--trail", "--candidates", "--workers", "--cluster",
+        "--window", "--trail", "--candidates", "--workers", "--cluster", "--sidecar", "--report", "--uncertainty",
     )  # fmt: skip
     return [option for option in no_use if given[option]]
 

@@ -26,7 +26,8 @@ from acutance.methods.written import read_method
 from acutance.problem import worst
 from acutance.psf.files import is_field
 from acutance.psf.placed import usable
-from acutance.restoration.restorer import Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import Restorer
 
 AT_ONCE = 256
 """Stamps that are restored together, at most: more use memory and save no time."""

@@ -240,16 +240,30 @@ def _same(job: Job) -> bool:
         return False
 
 
-def check_extra(option: str, path: Path, jobs: Sequence[Job], inputs: Mapping[str, Path], *, overwrite: bool) -> None:
-    """Refuse a further picture that cannot be written, or must not be, such as that of `--compare`.
+def check_extra(
+    option: str,
+    path: Path,
+    jobs: Sequence[Job],
+    inputs: Mapping[str, Path],
+    *,
+    overwrite: bool,
+    suffixes: Sequence[str] | None = None,
+) -> None:
+    """Refuse a further file that cannot be written, or must not be, such as the picture of `--compare`.
+
+    Args:
+        suffixes: that it may have; None: those of pictures.
 
     Raises:
         OutputError: see `check_targets`; or it exists, and `overwrite` is False.
     """
     if not path.suffix:
-        raise OutputError(f"{option} {path}: give the file a suffix, such as {path}.png")
+        raise OutputError(f"{option} {path}: give the file a suffix, such as {path}{(suffixes or ('.png',))[0]}")
+    if suffixes is not None and suffix_of(path).lower() not in suffixes:
+        raise OutputError(f"{option} {path}: give a name that ends with {' or '.join(suffixes)}")
     try:
-        format_of(path, "PNG")
+        if suffixes is None:
+            format_of(path, "PNG")
         refuse_link(path)
         check_folder(path.parent)
     except OutputError as error:

@@ -21,6 +21,8 @@ Weights = Annotated[Path | None, typer.Option(help="Other weights: safetensors, 
 Bits = Annotated[int | None, typer.Option(help="Depth of the result: 8, 16, or 32 (float TIFF, FITS).")]
 Compare = Annotated[Path | None, typer.Option(help="Also write before and after side by side.")]
 Explain = Annotated[Path | None, typer.Option("--explain", help="Write the picture after every stage to DIR.")]
+Sidecar = Annotated[bool, typer.Option("--sidecar", help="Also write NAME.acutance.json, for `acutance repeat`.")]
+Report = Annotated[Path | None, typer.Option(help="Also write how far to believe the result: one HTML file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the pictures themselves.")]
@@ -44,6 +46,8 @@ def _command(task: str, does: str) -> Callable[..., None]:
         bits: Bits = None,
         compare: Compare = None,
         explain: Explain = None,
+        sidecar: Sidecar = False,
+        report: Report = None,
         overwrite: Overwrite = False,
         recursive: Recursive = False,
         in_place: InPlace = False,
@@ -58,8 +62,8 @@ def _command(task: str, does: str) -> Callable[..., None]:
         restore(
             pictures, task=task, output=output, method=method, strength=strength, sigma=sigma, weights=weights,
             bits=bits, compare=compare, explain_to=explain, overwrite=overwrite, device=device, threads=threads,
-            max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place, again=again,
-            workers=workers, cluster=cluster,
+            sidecar=sidecar, max_megapixels=max_megapixels, as_json=as_json, recursive=recursive, in_place=in_place,
+            again=again, report=report, workers=workers, cluster=cluster,
         )  # fmt: skip
 
     command.__doc__ = f"""{does}

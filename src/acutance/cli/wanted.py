@@ -17,7 +17,7 @@ from acutance.images.fits_layout import split
 
 @dataclass(frozen=True)
 class Wanted:
-    """The options; see `acutance.cli.restoring.restore` for each."""
+    """The options; see `acutance.cli.restoring.restore` for each. Args: silent: say nothing of what is done."""
 
     pictures: tuple[Path, ...]
     kernel: Path | None
@@ -59,6 +59,10 @@ class Wanted:
     as_json: bool
     block: str | None
     orientation: bool
+    sidecar: bool
+    report: Path | None
+    uncertainty: Path | None
+    silent: bool = False
 
     def check(self) -> None:
         """See that the options make sense, each by itself and together.
@@ -139,7 +143,10 @@ class Wanted:
 
     def of_one_picture(self) -> dict[str, object]:
         """Options that go with one picture only, and their values."""
-        return {"--compare": self.compare, "--explain": self.explain, "--mask": self.mask, **self.of_finding()}
+        return {
+            "--compare": self.compare, "--explain": self.explain, "--mask": self.mask, "--report": self.report,
+            "--uncertainty": self.uncertainty, **self.of_finding(),
+        }  # fmt: skip
 
     def of_workers(self) -> dict[str, object]:
         """Options that spread several pictures over workers, and their values."""
@@ -152,7 +159,8 @@ class Wanted:
             "--method": self.method, "--strength": self.strength, "--quality": self.quality, "--steps": self.steps,
             "--seconds": self.seconds, "--sigma": self.sigma, "--flip-kernel": self.flip_kernel,
             "--centre": self.centre, "--preview": self.preview, "--exact": self.exact, "--tile": self.tile,
-            "--again": self.again, "--in-place": self.in_place, **self.of_workers(), **self.of_one_picture(),
+            "--again": self.again, "--in-place": self.in_place, "--sidecar": self.sidecar, **self.of_workers(),
+            **self.of_one_picture(),
         }  # fmt: skip
         there = {option: value is not None and value is not False for option, value in given.items()}
         there["--linear"], there["--encoded"] = self.linear is True, self.linear is False

@@ -11,7 +11,7 @@ from acutance.operators import Blur, BlurField, LinearOperator
 from acutance.version import VERSION
 
 if TYPE_CHECKING:
-    from acutance.restoration.restorer import Restoration
+    from acutance.restoration.restored import Restoration
 
 
 def lines_of(done: Restoration, task: str, blur: LinearOperator | None) -> tuple[str, ...]:

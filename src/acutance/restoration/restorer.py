@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -28,7 +28,8 @@ from acutance.problem import Method, Observer, Outcome, Problem, Result, StageOb
 from acutance.restoration.batching import Kernels, alone, for_each, groups, levels_of, pictures_of, stacked
 from acutance.restoration.device import resolve_device
 from acutance.restoration.history import lines_of, with_lines
-from acutance.weights import embedded_for, find_weights
+from acutance.restoration.restored import Origin, Restoration
+from acutance.weights import embedded_for, embedded_hashes, find_weights
 
 DEFAULT = "acute"
 """The method where nobody asks for another and the kernel is known."""
@@ -50,65 +51,6 @@ CLEAN = "no noise found: the picture is left as it is"
 
 PROBE = 600
 """Side, in pixels, of the piece that a forecast restores for a trial; larger than a tile, so that halos count."""
-
-
-@dataclass(frozen=True, eq=False)
-class Restoration:
-    """A restored picture and how it came about.
-
-    Args:
-        image: as the input, with restored pixels.
-        result: of the method, on the domain of the blur, in the method's brightness.
-        seconds: wall-clock time of the method.
-        method, weights: names and versions (weights None for a method without).
-        notes: what was assumed or converted on the way.
-        scale: what a brightness of the method's is multiplied by to be one of the picture's.
-        numbers: how many were measured, if not as many as the picture has.
-        noise_level: that the method was told, as a fraction of the range; None: none. noise_assumed: nobody gave it.
-        noise_reason: where it comes from.
-        strength: share of the method's result in the picture, see `Restorer`. unchanged: no pixel is another one.
-    """
-
-    image: Image
-    result: Result
-    seconds: float
-    method: str
-    weights: str | None
-    notes: tuple[str, ...] = ()
-    scale: float = 1.0
-    numbers: int | None = None
-    noise_level: float | None = None
-    noise_assumed: bool = False
-    noise_reason: str = ""
-    strength: float = 1.0
-    unchanged: bool = False
-
-    @property
-    def ran(self) -> str:
-        """The method that made the picture: `method`, or the one that it chose."""
-        return self.result.ran or self.method
-
-    @property
-    def confidence(self) -> float | None:
-        """How probable it is that the picture is better than the input, in [0, 1]; None: nothing was judged."""
-        return min(self.result.confidences, default=None)
-
-    @property
-    def outcome(self) -> Outcome:
-        """How the run ended."""
-        return self.result.outcome
-
-    @property
-    def steps(self) -> int:
-        """Steps behind the picture."""
-        return max(self.result.steps)
-
-    @property
-    def fitting_error(self) -> float:
-        """Root mean square of A x - y as a fraction of the range: of the order of the noise when all is well."""
-        channels = self.result.x.shape[1] / self.image.pixels.shape[1]
-        count = self.numbers or self.image.pixels[0].numel() * channels
-        return self.scale * float((2 * self.result.trace[-1].sum() / count).sqrt())
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +78,7 @@ class Restorer:
         spec: its row of the catalogue. method: built. device: where it runs. weights: version of its weights.
         boundary: of the blur, see `acutance.operators.Blur`.
         strength: s in [0, 1]; the picture that comes out is (1 - s) input + s restored.
+        precision: of its networks. hashes: SHA-256 of its weights by name; of a method that chooses others, of all.
 
     Example:
         >>> restorer = Restorer.load("wiener")
@@ -149,6 +92,8 @@ class Restorer:
     weights: str | None = None
     boundary: Boundary = "valid"
     strength: float = 1.0
+    precision: torch.dtype = torch.float32
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def load(
@@ -193,13 +138,14 @@ class Restorer:
         if quality is not None:
             settings = {**settings_for(spec, quality), **settings}
         place = resolve_device(device)
-        resolve_precision(precision, place)
-        version = None
+        dtype = resolve_precision(precision, place)
+        version, hashes = None, embedded_hashes() if spec.composed else {}
         if spec.weights is None and weights is not None:
             raise WeightsError(f"{spec.name} has no weights; leave out --weights")
         if spec.weights is not None:
             found = embedded_for(spec.weights, settings) if weights is None else find_weights(Path(weights))
             tensors, version = found.tensors, found.version
+            hashes = {str(found.card.get("name", "unnamed")): found.sha256}
             if found.foreign:
                 if spec.convert is None:
                     raise WeightsError(f"{spec.name} has no converter for foreign weights; give a safetensors file")
@@ -212,7 +158,7 @@ class Restorer:
             settings["tile"] = spec.needs.tile if tile == "auto" else tile
         method = spec.build(**settings)
         method = method if views in (None, 1) else InViews(method, views)
-        return Restorer(spec, method, place, version, boundary or "valid", blend)
+        return Restorer(spec, method, place, version, boundary or "valid", blend, dtype, hashes)
 
     @property
     def needs(self) -> Needs:
@@ -400,6 +346,7 @@ class Restorer:
             noise_reason=prepared.noise.reason,
             strength=self.strength,
             unchanged=torch.equal(pixels, whole.pixels.to(pixels)),
+            origin=Origin(whole, prepared, self),
         )
         return replace(done, image=with_lines(done.image, lines_of(done, self.needs.task, begun.problem.operator)))
 
@@ -467,6 +414,10 @@ class Restorer:
             problem.fitting_error(state.x)
         passed()
         return moments[1] - moments[0], moments[2] - moments[1]
+
+    def solve(self, problem: Problem) -> Tensor:
+        """The method's estimate for a problem in its own units, on the domain of the blur."""
+        return self._run(problem, None).x
 
     def _run(self, problem: Problem, on_step: Observer | None) -> Result:
         """The method's run; channel by channel where the picture is large and the method does not mind."""

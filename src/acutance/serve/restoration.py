@@ -23,7 +23,8 @@ from acutance.problem import Observer, Progress, Stage, StageObserver
 from acutance.psf import shapes
 from acutance.restoration.given import take_mask
 from acutance.restoration.piece import MARGIN, Piece
-from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
 from acutance.serve import candidates, iterates
 from acutance.serve.found import Searches
 from acutance.serve.look import look

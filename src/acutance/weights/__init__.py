@@ -7,10 +7,20 @@ from acutance.weights.store import (
     Weights,
     embedded,
     embedded_for,
+    embedded_hashes,
     embedded_names,
     find_weights,
     read_weights,
     write_weights,
 )
 
-__all__ = ["Weights", "embedded", "embedded_for", "embedded_names", "find_weights", "read_weights", "write_weights"]
+__all__ = [
+    "Weights",
+    "embedded",
+    "embedded_for",
+    "embedded_hashes",
+    "embedded_names",
+    "find_weights",
+    "read_weights",
+    "write_weights",
+]

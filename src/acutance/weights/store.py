@@ -49,6 +49,12 @@ def embedded_names() -> list[str]:
     return sorted(p.name.removesuffix(".safetensors") for p in _folder().iterdir() if p.name.endswith(".safetensors"))
 
 
+def embedded_hashes() -> dict[str, str]:
+    """SHA-256 of all weights that are shipped, by their names, as their cards tell them."""
+    cards = {name: json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8")) for name in embedded_names()}
+    return {name: str(card["sha256"]) for name, card in cards.items()}
+
+
 def embedded(name: str) -> Weights:
     """Shipped weights, checked against the SHA-256 in their card.
 

@@ -14,7 +14,8 @@ from acutance.images import Image
 from acutance.methods.capabilities import solver_of
 from acutance.methods.spec import Needs
 from acutance.problem import Progress
-from acutance.restoration.restorer import Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import Restorer
 
 OnPixels = Callable[[Tensor], None]
 """Told the picture, (1, C, H, W), after each step."""

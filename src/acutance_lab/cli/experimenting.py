@@ -24,6 +24,7 @@ from acutance_lab.experiments import (
     motion,
     night,
     robustness,
+    trust,
     two_pixel,
 )
 from acutance_lab.experiments import use as usage
@@ -136,6 +137,24 @@ def at_night(
     with going_on(output, "night", scenes) as step:
         found = night.run(data, settings, on_scene=lambda _: step())
     finish(output, night.report(found, settings))
+
+
+@app.command("trust")
+def believe(
+    data: Annotated[Path | None, typer.Option(help="Folder of sharp photographs; one in 25 is held out.")] = None,
+    samples: Annotated[Path | None, typer.Option(help="Or samples.pt of an earlier run, to judge anew.")] = None,
+    method: Annotated[str, typer.Option(help="That restores.")] = trust.Settings.method,
+    fitted: Annotated[int, typer.Option(min=1, help="Crops at each level to fit to.")] = trust.Settings.fitted,
+    held_out: Annotated[int, typer.Option(min=1, help="Crops at each level to judge by.")] = trust.Settings.held_out,
+    side: Annotated[int, typer.Option("--window", min=64, help="Side of a crop, pixels.")] = trust.Settings.side,
+    seed: Seed = trust.Settings.seed,
+    output: Output = OUT / "trust",
+) -> None:
+    """Tell how far to believe a result: the unsupported map against the true error, and intervals that hold."""
+    settings = trust.Settings(method=method, fitted=fitted, held_out=held_out, side=side, seed=seed)
+    with going_on(output, "trust", (fitted + held_out) * len(settings.levels)) as step:
+        found = trust.run(data, settings, output=output, samples=samples, on_crop=step)
+    finish(output, trust.report(found))
 
 
 @app.command("forgetting")

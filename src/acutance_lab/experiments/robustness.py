@@ -44,7 +44,8 @@ from acutance.methods.spec import find
 from acutance.metrics import kernel_similarity, psnr
 from acutance.operators import Blur
 from acutance.problem import Problem
-from acutance.restoration.restorer import BLIND, Restoration, Restorer
+from acutance.restoration.restored import Restoration
+from acutance.restoration.restorer import BLIND, Restorer
 from acutance.tensors import crop
 from acutance.weights import embedded
 from acutance_lab.bench.score import PERFECT, Scoring, aligned
