@@ -9,7 +9,7 @@ from pathlib import Path
 from acutance.blind.trail import Region
 from acutance.cli.boxes import parse_region
 from acutance.cli.console import parse_level, parse_numbers
-from acutance.cli.workers import Crew
+from acutance.cli.crew import Crew
 from acutance.cluster.store import is_address
 from acutance.errors import ConfigError
 from acutance.images.fits_layout import split

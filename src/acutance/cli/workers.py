@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -21,6 +20,7 @@ from acutance.blind.guess import Guess
 from acutance.cli.addresses import staged
 from acutance.cli.batch import AlreadyDone, Batch, LeftOut, Settings, check_not_done, explained, make_folder
 from acutance.cli.console import escape, say
+from acutance.cli.crew import Crew
 from acutance.cli.journal import Journals, state_of
 from acutance.cli.pace import Pace
 from acutance.cli.reporting import Report, report_done, report_error, report_skipped
@@ -29,43 +29,13 @@ from acutance.cli.tally import Tally
 from acutance.cli.targets import Job
 from acutance.cli.watching import Watch
 from acutance.cluster import connect
-from acutance.cluster.run import Cluster, Refused
+from acutance.cluster.run import Refused
 from acutance.cluster.store import address_of, is_address
 from acutance.errors import AcutanceError, ClusterError, OutputError
 from acutance.images.atomic import remove_old_parts
 from acutance.images.kernel_file import KernelFile
 from acutance.psf.files import FieldFile
 from acutance.restoration.restorer import Restorer
-
-
-@dataclass(frozen=True)
-class Crew:
-    """The workers that are asked for.
-
-    Args:
-        workers: how many to start on this machine; None: those of a scheduler. address: of the scheduler.
-        threads: of the processor for each worker; None: its share of this machine, or what a foreign worker has.
-    """
-
-    workers: int | None
-    address: str | None = None
-    threads: int | None = None
-
-    def connected(self) -> AbstractContextManager[Cluster]:
-        """Start them, or connect to them.
-
-        Raises:
-            ClusterError: that is not possible.
-        """
-        return connect.local(self.workers or 1) if self.address is None else connect.at(self.address)
-
-    @property
-    def share(self) -> int | None:
-        """Threads of a worker."""
-        if self.threads is not None or self.workers is None:
-            return self.threads
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, cores // self.workers)
 
 
 @dataclass(frozen=True)
