@@ -195,6 +195,9 @@ def wanted_of(first: Sidecar, files: Files, made: Path, *, threads: int | None, 
         orientation=False,
         sidecar=True,
         silent=True,
+        workers=None,
+        cluster=None,
+        block=None,
         **settings,
     )
 
