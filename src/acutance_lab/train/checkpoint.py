@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from acutance.errors import WeightsError
@@ -50,7 +50,8 @@ def save(
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     folder.mkdir(parents=True, exist_ok=True)
     target, partial = folder / NAME, folder / f".{NAME}.partial"
-    save_file(tensors, partial, metadata={"record": json.dumps(record)})
+    # save_file would write to a name of its own first, which a killed program leaves behind
+    partial.write_bytes(serialised(tensors, metadata={"record": json.dumps(record)}))
     partial.replace(target)
     (folder / "checkpoint.json").write_text(json.dumps(record, indent=1) + "\n")
     return target
