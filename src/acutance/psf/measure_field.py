@@ -59,7 +59,7 @@ def measure_field(
 
     Args:
         values: (H, W), see `acutance.psf.measure.measure_psf`. grid: rows and columns of cells.
-        size, threshold, saturation: see there; the side is one for all cells.
+        size: see there, one for all cells. threshold: see there. saturation: see there.
 
     Raises:
         KernelError: no such array or grid, or fewer stars than one kernel needs.
