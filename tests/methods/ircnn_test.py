@@ -93,7 +93,7 @@ def test_a_step_is_a_dense_solve_and_the_denoiser(boundary: Any) -> None:
         every.append(state := step(problem, state))
     a, y = problems.observed_part(problem, every[0].torus)
     for turn, s in enumerate((first, (first * 0.02) ** 0.5, 0.02)):
-        tie = 0.5 * (0.02 / s) ** 2
+        tie = 0.3 * (0.02 / s) ** 2
         rhs = a.T @ y + tie * every[turn].picture.flatten()
         x = torch.linalg.solve(a.T @ a + tie * torch.eye(len(rhs)), rhs).reshape(every[0].torus.size)
         solved = every[turn + 1].torus.picture(every[turn + 1].estimate.spectrum)[0, 0]
