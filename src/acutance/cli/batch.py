@@ -149,7 +149,7 @@ def make_folder(folder: Path) -> None:
 
 
 def explained(error: Exception, job: Job) -> str:
-    """What to say of an error that happened to a picture; of one that is ours, a traceback with ACUTANCE_DEBUG=1."""
+    """The message for an error that happened to a picture; of one that is ours, a traceback with ACUTANCE_DEBUG=1."""
     message = message_of(error, job)
     if message is not None:
         return message

@@ -1,4 +1,4 @@
-"""How far several workers are: a bar on a terminal, elsewhere a line every ten seconds."""
+"""The progress of several workers: a bar on a terminal, elsewhere a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Pace:
         return self.worked / max(time.monotonic() - self._begun, 1e-9)
 
     def line(self) -> str:
-        """How far it is, as a sentence."""
+        """The progress as a sentence."""
         workers = self._workers()
         crew = f"{workers} worker{'s' * (workers != 1)}"
         if not self.worked:

@@ -38,7 +38,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a repetition.
+    """The outcome of a repetition.
 
     Args:
         pixels, bytes: whether they are identical. reasons: what may make them differ, or did not.
@@ -112,7 +112,7 @@ def repeat(
 
 
 def found(file: File | None, given: Path | None, folder: Path, what: str) -> Path:
-    """Where a file of a side-car lies: where the user says, else beside the side-car, and nowhere else.
+    """The place of a file of a side-car: where the user says, else beside the side-car, and nowhere else.
 
     Raises:
         ConfigError: it is not there.
@@ -223,7 +223,7 @@ def compared(first: Sidecar, second: Sidecar, old: Path, new: Path) -> Verdict:
 
 
 def _differences(old: Image, new: Image) -> tuple[int | None, float | None]:
-    """How many samples differ, and the largest difference; None of pictures of other sizes."""
+    """The number of samples that differ, and the largest difference; None of pictures of other sizes."""
     if old.pixels.shape != new.pixels.shape:
         return None, None
     apart = (old.pixels.nan_to_num(0) - new.pixels.nan_to_num(0)).abs()

@@ -22,7 +22,7 @@ ENDINGS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to say of a restored picture; it holds no pixels, so it can come from another process.
+    """The message about a restored picture; it holds no pixels, so it can come from another process.
 
     Args:
         job: which. notes: on what was assumed or converted. sentence: how it came about.

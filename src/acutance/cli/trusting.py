@@ -15,7 +15,7 @@ from acutance.restoration.uncertainty import is_calibrated, uncertainty_of
 from acutance.trust.calibration import METHOD
 
 PAGES = (".html", ".htm")
-"""What a report may be called."""
+"""Suffixes of a report."""
 
 FLOATS = (*SUFFIXES["TIFF"], *SUFFIXES["FITS"][:3])
 """What a picture of floating-point numbers may be called."""
