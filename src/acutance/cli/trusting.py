@@ -18,7 +18,7 @@ PAGES = (".html", ".htm")
 """Suffixes of a report."""
 
 FLOATS = (*SUFFIXES["TIFF"], *SUFFIXES["FITS"][:3])
-"""What a picture of floating-point numbers may be called."""
+"""Suffixes of files that hold floating-point numbers."""
 
 
 def write_trust(

@@ -48,7 +48,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a picture.
+    """The outcome of one picture.
 
     Args:
         what: its place in the tally. state: of its source, as it was read. why: it was skipped, or failed.
@@ -92,7 +92,7 @@ class Recipe:
 
     @staticmethod
     def of(batch: Batch, threads: int | None) -> Recipe:
-        """That of a batch. The files that it names get their whole path: a worker may run in another folder."""
+        """The recipe of a batch. Its files get their whole path, as a worker may run in another folder."""
         loading, weights = dict(batch.loading), batch.loading.get("weights")
         if weights is not None and os.path.lexists(weights):
             loading["weights"] = weights.absolute()
@@ -191,7 +191,7 @@ def run_on_workers(jobs: Sequence[Job], batch: Batch, tally: Tally, crew: Crew) 
 
 
 class _Run:
-    """What this program does with the answers."""
+    """The client's side of a run: it takes the answers, prints, and keeps journals and tally."""
 
     def __init__(self, batch: Batch, tally: Tally) -> None:
         self.settings, self.tally = batch.settings, tally

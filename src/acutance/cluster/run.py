@@ -113,7 +113,7 @@ class Cluster:
 
     @property
     def workers(self) -> int:
-        """How many there are now; 0 where the scheduler does not answer."""
+        """Number of workers now; 0 where the scheduler does not answer."""
         try:
             return len(self.client.nthreads())
         except Exception:  # whatever a closing connection raises: this is only told
@@ -213,7 +213,7 @@ class _Run(Generic[Item, Answer]):
         return left
 
     def listen(self) -> list[tuple[Any, Any]]:
-        """What has ended, all that there is of it; waits a moment for the first.
+        """Return all tasks that have ended; wait a moment for the first.
 
         Raises:
             ClusterError: the scheduler is lost, or a worker could not load the work.

@@ -1,4 +1,4 @@
-"""What is exported: a network with named inputs and outputs, and a task by which its copies are compared with it."""
+"""A network as it is exported: its inputs and outputs by name, and a task by which copies are compared with it."""
 
 from __future__ import annotations
 

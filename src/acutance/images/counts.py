@@ -1,4 +1,4 @@
-"""Whether the values of a file are counts of photons, by its unit, before its pixels are read."""
+"""Tell from its unit if a file holds counts of photons, before its pixels are read."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ GROUP = {2: ".zgroup", 3: "zarr.json"}
 
 @dataclass(frozen=True)
 class ArrayForm:
-    """What an array says of itself. Args: shape. chunks: as they are written. dtype: of the values."""
+    """The description of an array. Args: shape. chunks: as they are written. dtype: of the values."""
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
@@ -195,7 +195,7 @@ def _level(record: object) -> str:
 
 
 def _array(folder: Path, version: str) -> ArrayForm:
-    """What the array says of itself.
+    """Read the description of an array.
 
     Raises:
         ImageError: see `describe`.
@@ -281,7 +281,7 @@ def _placed(found: object, count: int) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def _translation(own: tuple[float, ...], scale: tuple[float, ...], more: tuple[float, ...]) -> tuple[float, ...]:
-    """Of one scale and translation after another."""
+    """The product of one scale and translation after another."""
     if not own and not more:
         return ()
     zero = (0.0,) * len(scale)

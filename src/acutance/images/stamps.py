@@ -32,7 +32,7 @@ class Stamps:
 
 
 def count_of_stamps(name: Path) -> int:
-    """How many planes the cube has that a name means; 0: it means no FITS cube, or one plane of it."""
+    """Number of planes of the cube that a name means; 0: it means no FITS cube, or one plane of it."""
     path, where = split(name)
     try:
         with path.open("rb") as file:

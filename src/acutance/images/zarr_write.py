@@ -28,7 +28,7 @@ from acutance.images.stack import AXES, NgffForm, Stack
 from acutance.images.zarr_stack import Box, form_of, require_zarr, where
 
 RUN, DONE = ".acutance-run.json", ".acutance-done.txt"
-"""What the part says of its run; a line for each finished block."""
+"""The file of a part that describes its run, with a line for each finished block."""
 
 SMALLEST = 256
 """Side of a plane, pixels, from which on a level is halved once more."""
@@ -62,7 +62,7 @@ class ZarrPart:
 
     @staticmethod
     def settings_of(target: Path) -> dict[str, Any] | None:
-        """What an unfinished result says of its run; None where there is none."""
+        """The description of an unfinished run; None where there is none."""
         try:
             return load(ZarrPart.of(target) / RUN)
         except ImageError:

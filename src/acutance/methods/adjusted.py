@@ -33,12 +33,12 @@ STRENGTH = 300.0
 Start = Literal["tapered", "inverse"]
 
 TAPERS = 3
-"""How often the edges are tapered."""
+"""Number of times that the edges are tapered."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What stays the same in all divisions. A picture on the torus is (B, C, n, m).
+    """The parts that all divisions share. A picture on the torus is (B, C, n, m).
 
     Args:
         size: (n, m). corner, domain: corner and size of the domain of the blur on it.

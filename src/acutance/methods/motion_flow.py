@@ -70,7 +70,7 @@ class MotionFlowConfig:
 
 
 def seen(picture: Tensor) -> Tensor:
-    """What the network is shown of (B, C, H, W): its grey values, mean 0 and deviation 1, (B, 1, H, W)."""
+    """The input of the network for (B, C, H, W): grey values of mean 0 and deviation 1, (B, 1, H, W)."""
     grey = picture.mean(1, keepdim=True)
     deviation = grey.std((-2, -1), keepdim=True, correction=0)
     return (grey - grey.mean((-2, -1), keepdim=True)) / deviation.clamp_min(1e-4)

@@ -81,7 +81,7 @@ def as_it_is(method: Method, seen: Sequence[Problem]) -> Method:
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a method restores a volume block by block.
+    """The needs of a method that restores a volume block by block.
 
     A voxel of the result depends on voxels at any distance, less and less with it. `reach` is the distance from which
     on the rest of a volume is left out. It is a multiple of the kernel's radius, because what the blur has mixed up is

@@ -17,7 +17,7 @@ CELL = 8
 """Side of the squares that one motion is told for, pixels; sides of pictures must be multiples of it."""
 
 DILATIONS = (1, 2, 2, 1)
-"""Of the blocks at the coarsest level."""
+"""Dilations of the blocks at the coarsest level."""
 
 HALO = 2 * 2 + 2 * 2 + 2 * 2 * 4 + sum(2 * 8 * d for d in DILATIONS) + CELL
 """Pixels that one motion sees on every side, at most: of the blocks at 2, 4 and 8 pixels, and of the strides."""

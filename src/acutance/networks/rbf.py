@@ -121,7 +121,7 @@ class RadialBasis(nn.Module):
         self.weight = nn.Parameter(torch.zeros(count, centres))
 
     def _places(self) -> Tensor:
-        """Where the functions are sampled, float64."""
+        """The places at which the functions are sampled, float64."""
         return torch.linspace(-self.reach, self.reach, FINE * (self.centres - 1) + 1, dtype=torch.float64)
 
     def _gaussians(self, z: Tensor) -> Tensor:

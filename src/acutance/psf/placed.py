@@ -83,7 +83,7 @@ class PlacedKernels:
         return BlurField(torch.from_numpy((mixed / mixed.sum((-2, -1), keepdims=True)).astype(np.float32)))
 
     def _grid(self, frame: tuple[int, int], lines: tuple[Array, Array] | None) -> tuple[int, int]:
-        """How many nodes: as many as there are places where these are the nodes, else twice as many along an axis."""
+        """Number of nodes: as many as there are places where these are the nodes, else twice as many along an axis."""
         if lines is None:
             side = min(math.ceil(2 * math.sqrt(len(self.places))), MOST_NODES)
             return side, side

@@ -35,7 +35,7 @@ from acutance.psf.placed import PlacedKernels, usable
 from acutance.psf.psfex import COLUMN, TABLE, PolynomialPsf, polynomial_of
 
 SUFFIXES = (".fits", ".fit", ".tif", ".tiff", ".npz")
-"""Of files that are written."""
+"""Suffixes of files that are written."""
 
 MOST_VALUES = 100_000_000
 MOST_KERNELS = 4096
@@ -203,7 +203,7 @@ def _place(text: object, number: int) -> tuple[float, float]:
 
 
 def _described(tiff: Any) -> dict[str, Any] | None:
-    """What the first page's description says of places; None: nothing."""
+    """The places in the description of the first page; None: there are none."""
     text = tiff.pages.first.description
     if not text.startswith("{") or '"positions"' not in text[:200]:
         return None

@@ -112,7 +112,7 @@ def grid_of(
     block: Sides | None = None,
     free: int | None = None,
 ) -> Grid:
-    """How a volume is divided: not at all where the whole fits into `SHARE` of the memory.
+    """Divide a volume into blocks: not at all where the whole fits into `SHARE` of the memory.
 
     Args:
         size: (Z, Y, X). radius: of the kernel; that of one of two axes has a z of 0. chunks: of the source.

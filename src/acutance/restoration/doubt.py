@@ -1,4 +1,4 @@
-"""How far a restoration is supported by the data, in the units of its picture; over `acutance.trust`."""
+"""The support of a restoration by its data, in the units of its picture; over `acutance.trust`."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def in_units(prepared: Prepared, known: Known, deviation: Tensor) -> Tensor:
 
 
 def unsupported_of(done: Restoration) -> Tensor | None:
-    """What the data do not support, `acutance.trust.unsupported`, (1, C, H, W) in the units of the picture.
+    """The part that the data do not support, `acutance.trust.unsupported`, (1, C, H, W) in the units of the picture.
 
     None where it cannot be told: the method knows no kernel. Zero where the picture was left unchanged.
 
@@ -147,7 +147,7 @@ def unsupported_share(u: Tensor, pixels: Tensor) -> float:
 
 
 def judged_of(done: Restoration) -> Tensor | None:
-    """Where the judge of found kernels sees the result nearer to the truth than the input, `acutance.blind.critic`.
+    """Map of where the judge of found kernels, `acutance.blind.critic`, sees the result nearer to the truth.
 
     Returns:
         (1, 1, H, W), from 0, farther, to 1, nearer; None where nothing was deblurred, or of a picture that the judge
@@ -165,7 +165,7 @@ def judged_of(done: Restoration) -> Tensor | None:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How a result explains the data.
+    """Measure how well a result explains the data.
 
     Args:
         error: root mean square of the residual, a fraction of the range. noise: noise level, likewise.

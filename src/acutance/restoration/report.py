@@ -73,7 +73,7 @@ def write_report(
 
 
 def contents_of(done: Restoration, *, name: str = "A picture", uncertainty: Tensor | None = None) -> Contents:
-    """What the report of a restoration shows. Args: see `write_report`."""
+    """Contents of the report of a restoration. Args: see `write_report`."""
     origin = origin_of(done)
     unit = origin.prepared.range
     unsupported, fit = unsupported_of(done), fit_of(done)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where a result comes from. Args: image: the input. prepared: its problem. restorer: that solved it."""
+    """Input and problem of a result. Args: image: the input. prepared: its problem. restorer: that solved it."""
 
     image: Image
     prepared: Prepared
@@ -122,7 +122,7 @@ class Restoration:
         write_report(path, self, name=name, uncertainty=uncertainty, overwrite=overwrite)
 
     def unsupported(self) -> Tensor | None:
-        """What the data do not support, (1, C, H, W) in the units of the picture; see `acutance.trust.unsupported`.
+        """The part without support by the data, (1, C, H, W) in units of the picture; see `acutance.trust.unsupported`.
 
         None where the method knows no kernel.
         """

@@ -1,1 +1,1 @@
-"""How far a result can be believed: side-cars, what the data do not support, residuals, uncertainty, the report."""
+"""Trust in results: side-cars, what the data do not support, residuals, uncertainty, the report."""

@@ -98,7 +98,7 @@ def curves(
 
 
 def colour_bar(high: str, low: str = "0", colours: Sequence[tuple[int, int, int]] = HEAT) -> str:
-    """What the colours of a map mean, as HTML."""
+    """The legend of a map's colours, as HTML."""
     stops = ", ".join(f"rgb({r},{g},{b})" for r, g, b in colours)
     return (
         f'<div class="bar"><span>{escape(low)}</span><i style="background:linear-gradient(to right, {stops})"></i>'

@@ -15,7 +15,7 @@ from acutance.version import VERSION
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run stood on.
+    """The programs and the machine of a run.
 
     Args:
         acutance, torch, numpy, pillow, python: versions. threads: of the processor, for torch.

@@ -75,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a report shows.
+    """Contents of a report.
 
     Args:
         title: name of the picture. findings: the essence. facts: tables of names and values, by their titles.

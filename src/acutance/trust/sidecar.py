@@ -84,7 +84,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run found and used.
+    """Findings of a run, and what it used.
 
     Args:
         method: that made the result. weights: their version. weights_sha256: hashes by name; of a method that chooses

@@ -1,4 +1,4 @@
-r"""Where a result is not supported by the data: what the blur destroyed below the noise, and a method filled in.
+r"""The part of a result that the data do not support: what the blur destroyed below the noise, and a method filled in.
 
     U(f) = 1 - |K|^2 / (|K|^2 + sigma^2 / S(f))          1: destroyed, 0: measured well
     S(f) = a (|f|^2 + f_0^2)^(-b)                        power of the scene, fitted to the result at low frequencies
@@ -29,10 +29,10 @@ LOWEST, HIGHEST = 0.02, 0.15
 """Frequencies, cycles a pixel, between which S is fitted: below are single objects, above many blurs have no light."""
 
 RINGS = 8
-"""Of frequencies between them, each an equal factor wide; the mean power of a ring counts."""
+"""Number of rings of frequencies between them, each an equal factor wide; the mean power of a ring counts."""
 
 SLOPES = (0.6, 1.8)
-"""Of b: photographs have about 1, pages of text less, smooth objects more."""
+"""Limits of b: photographs have about 1, pages of text less, smooth objects more."""
 
 GAP = 48
 """Pixels, at least, that bridge opposite edges of a picture on the torus."""

@@ -213,7 +213,7 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Overhead:
-    """What the cluster costs. Args: workers: simulated. items: done. seconds: all of it. ideal: without any cost."""
+    """Cost of a cluster. Args: workers: simulated. items: done. seconds: all of it. ideal: without any cost."""
 
     workers: int
     items: int

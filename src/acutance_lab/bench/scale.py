@@ -1,4 +1,4 @@
-"""What a picture costs beside its restoration: decoding, encoding, FFTs; and from that, what many pictures cost."""
+"""Cost of a picture beside its restoration: decoding, encoding, FFTs; and from that, what many pictures cost."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def transforms(shapes: Sequence[tuple[int, ...]], rounds: int = 3) -> list[Trans
 
 @dataclass(frozen=True)
 class Assumed:
-    """What is not measured here: a cluster.
+    """Assumptions about a cluster, which is not measured here.
 
     Args:
         gpus: how many. cores: of the processor for each GPU. flops: that a GPU sustains in networks, a second.
