@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from acutance.cli.console import escape, out, parse_levels, say
-from acutance.errors import DataError
 from acutance.images import write_atomically
 from acutance.restoration.restorer import DEFAULT
 from acutance_lab.bench.case import Suite
@@ -19,8 +18,8 @@ from acutance_lab.bench.report import put_into, read_suites, report, table
 from acutance_lab.bench.report_page import write_page
 from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.cli import measuring, runtiming, scaling, tuning
-from acutance_lab.cli.measuring import split_methods
+from acutance_lab.cli import equalling, measuring, runtiming, scaling, tuning
+from acutance_lab.cli.measuring import split_methods, text_of
 
 COMPARED = "acute,epll,levin,fd,wiener"
 """Methods that `acutance-lab bench published` measures on every case, unless others are asked for."""
@@ -88,7 +87,7 @@ def published_command(
     out.print(HOW_CUTS, markup=False)
     if into is not None:
         everything = [row for rows in found.values() for row in rows]
-        write_atomically(into, put_into(_page(into), everything, cuts_only=True).encode(), overwrite=True)
+        write_atomically(into, put_into(text_of(into), everything, cuts_only=True).encode(), overwrite=True)
     say(f"rows: {escape(output)}")
 
 
@@ -104,15 +103,8 @@ def report_command(
     out.print(report(folder), markup=False)
     if into is not None:
         rows = [row for found in read_suites(folder).values() for row in found]
-        write_atomically(into, put_into(_page(into), rows).encode(), overwrite=True)
+        write_atomically(into, put_into(text_of(into), rows).encode(), overwrite=True)
     say(f"page: {escape(write_page(folder, html))}")
-
-
-def _page(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--into {file}: it cannot be read ({type(error).__name__}); give a page of text") from None
 
 
 for _measure in (
@@ -131,3 +123,4 @@ for _measure in (
     app.command(_measure.__name__)(_measure)
 app.command("tune")(tuning.tune)
 app.command("runtime")(runtiming.runtime)
+app.command("equal")(equalling.equal)

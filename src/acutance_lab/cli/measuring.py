@@ -12,7 +12,7 @@ import torch
 import typer
 
 from acutance.cli.console import escape, out, parse_levels, parse_numbers, progress_bar, say
-from acutance.errors import ConfigError
+from acutance.errors import ConfigError, DataError
 from acutance.images import write_atomically
 from acutance.restoration.restorer import DEFAULT
 from acutance_lab.bench import levels, tables
@@ -287,6 +287,18 @@ def split_methods(text: str) -> list[str]:
         else:
             found.append(part)
     return found
+
+
+def text_of(page: Path) -> str:
+    """The text of a page that `--into` names.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--into {page}: it cannot be read ({type(error).__name__}); give a page of text") from None
 
 
 def _size(text: str) -> tuple[int, int]:
