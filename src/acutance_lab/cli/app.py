@@ -28,6 +28,10 @@ COMMANDS = commands_of(
     {
         "bench": "Measure methods on public test sets.",
         "train": "Train a method; the same command goes on where a stopped run left off.",
+        "finetune": (
+            "Train the shipped weights of acute on your own sharp pictures, and examine both on pictures held out."
+        ),
+        "draw": "Render sharp pictures of a kind, TIFF of 16 bits or PNG, to train and measure on.",
         "fit": "Fit the mixture of Gaussians that EPLL knows patches by; some ten minutes.",
         "convert": "Write weights of a method's authors as a file that every command takes as weights.",
         "publish": (

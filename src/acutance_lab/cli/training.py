@@ -19,6 +19,7 @@ from acutance.images.atomic import write_atomically
 from acutance.weights import write_weights
 from acutance_lab.cli.training_critic import train_critic
 from acutance_lab.cli.training_estimator import train_estimator
+from acutance_lab.cli.training_finetune import draw, finetune
 from acutance_lab.cli.training_flow import train_flow
 from acutance_lab.data.photographs import Photographs
 from acutance_lab.train import ledger
@@ -173,7 +174,8 @@ def convert(
 
 
 COMMANDS = {
-    "train": train, "fit": fit, "convert": convert, "publish": publish, "training-page": page,
+    "train": train, "finetune": finetune, "draw": draw, "fit": fit, "convert": convert, "publish": publish,
+    "training-page": page,
     "train-critic": train_critic, "train-estimator": train_estimator, "train-flow": train_flow,
 }  # fmt: skip
 """By name."""

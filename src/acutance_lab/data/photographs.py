@@ -37,12 +37,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def held_out(name: str) -> bool:
-    """Whether the photograph of that file name belongs to the validation set."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % HELD_OUT == 0
+def held_out(name: str, one_in: int = HELD_OUT) -> bool:
+    """Tell if the photograph of that file name belongs to the validation set, one in so many."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % one_in == 0
 
 
-def find(folder: Path, *, validation: bool) -> list[Path]:
+def find(folder: Path, *, validation: bool, one_in: int = HELD_OUT) -> list[Path]:
     """The photographs below `folder`, sorted by name: the held-out ones or the others.
 
     Raises:
@@ -53,7 +53,7 @@ def find(folder: Path, *, validation: bool) -> list[Path]:
     found = sorted((p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES), key=lambda p: p.name)
     if not found:
         raise DataError(f"no photograph below {folder} (looked for {', '.join(SUFFIXES)})")
-    return [p for p in found if held_out(p.name) == validation]
+    return [p for p in found if held_out(p.name, one_in) == validation]
 
 
 def data_hash(paths: Sequence[Path]) -> str:
@@ -92,9 +92,12 @@ class Photographs:
 
     @staticmethod
     def load(
-        folder: Path, *, device: torch.device, validation: bool = False, least: int = 192, limit: int | None = None
-    ) -> Photographs:
+        folder: Path, *, device: torch.device, validation: bool = False, least: int = 192, limit: int | None = None,
+        one_in: int = HELD_OUT,
+    ) -> Photographs:  # fmt: skip
         """Read and decode the photographs below `folder` whose sides are at least `least` pixels.
+
+        One photograph in `one_in` is held out; `validation` takes these, else the others are taken.
 
         PNG and TIFF files of more than 8 bits are kept in 16; float files are divided by max(1, their 99.9 % quantile),
         as `read_image` does, and clipped to [0, 1].
@@ -102,11 +105,11 @@ class Photographs:
         Raises:
             DataError: no folder, no photograph in it, or one that cannot be read.
         """
-        paths = find(folder, validation=validation)[:limit]
+        paths = find(folder, validation=validation, one_in=one_in)[:limit]
         if not paths:
             share = "held out for validation" if validation else "left for training"
             raise DataError(
-                f"no photograph below {folder} is {share}; one in {HELD_OUT} is held out by the hash of its name, so "
+                f"no photograph below {folder} is {share}; one in {one_in} is held out by the hash of its name, so "
                 "give more photographs"
             )
         with ThreadPoolExecutor() as pool:

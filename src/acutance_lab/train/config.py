@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from acutance.errors import ConfigError
 from acutance.settings import from_table
+from acutance_lab.data.photographs import HELD_OUT
 from acutance_lab.synth import DynamicBlur, Noisy, Rain, Untouched
 
 LEAST_SIDE = 192
@@ -197,6 +198,7 @@ class TrainConfig:
         one_channel: share of the batches that are grey pictures on one channel, for methods that take such.
         reduced: share of the crops of photographs that are cut from copies of 0.35 to 0.7 of their size, in which
             neighbouring pixels differ more.
+        held_out: one picture in so many is held out, by the hash of its name.
         graphics: share of the crops that are cut from rendered pages and screens, see `acutance_lab.synth.graphics`.
         phases: the schedule, in order; if `mixed`, each batch is of one of them, drawn in proportion to their lengths.
         harvest: an update takes squares of many problems, one step on; only for methods that see nothing but x and the
@@ -216,6 +218,7 @@ class TrainConfig:
     one_channel: float = 0.0
     reduced: float = 0.0
     graphics: float = 0.0
+    held_out: int = HELD_OUT
     model: dict[str, Any] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -238,6 +241,8 @@ class TrainConfig:
         for name, share in (("reduced", self.reduced), ("graphics", self.graphics)):
             if not 0 <= share < 1:
                 raise ConfigError(f"{name}={share}: give a share of the crops from 0 to below 1")
+        if self.held_out < 2:
+            raise ConfigError(f"held_out={self.held_out}: give at least 2, so that some are left for training")
         ends = [p.until for p in self.phases]
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ConfigError(f"phases must end at rising fractions, the last at 1, not {ends}")

@@ -201,10 +201,11 @@ class Trainer:
         """
         config, degrade = self.config, self.degrade
         least = max(LEAST_SIDE, *(p.crop + 2 * degrade.margin(max(p.spans)) for p in config.phases))
-        photographs = Photographs.load(data, device=self.device, least=least)
+        photographs = Photographs.load(data, device=self.device, least=least, one_in=config.held_out)
         self.photographs = photographs.with_reduced(config.reduced, least=least).with_graphics(config.graphics)
         least = max(LEAST_SIDE, largest_crop(config.validation, self.examined))
-        self.held_out = Photographs.load(data, device=torch.device("cpu"), validation=True, least=least)
+        cpu = torch.device("cpu")
+        self.held_out = Photographs.load(data, device=cpu, validation=True, least=least, one_in=config.held_out)
 
     def resume(self, trunk: Trunk | None) -> None:
         """Go on from the checkpoint in the folder, or from the trunk, or begin."""

@@ -14,7 +14,7 @@ from acutance.errors import ConfigError, WeightsError
 from acutance.frame import Frame, resolve_precision
 from acutance.methods.spec import Learned, find
 from acutance.weights import embedded, write_weights
-from acutance_lab.data.photographs import Photographs
+from acutance_lab.data.photographs import HELD_OUT, Photographs
 from acutance_lab.train import checkpoint
 from acutance_lab.train.checkpoint import wider
 from acutance_lab.train.config import LEAST_SIDE, ValidationConfig
@@ -121,8 +121,16 @@ def objection(new: Score, old: Score) -> str:
     return ""
 
 
-def examine(method: str, weights: dict[str, Tensor], settings: dict[str, Any], data: Path) -> Score:
-    """Score weights on the held-out photographs below `data`."""
+def examine(
+    method: str,
+    weights: dict[str, Tensor],
+    settings: dict[str, Any],
+    data: Path,
+    *,
+    examination_of: ValidationConfig = EXAMINATION,
+    one_in: int = HELD_OUT,
+) -> Score:
+    """Score weights on the held-out photographs below `data`, one in so many, by an examination."""
     model: Any = find(method).build(weights=weights, **settings)
     if not isinstance(model, Learned):
         raise ConfigError(f"{method} has no weights")
@@ -130,10 +138,10 @@ def examine(method: str, weights: dict[str, Tensor], settings: dict[str, Any], d
     model.frame = Frame(resolve_precision("auto", cpu), None)  # type: ignore[assignment]
     needs = find(method).needs
     # any number of steps of a method that knows the blur; of another one its own schedule, and noise as it is drawn
-    config = EXAMINATION if needs.kernel else replace(EXAMINATION, steps=(len(model.solver().steps),), levels=())
+    config = examination_of if needs.kernel else replace(examination_of, steps=(len(model.solver().steps),), levels=())
     examined = examination(needs, config, "valid")
     least = max(LEAST_SIDE, largest_crop(config, examined))
-    photographs = Photographs.load(data, device=cpu, validation=True, least=least)
+    photographs = Photographs.load(data, device=cpu, validation=True, least=least, one_in=one_in)
     both = needs.channels is None
     return validate(model, model.state_dict(), config, photographs, examined, cpu, one_channel=both)
 
