@@ -22,7 +22,7 @@ export PIP_BUILD_CONSTRAINT = constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-lab check docs docs-commands gallery fuzz load release format clean
+.PHONY: help demo test test-lab check docs docs-commands gallery results fuzz load release format clean
 
 help:
 	@echo "make demo     restore the sample picture"
@@ -31,6 +31,7 @@ help:
 	@echo "make check    format, lint, types, layers: what has to pass before anything else"
 	@echo "make docs     build the documentation as a site, out/site/index.html"
 	@echo "                docs-commands runs the commands that its pages print, gallery makes its pictures"
+	@echo "make results  put the tables of the kept records into the pages (records/NAME into docs/NAME.md)"
 	@echo "make fuzz     send damaged files through the command; FUZZ_OPTIONS='--count 200 --seed 7'"
 	@echo "                coverage-guided: pip install atheris, then tests/fuzz_coverage.py"
 	@echo "make load     200 clients, slow senders and damaged files on a service for three minutes; out/load.png"
@@ -67,6 +68,10 @@ docs-commands: $(VENV)/dev.stamp
 
 gallery: $(VENV)/dev.stamp
 	$(BIN)/python docs/tools/gallery.py
+
+results: $(VENV)/dev.stamp
+	for kept in records/*/; do name=$$(basename $$kept); \
+		$(BIN)/acutance-lab bench report records/$$name --into docs/$$name.md || exit 1; done
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzz.py $(FUZZ_OPTIONS)

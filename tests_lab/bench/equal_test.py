@@ -76,6 +76,12 @@ def test_tables_go_into_a_page(data: Path, tmp_path: Path, monkeypatch: pytest.M
     rows = [json.loads(line) for line in (tmp_path / "out" / "set12.jsonl").read_text().splitlines()]
     assert {row["method"] for row in rows} == {"wiener", "fd"}
     assert (tmp_path / "out" / "equal.svg").is_file()
+    again = tmp_path / "again.md"
+    again.write_text("<!-- equal -->\n<!-- /equal -->\n<!-- bench set12 -->\n<!-- /bench -->\n")
+    done = CliRunner().invoke(app, ["bench", "report", str(tmp_path / "out"), "--into", str(again)])
+    assert done.exit_code == 0, done.output
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert [line for line in again.read_text().splitlines() if line.startswith("|")] == tables
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ arithmetic is counted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
 from acutance.errors import DataError
+from acutance.images.atomic import write_atomically
 from acutance.methods.spec import find
 from acutance.weights.store import embedded_for, find_weights
 from acutance_lab.bench.contender import Contender
@@ -23,12 +25,16 @@ from acutance_lab.bench.rows import Row
 from acutance_lab.bench.run import OnCase, OnPlan, run
 from acutance_lab.bench.scenes import random_suite, scene_suite
 from acutance_lab.bench.tables import NOTHING, decimals, markdown
+from acutance_lab.records import read_records
 
 SIDE = 512
 """Side of the grey picture that seconds and arithmetic are of."""
 
 SUITES = ("levin32", "set12", "kodak24")
 LEVELS = (0.01, 0.02, 0.03, 0.04, 0.05)
+
+PRICES = "prices.jsonl"
+"""File of what methods cost, beside the rows."""
 
 OPENING, CLOSING = "<!-- equal -->", "<!-- /equal -->"
 
@@ -131,6 +137,21 @@ def _mean(price: Price, rows: Sequence[Row]) -> float:
         if (row.method, row.weights) == (price.method, price.weights):
             levels.setdefault(row.noise, []).append(row.psnr)
     return mean(map(mean, levels.values())) if levels else float("nan")
+
+
+def keep_prices(found: Sequence[Price], folder: Path) -> None:
+    """Write what methods cost to the folder of the rows, in place of what was there."""
+    lines = "".join(f"{json.dumps(asdict(each))}\n" for each in found)
+    write_atomically(folder / PRICES, lines.encode(), overwrite=True)
+
+
+def read_prices(folder: Path) -> list[Price]:
+    """What was kept in a folder; nothing if there is no such file.
+
+    Raises:
+        DataError: a line is no price.
+    """
+    return read_records(folder / PRICES, Price, what="price")
 
 
 def put_prices(page: str, table: str) -> str:

@@ -19,7 +19,7 @@ from acutance_lab.bench.tables import distinct, markdown, of_set
 TIMES = "times.jsonl"
 """Rows of methods that took turns."""
 
-APART = ("curves.jsonl", TIMES, "size.jsonl", "noise.jsonl", "log.jsonl")
+APART = ("curves.jsonl", TIMES, "size.jsonl", "noise.jsonl", "prices.jsonl", "log.jsonl")
 """Files of JSON lines that are no part of a report of suites; the last is of `acutance_lab.train`."""
 
 CLOSE = 0.05

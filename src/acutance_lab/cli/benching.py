@@ -11,6 +11,7 @@ import typer
 from acutance.cli.console import escape, out, parse_levels, say
 from acutance.images import write_atomically
 from acutance.restoration.restorer import DEFAULT
+from acutance_lab.bench import equal
 from acutance_lab.bench.case import Suite
 from acutance_lab.bench.cuts import HOW_CUTS
 from acutance_lab.bench.published import published_levels, published_suites
@@ -103,8 +104,13 @@ def report_command(
     out.print(report(folder), markup=False)
     if into is not None:
         rows = [row for found in read_suites(folder).values() for row in found]
-        write_atomically(into, put_into(text_of(into), rows).encode(), overwrite=True)
-    say(f"page: {escape(write_page(folder, html))}")
+        page = put_into(text_of(into), rows)
+        if paid := equal.read_prices(folder):
+            page = equal.put_prices(page, equal.price_table(paid, rows))
+            write_atomically(folder / "equal.svg", equal.equal_plot(paid, rows), overwrite=True)
+        write_atomically(into, page.encode(), overwrite=True)
+    if html is not None or into is None:
+        say(f"page: {escape(write_page(folder, html))}")
 
 
 for _measure in (

@@ -51,6 +51,7 @@ def equal(
         for name in names:
             rows += measured(name, contenders, data=data, noises=levels, limit=limit, out=output, jobs=jobs)
         paid = terms.prices(contenders, rounds=rounds)
+    terms.keep_prices(paid, output)
     table = terms.price_table(paid, rows)
     out.print(table, markup=False, soft_wrap=True)
     for name in names:
