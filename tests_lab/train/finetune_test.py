@@ -116,7 +116,10 @@ def test_weights_are_written_only_where_they_are_better(
 def test_wrong_names_are_told_first(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.safetensors"):
         finetune(tmp_path, tmp_path / "x.pth", run_folder=tmp_path / "run", budget=Budget(iterations=1))
-    for words, told in ((["draw", "trees", "x"], "cells, pages"), (["draw", "cells", str(tmp_path)], "a new folder")):
+    for words, told in (
+        (["draw", "trees", "x"], "cells, stars, pages"),
+        (["draw", "cells", str(tmp_path)], "a new folder"),
+    ):
         done = CliRunner().invoke(app, words)
         assert isinstance(done.exception, ConfigError)
         assert told in str(done.exception)

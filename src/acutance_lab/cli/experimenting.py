@@ -19,6 +19,7 @@ from acutance_lab.experiments import (
     balance,
     brightness,
     convergence,
+    coverage,
     forgetting,
     guesses,
     motion,
@@ -137,6 +138,26 @@ def at_night(
     with going_on(output, "night", scenes) as step:
         found = night.run(data, settings, on_scene=lambda _: step())
     finish(output, night.report(found, settings))
+
+
+@app.command("coverage")
+def coverage_command(
+    kinds: Annotated[str, typer.Option(help=f"Some of photographs, {', '.join(coverage.DRAWN)}.")] = ",".join(
+        coverage.Settings.kinds
+    ),
+    data: Annotated[Path | None, typer.Option(help="Folder of sharp photographs, for their kind.")] = None,
+    method: Annotated[str, typer.Option(help="That restores.")] = coverage.Settings.method,
+    count: Annotated[int, typer.Option(min=1, help="Crops of each kind at each level.")] = coverage.Settings.count,
+    side: Annotated[int, typer.Option("--window", min=64, help="Side of a crop, pixels.")] = coverage.Settings.side,
+    seed: Seed = coverage.Settings.seed,
+    output: Output = OUT / "coverage",
+) -> None:
+    """Tell how many errors lie within the intervals of `--uncertainty`, by kind of picture."""
+    wanted = tuple(kind.strip() for kind in kinds.split(",") if kind.strip())
+    settings = coverage.Settings(kinds=wanted, method=method, count=count, side=side, seed=seed)
+    with going_on(output, "coverage", count * len(settings.levels) * len(wanted)) as step:
+        found = coverage.measure(settings, data, on_crop=step)
+    finish(output, coverage.report(settings, found))
 
 
 @app.command("trust")

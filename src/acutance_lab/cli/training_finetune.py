@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,14 @@ import numpy as np
 import tifffile
 import typer
 from PIL import Image as PillowImage
+from torch import Tensor
 
 from acutance.cli.console import escape, out, progress_bar, say
 from acutance.errors import ConfigError
 from acutance_lab.bench.tables import markdown, signed
 from acutance_lab.synth.cells import cells
 from acutance_lab.synth.graphics import page
+from acutance_lab.synth.stars import stars
 from acutance_lab.train.finetune import Tuned, gains
 from acutance_lab.train.finetune import finetune as run_finetune
 from acutance_lab.train.loop import Budget
@@ -53,7 +56,9 @@ def finetune(
 
 
 def draw(
-    kind: Annotated[str, typer.Argument(help="cells: of a fluorescence microscope; pages: of text.")],
+    kind: Annotated[
+        str, typer.Argument(help="cells: of a fluorescence microscope; stars: of a telescope; pages: of text.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Folder for the pictures; one that is not there yet.")],
     count: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     seed: Annotated[int, typer.Option(min=0)] = 1,
@@ -69,9 +74,12 @@ def draw(
     say(f"{count} pictures in {escape(folder)}")
 
 
-def _cell(folder: Path, seed: int, number: int) -> None:
-    values = (cells(seed, number) * 65535).round().numpy().astype(np.uint16)
-    tifffile.imwrite(folder / f"cells-{seed}-{number:04d}.tif", values, photometric="minisblack")
+def _grey(name: str, draw_one: Callable[[int, int], Tensor]) -> Callable[[Path, int, int], None]:
+    def write(folder: Path, seed: int, number: int) -> None:
+        values = (draw_one(seed, number) * 65535).round().numpy().astype(np.uint16)
+        tifffile.imwrite(folder / f"{name}-{seed}-{number:04d}.tif", values, photometric="minisblack")
+
+    return write
 
 
 def _page(folder: Path, seed: int, number: int) -> None:
@@ -80,7 +88,7 @@ def _page(folder: Path, seed: int, number: int) -> None:
     PillowImage.fromarray(picture).save(folder / f"page-{seed}-{number:04d}.png")
 
 
-KINDS = {"cells": _cell, "pages": _page}
+KINDS = {"cells": _grey("cells", cells), "stars": _grey("stars", stars), "pages": _page}
 """Writers of one picture, by kind."""
 
 
