@@ -47,6 +47,12 @@ STRENGTH = 300.0
 """sum_i |F_i|^2 / w of an untrained stage, as a multiple of s^2 |D|^2, s a fraction of the range."""
 
 
+LOUD = 100.0
+"""The first layer of an untrained N is made larger by this. A stage divides N by w, some 100 at 1 % noise, so a quiet N
+hardly learns. Two stages after 120 and 80 updates have 29.99 dB on the held-out crops with 100, 29.81 with 20, 29.30
+with 5; with torch's own first weights they stay at 29.21, their start."""
+
+
 @dataclass(frozen=True)
 class FdnConfig:
     """Settings of FDN.
@@ -92,6 +98,14 @@ class FdnStage(nn.Module):
     @torch.no_grad()
     def _start_as_tikhonov(self) -> None:
         """See the module. One unit of each dense layer hands its input on; the others start as usual, unheard."""
+        for layer in self.convolutions[:-1]:
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        first = self.convolutions[0]
+        assert isinstance(first, nn.Conv2d)
+        first.weight.mul_(LOUD)
         for p in self.convolutions[-1].parameters():
             nn.init.zeros_(p)
         for layer in self.dense:

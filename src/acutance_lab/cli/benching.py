@@ -19,7 +19,7 @@ from acutance_lab.bench.report import put_into, read_suites, report, table
 from acutance_lab.bench.report_page import write_page
 from acutance_lab.bench.report_tables import cuts_table, published_cut_table
 from acutance_lab.bench.suites import SUITES
-from acutance_lab.cli import equalling, measuring, runtiming, scaling, tuning
+from acutance_lab.cli import equalling, measuring, runtiming, scaling, tuning, volume_benching
 from acutance_lab.cli.measuring import split_methods, text_of
 
 COMPARED = "acute,epll,levin,fd,wiener"
@@ -130,3 +130,4 @@ for _measure in (
 app.command("tune")(tuning.tune)
 app.command("runtime")(runtiming.runtime)
 app.command("equal")(equalling.equal)
+app.command("volumes")(volume_benching.volumes)
