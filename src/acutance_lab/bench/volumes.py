@@ -33,6 +33,8 @@ Solve = Callable[[Volume, Volume], Volume]
 """Data and PSF -> result."""
 
 BARS = ("science", "microscopy_bars")
+AXES = (0, 1, 2)
+
 PLAIN, SKIMAGE = "plain-rl", "skimage-rl"
 """Peers, as NAME or NAME:ITERATIONS."""
 
@@ -49,8 +51,8 @@ def plain_richardson_lucy(data: Volume, psf: Volume, iterations: int) -> Volume:
     light = np.maximum(data, 0).astype(np.float64)
     x = np.full(shape, light.mean())
     for _ in range(iterations):
-        ratio = light / np.maximum(np.fft.irfftn(np.fft.rfftn(x) * transfer, shape), 1e-12 * light.max())
-        x = x * np.fft.irfftn(np.fft.rfftn(ratio) * transfer.conj(), shape)
+        ratio = light / np.maximum(np.fft.irfftn(np.fft.rfftn(x) * transfer, shape, AXES), 1e-12 * light.max())
+        x = x * np.fft.irfftn(np.fft.rfftn(ratio) * transfer.conj(), shape, AXES)
     return x
 
 
@@ -69,9 +71,10 @@ def _skimage(data: Volume, psf: Volume, iterations: int) -> Volume:
     except ImportError as error:
         raise MissingExtra("scikit-image's Richardson-Lucy", "lab") from error
     top = float(data.max())
-    light = np.maximum(data / top, 0).astype(np.float32)
+    around = [(n // 2, n // 2) for n in psf.shape]  # it takes what lies beyond the volume for black
+    light = np.pad(np.maximum(data / top, 0).astype(np.float32), around, mode="reflect")
     out: Volume = richardson_lucy(light, (psf / psf.sum()).astype(np.float32), num_iter=iterations, clip=False)
-    return out * top
+    return out[tuple(slice(a, a + n) for (a, _), n in zip(around, data.shape, strict=True))] * top
 
 
 def _ours(data: Volume, psf: Volume, method: str) -> Volume:
@@ -160,7 +163,7 @@ def made(size: tuple[int, int, int], psf: tuple[int, int, int] = (15, 15, 15)) -
     g = np.exp(-sum((grid / s) ** 2 for grid, s in zip(grids, (3.0, 1.6, 1.6), strict=True)) / 2)
     scene = np.full(size, 4.0)
     scene[tuple(random.integers(0, n, 4000) for n in size)] += 2000.0
-    mean = np.fft.irfftn(np.fft.rfftn(scene) * _transfer(g, size), size).clip(0)
+    mean = np.fft.irfftn(np.fft.rfftn(scene) * _transfer(g, size), size, AXES).clip(0)
     return random.poisson(mean).astype(np.float32), g / g.sum()
 
 
