@@ -35,7 +35,8 @@ def test_minutes_are_those_of_the_card(tmp_path: Path) -> None:
 
 def test_every_level_counts_alike() -> None:
     rows = [ROW, replace(ROW, picture="02", psnr=31.0), replace(ROW, noise=0.03, psnr=26.0)]
-    others = [replace(ROW, weights="csf-8-00000000", psnr=50.0), replace(ROW, method="wiener", weights=None, psnr=60.0)]
+    plain = [replace(row, method="wiener", weights=None, psnr=60.0) for row in rows]
+    others = [replace(ROW, weights="csf-8-00000000", psnr=50.0), *plain, replace(plain[0], picture="03", psnr=0.0)]
     table = equal.price_table([PRICE, equal.Price("wiener", None, None, 0, 0.3, 0.05)], rows + others)
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert lines[2] == ["csf (csf-9-12345678)", "20", "9,255", "2.5", "0.75", "28.00"]

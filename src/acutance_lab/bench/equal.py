@@ -93,7 +93,11 @@ def prices(
 
 
 def price_table(found: Sequence[Price], rows: Sequence[Row]) -> str:
-    """Markdown: a line for each method, the least trained first; PSNR is the mean over all levels of each suite."""
+    """Markdown: a line for each method, the least trained first; PSNR is the mean over all levels of each suite.
+
+    Only cases that every method has count.
+    """
+    rows = _shared(found, rows)
     suites = list(dict.fromkeys(row.suite for row in rows))
     head = ["method", "core minutes", "weights", "GMAC", "seconds", *(f"{suite}, mean" for suite in suites)]
     lines = []
@@ -119,6 +123,7 @@ def equal_plot(found: Sequence[Price], rows: Sequence[Row]) -> bytes:
     """
     in_published = in_cut(rows, Cut.PUBLISHED)
     shown, what = (in_published, "published cut") if in_published else (list(rows), "whole pictures")
+    shown = _shared(found, shown)
     points = [
         (each.method, look(i), each.seconds, psnr)
         for i, each in enumerate(found)
@@ -128,6 +133,17 @@ def equal_plot(found: Sequence[Price], rows: Sequence[Row]) -> bytes:
         raise DataError("no method was measured on a suite; there is nothing to plot")
     axis = f"seconds for a grey picture of {SIDE} x {SIDE} pixels"
     return times_plot(points, axis=axis, what=f"mean PSNR, {what}, dB")
+
+
+def _shared(found: Sequence[Price], rows: Sequence[Row]) -> list[Row]:
+    """The rows of cases that every method has; those of a method without any row are not waited for."""
+    cases: dict[tuple[str, str | None], set[tuple[str, str, str, float | None]]] = {}
+    wanted = {(p.method, p.weights) for p in found}
+    for row in rows:
+        if (row.method, row.weights) in wanted:
+            cases.setdefault((row.method, row.weights), set()).add((row.suite, row.picture, row.kernel, row.noise))
+    common = set.intersection(*cases.values()) if cases else set()
+    return [row for row in rows if (row.suite, row.picture, row.kernel, row.noise) in common]
 
 
 def _mean(price: Price, rows: Sequence[Row]) -> float:
