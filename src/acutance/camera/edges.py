@@ -39,7 +39,7 @@ MOST_RESIDUAL = 0.035  # of |B|: corners, lines and curves leave more
 MOST_ERROR = 0.06  # standard error of s, of s
 WHITE = 0.98  # linear light from which a window counts as clipped
 ROUNDS, CHUNK = 14, 512
-MOST_WINDOWS = 4000  # of one picture: those with the steepest slopes
+REGIONS, MOST_WINDOWS = 6, 100  # along a side of the picture; windows of each region, those with the steepest slopes
 NARROWEST = 0.3  # s, pixels; below it the samples do not tell
 
 
@@ -88,7 +88,7 @@ def find_edges(light: Tensor, reach: int = REACH) -> Edges:
     floor = LEAST_OVER_NOISE * float(steep.flatten()[:: max(1, steep.numel() // 1_000_000)].median()) / 3
     least = max(LEAST_CONTRAST / (2.5 * reach), min(floor, LEAST_CONTRAST / 6))
     middles = _candidates(steep, reach, least)
-    return joined([_fitted(light, down, across, part, reach) for part in middles.split(CHUNK)])
+    return joined([_fitted(light, down, across, part, reach) for part in torch.split(middles, CHUNK)])
 
 
 def _slopes(light: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,13 +105,18 @@ def _slopes(light: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _candidates(steep: Tensor, reach: int, least: float) -> Tensor:
-    """The steepest pixel of each square, (n, 2), whose window lies in the picture; the steepest first."""
+    """The steepest pixel of each square, (n, 2), whose window lies in the picture; a share for each region."""
     inner = steep[reach + 1 : -reach - 1, reach + 1 : -reach - 1]
     top, at = F.max_pool2d(inner[None, None], STRIDE, ceil_mode=True, return_indices=True)
     keep = top.flatten() > least
     value, place = top.flatten()[keep], at.flatten()[keep]
-    place = place[value.topk(min(MOST_WINDOWS, len(value))).indices]
-    return torch.stack((place // inner.shape[1], place % inner.shape[1]), 1) + reach + 1
+    middles = torch.stack((place // inner.shape[1], place % inner.shape[1]), 1)
+    region = (middles * REGIONS // torch.tensor(inner.shape)) @ torch.tensor([REGIONS, 1])
+    chosen = [middles[:0]]
+    for number in sorted(set(region.tolist())):
+        members = (region == number).nonzero().flatten()
+        chosen.append(middles[members[value[members].topk(min(MOST_WINDOWS, len(members))).indices]])
+    return torch.cat(chosen) + reach + 1
 
 
 def _fitted(light: Tensor, down: Tensor, across: Tensor, middles: Tensor, reach: int) -> Edges:

@@ -201,8 +201,12 @@ def band_powers(blocks: Tensor) -> tuple[Tensor, Tensor]:
     return squares @ (members / members.sum(0)), blocks.mean(-1)
 
 
-def in_smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
+def in_smoothest(energy: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Measure N in the smoothest blocks, by the formula of the module.
+
+    Args:
+        energy: (C, M, 15), of M blocks. first: N of a first measurement, (C, 15): all blocks count whose other bands
+            hold no more than that, where they are more than `SHARE`. It is more exact where much is even.
 
     Returns:
         N of each channel, (C, 15), and which blocks of (C, M, 15) it was measured in, indices.
@@ -215,7 +219,8 @@ def in_smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
     for parity in (0, 1):
         guide = (band >= 1) & (band <= HIGHEST_GUIDE) & (band % 2 != parity)
         texture = (energy[..., guide] * size[guide]).sum((0, 2))
-        smooth = texture.topk(wanted, largest=False).indices
+        even = 0 if first is None else int((texture <= (first[:, guide] * size[guide]).sum()).sum())
+        smooth = texture.topk(max(wanted, even), largest=False).indices
         measured = band % 2 == parity
         noise[:, measured] = energy[:, smooth][..., measured].median(1).values / (1 - 2 / (9 * size[measured])) ** 3
         chosen.append(smooth)

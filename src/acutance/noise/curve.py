@@ -3,8 +3,8 @@ r"""The noise of a camera by the light: a line for each channel, fitted to the s
     variance(s) = gain s + read,        s: linear light, 1 being white
 
 The blocks of all pictures that were taken at one sensitivity are sorted into `CLASSES` classes by their light. In each
-class the smoothest ones tell the variance, by the bands of `acutance.noise.blocks`: a class of a textured picture is
-empty or has the even places of another one. What the rounding of the file adds is taken off:
+class the smoothest ones tell the variance, by the bands of `acutance.noise.blocks`; then all those count that are as
+smooth as this noise makes them, so that much even area makes the answer exact. The rounding of the file is taken off:
 
     v_i = sum_r n_r N_r / 64 - (step slope(s_i))^2 / 12,        slope = d light / d encoded
 
@@ -132,11 +132,11 @@ def _classes(energy: Tensor, light: Tensor, channel: int, step: float) -> tuple[
     """Light, variance and number of blocks of the classes of a channel, each (n,), double."""
     place = (light[channel].clamp(0, 1).sqrt() * CLASSES).long().clamp(max=CLASSES - 1)
     found = []
-    for number in place.unique():
+    for number in sorted(set(place.tolist())):
         members = (place == number).nonzero().flatten()
         if len(members) < FEWEST_BLOCKS:
             continue
-        noise, chosen = in_smoothest(energy[:, members])
+        noise, chosen = in_smoothest(energy[:, members], in_smoothest(energy[:, members])[0])
         at = light[channel, members[chosen]].mean()
         total = mean_power(noise)[channel]
         added = rounding(at, step)
