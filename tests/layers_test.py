@@ -22,7 +22,7 @@ STOREYS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("operators", "images", "metrics", "texture", "registry"),
         ("noise",),
         ("psf",),
-        ("problem", "frame"),
+        ("camera", "problem", "frame"),
         ("solver", "linear", "networks", "saturation", "views"),
         ("priors", "weights"),
         ("methods",),

@@ -150,7 +150,7 @@ def prepare(
         if share > NOTABLE:
             notes.append(f"{100 * share:.1f} % of the pixels are burnt out; detail there cannot be recovered")
     lossy = isinstance(image, Image) and is_lossy(image)
-    level, source = _stated(image, whole, notes) if sigma is None else (None, "")
+    level, source = _stated(image, whole, notes, linear=linear) if sigma is None else (None, "")
     noise = decide(
         problem,
         needs,
@@ -317,16 +317,18 @@ def pedestal_of(image: Image | Tensor, pixels: Tensor, valid: Tensor | None) -> 
     return low if low > PEDESTAL * float(brightness(pixels, valid)) else 0.0
 
 
-def _stated(image: Image | Tensor, whole: float, notes: list[str]) -> tuple[float | None, str]:
+def _stated(image: Image | Tensor, whole: float, notes: list[str], *, linear: bool) -> tuple[float | None, str]:
     """The noise level that comes with a picture, a fraction of its range, and from what; (None, "") where none does.
 
     Args:
         whole: the range, in the units of the pixels. notes: gets one where the level cannot be.
+        linear: that of linear light.
     """
     stated = image.info.noise if isinstance(image, Image) else None
     if stated is None:
         return None, ""
-    level = stated.level / whole
+    told = stated.linear if linear else None
+    level = (stated.level if told is None else told) / whole
     if level <= MOST_SIGMA:
         return level, stated.source
     notes.append(f"{stated.source}: {level:.3g} times the brightness of the picture cannot be its noise; not used")

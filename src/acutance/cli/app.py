@@ -22,6 +22,10 @@ def _load(name: str) -> Any:
             from acutance.cli.repeating import repeat
 
             return repeat
+        case "calibrate":
+            from acutance.cli.calibrating import calibrate
+
+            return calibrate
         case "kernel":
             from acutance.cli.finding import kernel
 
@@ -59,6 +63,7 @@ COMMANDS = commands_of(
             "Make blurred pictures sharp again; without a kernel, whatever the blur is. Or remove noise, or rain."
         ),
         "repeat": "Restore a picture again from its side-car, and say whether the result is the same, bit for bit.",
+        "calibrate": "Measure the noise of a camera by ISO and the blur of its lens, for `acutance restore --profile`.",
         "kernel": "Estimate the blur kernel (PSF) of a photograph.",
         "psf": "Make, check and measure point-spread functions (PSF).",
         "denoise": "Remove the noise of pictures; its level need not be known.",

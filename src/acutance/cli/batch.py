@@ -18,6 +18,7 @@ from acutance.cli.candidates import write_candidates
 from acutance.cli.console import escape, say
 from acutance.cli.journal import Journal, Journals, state_of
 from acutance.cli.looking import comparison, explain
+from acutance.cli.profiles import ProfileUse
 from acutance.cli.reporting import Report, report_done, report_error, report_skipped
 from acutance.cli.selection import PICTURE_SUFFIXES
 from acutance.cli.sidecars import Recorder
@@ -229,7 +230,8 @@ class Batch:
 
     Args:
         restorer, psf, settings: for all of them. guess: the kernel in words, to be made better for each picture.
-        tell: takes remarks on the kernel. loading: the arguments of `Restorer.load` that made the restorer.
+        tell: takes remarks on the kernel. profile: of the camera.
+        loading: the arguments of `Restorer.load` that made the restorer.
     """
 
     restorer: Restorer
@@ -237,6 +239,7 @@ class Batch:
     settings: Settings
     guess: Guess | None = None
     tell: Callable[[str], None] = say
+    profile: ProfileUse | None = None
     loading: Mapping[str, Any] = field(default_factory=dict)
     _journals: Journals = field(init=False)
     _judged: bool = False
@@ -272,7 +275,7 @@ class Batch:
         size = peek_size(job.picture)
         if size is not None:
             self._check_size(size)
-        image = self._read(job)
+        image, whole = self._read(job)
         mark = mark_of(job, self.restorer.spec.name, s)
         if isinstance(self.psf, KernelFile) and s.check_orientation and not self._judged:
             self._judged = True
@@ -283,6 +286,12 @@ class Batch:
         kernel, mask = None if self.psf is None else self.psf.kernel, _mask_of(image, s)
         if self.guess is not None:
             kernel = self._fitted(image, self.guess)
+        told: tuple[str, ...] = ()
+        if self.profile is not None:
+            piece = None if s.preview is None else Piece(*s.preview)
+            by = self.profile.tell(image, whole, piece, linear=s.linear, sigma=s.sigma)
+            image, kernel, told = by.image, kernel if by.kernel is None else by.kernel, by.notes
+            s = replace(s, linear=by.linear, sigma=by.sigma)
         done = self.restorer(image, kernel, sigma=s.sigma, linear=s.linear, mask=mask, on_step=watch.on_step,
                               on_stage=watch.on_stage)  # fmt: skip
         final = _cut(done.image, s)
@@ -291,8 +300,8 @@ class Batch:
         notes = write_image(job.target, final, bits=s.bits, overwrite=s.overwrite or s.in_place, mark=mark)
         if s.recorder is not None:
             s.recorder.write(job, done, mark.source, overwrite=s.overwrite, most=s.max_pixels)
-        self._extras(job, image, final, done, kernel, mask)
-        notes = (*image.info.notes, *done.notes, *_flux(image, done), *notes)
+        self._extras(job, image, final, done, kernel, mask, s)
+        notes = (*image.info.notes, *told, *done.notes, *_flux(image, done), *notes)
         return Report.of(job, done, notes, watch.forecast)
 
     def _fitted(self, image: Image, guess: Guess) -> Tensor:
@@ -326,15 +335,16 @@ class Batch:
         if mask is not None and sorted(mask.shape[-2:]) != sorted(size):
             raise ConfigError(_other_mask(mask))
 
-    def _read(self, job: Job) -> Image:
+    def _read(self, job: Job) -> tuple[Image, tuple[int, int]]:
+        """The picture, or the piece of it that is previewed, and the size of the whole."""
         image = read_image(job.picture, max_pixels=self.settings.max_pixels)
         preview = self.settings.preview
         if preview is None:
-            return image
+            return image, image.size
         piece, (height, width) = Piece(*preview), image.size
         if not piece.fits(height, width):
             raise ConfigError(_beyond(preview, height, width))
-        return piece.cut(image)
+        return piece.cut(image), (height, width)
 
     def _extras(
         self,
@@ -344,9 +354,9 @@ class Batch:
         done: Restoration,
         kernel: Tensor | BlurField | None,
         mask: Tensor | None,
+        s: Settings,
     ) -> None:
-        """The comparison, and what the steps see, where they are asked for."""
-        s = self.settings
+        """The comparison, and what the steps see, where the settings ask for them."""
         if s.compare is not None:
             write_image(s.compare, comparison(_cut(before, s), final), overwrite=s.overwrite)
         write_trust(

@@ -46,6 +46,7 @@ def check_effects(restorer: Restorer, given: Mapping[str, bool], *, kernel: str 
         raise ConfigError(f"{spec.name} has no inner pictures to show; leave out --explain")
     network = spec.weights is not None or spec.composed
     for option, matters in (
+        ("--profile", needs.kernel or needs.sigma or needs.uses_sigma),
         ("--sigma", needs.sigma or needs.uses_sigma),
         ("--tile", network),
         ("--precision", network),

@@ -28,12 +28,13 @@ from acutance.weights import embedded_names
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a repetition. Args: picture. kernel, mask, weights: None where the run had none."""
+    """The files of a repetition. Args: picture. kernel, mask, weights, profile: None where the run had none."""
 
     picture: Path
     kernel: Path | None
     mask: Path | None
     weights: Path | None
+    profile: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def repeat(
     kernel: Annotated[Path | None, typer.Option(help="The kernel, likewise.")] = None,
     mask: Annotated[Path | None, typer.Option(help="The mask, likewise.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The weights, likewise.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="The profile of the camera, likewise.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Keep the new result in this file.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that file.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; else as many as before.")] = None,
@@ -91,6 +93,7 @@ def repeat(
         None if first.kernel is None and kernel is None else found(first.kernel, kernel, folder, "kernel"),
         None if first.mask is None and mask is None else found(first.mask, mask, folder, "mask"),
         _weights(first, weights, folder),
+        None if first.profile is None and profile is None else found(first.profile, profile, folder, "profile"),
     )
     if output is not None:
         _check_output(output, first, files, sidecar, overwrite=overwrite)
@@ -156,7 +159,8 @@ def _check_output(output: Path, first: Sidecar, files: Files, sidecar: Path, *, 
         raise OutputError(f"-o {output}: the result is a {wanted} file; give it that suffix")
     refuse_link(output)
     check_folder(output.parent)
-    inputs = (sidecar, *(path for path in (files.picture, files.kernel, files.mask, files.weights) if path is not None))
+    read = (files.picture, files.kernel, files.mask, files.weights, files.profile)
+    inputs = (sidecar, *(path for path in read if path is not None))
     if os.path.realpath(output) in {os.path.realpath(split(path)[0]) for path in inputs}:
         raise OutputError(f"-o {output} is a file that is read; give another name")
     if os.path.lexists(output) and not overwrite:
@@ -179,6 +183,7 @@ def wanted_of(first: Sidecar, files: Files, made: Path, *, threads: int | None, 
         kernel=files.kernel,
         mask=files.mask,
         weights=files.weights,
+        profile=files.profile,
         output=str(made),
         recursive=False,
         candidates=None,

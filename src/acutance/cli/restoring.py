@@ -18,6 +18,7 @@ from acutance.cli.console import escape, output_lost, parse_precision, say
 from acutance.cli.effects import check_effects, refuse_for_measurements
 from acutance.cli.journal import digest
 from acutance.cli.kernels import as_lists, choose_kernel, field_of, guess_of, stack_kernel
+from acutance.cli.profiles import ProfileUse
 from acutance.cli.reporting import report_left_out
 from acutance.cli.selection import Selection, select
 from acutance.cli.sensing import restore_measurements
@@ -35,13 +36,11 @@ from acutance.cluster.store import is_address
 from acutance.errors import ConfigError, KernelError, UnknownSetting
 from acutance.images.counts import count_unit
 from acutance.images.fits_layout import split
-from acutance.images.kernel_file import KernelFile
 from acutance.images.mark import file_hash
 from acutance.images.measurement_file import SUFFIX
 from acutance.images.write import check_depth, format_of
 from acutance.methods.spec import find
 from acutance.methods.written import read_method
-from acutance.psf.files import FieldFile
 from acutance.restoration.restorer import BLIND, COUNTS, DEFAULT, TASKS, Restorer
 
 NO_KERNEL = """{method} needs the blur kernel. Leave out --method to restore without, or say how the picture is blurred:
@@ -84,6 +83,9 @@ def restore(
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Stop after about this many seconds.")] = None,
     sigma: Annotated[
         str | None, typer.Option(help="Noise level: 1%, 2.55/255 or 0.01; estimated where a method needs it.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Noise and blur of your camera, as `acutance calibrate` measures them.")
     ] = None,
     mask: Annotated[
         Path | None,
@@ -308,8 +310,12 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
     psf = field_of(wanted, work.jobs) or choose_kernel(
         wanted.kernel, wanted.motion, wanted.disc, wanted.gaussian, flip=wanted.flip_kernel, centre=wanted.centre
     )
-    name, own = _named(wanted.method or _default(wanted, psf, work.jobs))
-    _only_blind(name, blur_given=psf is not None, options=wanted.of_finding())
+    profile = ProfileUse.of(wanted)
+    lens = profile is not None and profile.lens
+    known = psf is not None or lens
+    name, own = _named(wanted.method or _default(wanted, work.jobs, known=known))
+    profile = profile if profile is None or not lens else profile.for_method(find(name).needs.kernel)
+    _only_blind(name, blur_given=known, options=wanted.of_finding())
     boxes = check_boxes(wanted.boxes, work.jobs[0].picture, preview=wanted.region is not None) if work.jobs else {}
     added = {"steps": wanted.steps, "seconds": wanted.seconds, **boxes}
     options = {**own, **{k: v for k, v in added.items() if v is not None}}
@@ -324,11 +330,11 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         if error.setting in added and error.setting not in own:
             raise ConfigError(f"{name} does not take --{error.setting}; leave it out") from None
         raise
-    if psf is None and restorer.needs.kernel:
+    if not known and restorer.needs.kernel:
         raise KernelError(NO_KERNEL.format(method=name))
     check_effects(restorer, wanted.there(), kernel=wanted.blur)
     task = wanted.task if restorer.needs.task == "sense" else restorer.needs.task
-    if psf is None and wanted.method is None and task == "deblur" and wanted.trail is None and not wanted.silent:
+    if not known and wanted.method is None and task == "deblur" and wanted.trail is None and not wanted.silent:
         say("no kernel given: it is estimated; if you know the blur, give --kernel, --motion, --disc or --trail")
     for note in psf.notes if psf is not None and not wanted.silent else ():
         say(f"[yellow]kernel:[/] {escape(note)}")
@@ -338,6 +344,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         "sigma": wanted.level, "linear": wanted.linear, "bits": wanted.bits, "preview": wanted.region,
         "strength": wanted.strength, "kernel": as_lists(psf), "exact": wanted.exact,
         "mask": None if wanted.mask is None else file_hash(split(wanted.mask)[0]),
+        **({} if wanted.profile is None else {"profile": file_hash(wanted.profile)}),
     }  # fmt: skip
     settings = Settings(
         task=task, sigma=wanted.level, linear=wanted.linear,
@@ -351,7 +358,7 @@ def make_batch(wanted: Wanted, work: Work) -> Batch:
         recorder=Recorder.of(wanted, work.jobs), silent=wanted.silent,
     )  # fmt: skip
     guess = None if wanted.exact else guess_of(wanted.motion, wanted.disc, wanted.gaussian)
-    return Batch(restorer, psf, settings, guess, loading=loading)
+    return Batch(restorer, psf, settings, guess, profile=profile, loading=loading)
 
 
 def _all_measured(selection: Selection) -> bool:
@@ -404,7 +411,7 @@ def _end(work: Work) -> int:
     return work.tally.status or int(output_lost())
 
 
-def _default(wanted: Wanted, psf: KernelFile | FieldFile | None, jobs: list[Job]) -> str:
+def _default(wanted: Wanted, jobs: list[Job], *, known: bool) -> str:
     """The method where none is named; weights and qualities are for one that learns.
 
     Raises:
@@ -412,12 +419,12 @@ def _default(wanted: Wanted, psf: KernelFile | FieldFile | None, jobs: list[Job]
     """
     task, weights = wanted.task, wanted.weights
     if task == "deblur":
-        if psf is not None and weights is None and wanted.quality is None and wanted.strength is None:
+        if known and weights is None and wanted.quality is None and wanted.strength is None:
             return _by_unit([job.picture for job in jobs])
-        return DEFAULT if psf is not None else BLIND
+        return DEFAULT if known else BLIND
     if task not in TASKS:
         raise ConfigError(f"--task {task}: there are deblur, {', '.join(TASKS)}")
-    if psf is not None:
+    if known:
         raise ConfigError(f"--task {task} takes no kernel; leave it out, or remove the blur by a command of its own")
     return TASKS[task] if weights is None else f"dgunet-{task}"
 

@@ -25,13 +25,14 @@ class Recorder:
     """Writes the side-cars of a command.
 
     Args:
-        settings, kernel, mask, weights: of every picture. paths: of the side-cars, by the result.
+        settings, kernel, mask, weights, profile: of every picture. paths: of the side-cars, by the result.
     """
 
     settings: Settings
     kernel: File | None
     mask: File | None
     weights: File | None
+    profile: File | None
     paths: dict[Path, Path]
 
     @staticmethod
@@ -52,9 +53,10 @@ class Recorder:
             paths[job.target] = path_of(job.target, whole=twice)
             refuse_link(paths[job.target])
         values = {each.name: getattr(wanted, each.name) for each in fields(Settings) if each.name != "shipped"}
-        kernel, mask, weights = (_file(path) for path in (wanted.kernel, wanted.mask, wanted.weights))
+        read = wanted.kernel, wanted.mask, wanted.weights, wanted.profile
+        kernel, mask, weights, profile = (_file(path) for path in read)
         shipped = None if wanted.weights is None or weights is not None else str(wanted.weights)
-        return Recorder(Settings(**values, shipped=shipped), kernel, mask, weights, paths)
+        return Recorder(Settings(**values, shipped=shipped), kernel, mask, weights, profile, paths)
 
     def check(self, job: Job, *, overwrite: bool) -> None:
         """Refuse a side-car that exists, before the picture is read.
@@ -99,6 +101,7 @@ class Recorder:
             kernel=self.kernel,
             mask=self.mask,
             weights=self.weights,
+            profile=self.profile,
         )
         path = self.paths[job.target]
         write(path, sidecar, overwrite=overwrite)

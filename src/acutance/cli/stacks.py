@@ -109,6 +109,7 @@ def not_for_stacks(wanted: Wanted) -> list[str]:
     no_use = (
         "--in-place", "--mask", "--preview", "--bits", "--strength", "--linear", "--encoded", "--compare", "--explain",
         "--window", "--trail", "--candidates", "--workers", "--cluster", "--sidecar", "--report", "--uncertainty",
+        "--profile",
     )  # fmt: skip
     return [option for option in no_use if given[option]]
 

@@ -62,6 +62,7 @@ class Wanted:
     sidecar: bool
     report: Path | None
     uncertainty: Path | None
+    profile: Path | None = None
     silent: bool = False
 
     def check(self) -> None:
@@ -128,7 +129,12 @@ class Wanted:
     @property
     def inputs(self) -> dict[str, Path]:
         """Files that are read beside the pictures, by what they are."""
-        read = {"the kernel": self.kernel, "the mask": self.mask, "the weights": self.weights}
+        read = {
+            "the kernel": self.kernel,
+            "the mask": self.mask,
+            "the weights": self.weights,
+            "the profile": self.profile,
+        }
         return {what: split(path)[0] for what, path in read.items() if path is not None}
 
     @property
@@ -159,7 +165,8 @@ class Wanted:
             "--method": self.method, "--strength": self.strength, "--quality": self.quality, "--steps": self.steps,
             "--seconds": self.seconds, "--sigma": self.sigma, "--flip-kernel": self.flip_kernel,
             "--centre": self.centre, "--preview": self.preview, "--exact": self.exact, "--tile": self.tile,
-            "--again": self.again, "--in-place": self.in_place, "--sidecar": self.sidecar, **self.of_workers(),
+            "--again": self.again, "--in-place": self.in_place, "--sidecar": self.sidecar, "--profile": self.profile,
+            **self.of_workers(),
             **self.of_one_picture(),
         }  # fmt: skip
         there = {option: value is not None and value is not False for option, value in given.items()}

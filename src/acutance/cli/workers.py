@@ -23,6 +23,7 @@ from acutance.cli.console import escape, say
 from acutance.cli.crew import Crew
 from acutance.cli.journal import Journals, state_of
 from acutance.cli.pace import Pace
+from acutance.cli.profiles import ProfileUse
 from acutance.cli.reporting import Report, report_done, report_error, report_skipped
 from acutance.cli.stopping import Stopping
 from acutance.cli.tally import Tally
@@ -78,7 +79,7 @@ class Recipe:
     """All that a worker needs to restore pictures as this program does.
 
     Args:
-        loading: arguments of `Restorer.load`. psf, settings, guess: see `Batch`. weights: their version here.
+        loading: arguments of `Restorer.load`. psf, settings, guess, profile: see `Batch`. weights: their version here.
         threads: of the processor; None: as they are there. version: of Acutance here.
     """
 
@@ -89,6 +90,7 @@ class Recipe:
     weights: str | None
     threads: int | None = None
     version: str = __version__
+    profile: ProfileUse | None = None
 
     @staticmethod
     def of(batch: Batch, threads: int | None) -> Recipe:
@@ -97,7 +99,7 @@ class Recipe:
         if weights is not None and os.path.lexists(weights):
             loading["weights"] = weights.absolute()
         settings = replace(batch.settings, journal=False, check_orientation=False)
-        return Recipe(loading, batch.psf, settings, batch.guess, batch.restorer.weights, threads)
+        return Recipe(loading, batch.psf, settings, batch.guess, batch.restorer.weights, threads, profile=batch.profile)
 
     def __call__(self, number: int) -> Callable[[Order], Answer]:
         """Load the method, in a worker. Args: number: of the worker; on a machine with several GPUs it says which.
@@ -132,7 +134,8 @@ class Recipe:
         """The same for files of this machine. Args: job: that of the order, or copies."""
         remarks = list[str]()
         settings = replace(self.settings, check_orientation=order.judged)
-        batch, state = Batch(restorer, self.psf, settings, self.guess, tell=remarks.append), state_of(job.source)
+        batch = Batch(restorer, self.psf, settings, self.guess, tell=remarks.append, profile=self.profile)
+        state = state_of(job.source)
         try:
             make_folder(job.target.parent)
             check_not_done(job, state, None, settings)

@@ -49,10 +49,16 @@ def stem_of(path: PurePath) -> str:
 
 @dataclass(frozen=True)
 class StatedNoise:
-    """A noise level that comes with a picture. Args: level: in the units of its pixels. source: for people."""
+    """A noise level that comes with a picture.
+
+    Args:
+        level: in the units of its pixels. source: for people. linear: the level of its linear light; None: there is
+            none, and `level` holds.
+    """
 
     level: float
     source: str
+    linear: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class ImageInfo:
         carried: XMP, IPTC, comment and texts.
         fits: the FITS file that it comes from, whose other HDUs and cards are written again.
         noise: the noise level that the file tells.
+        orientation: of EXIF, 1 to 8, by which the stored pixels were turned to be upright.
         history: what was done to the pixels, for the HISTORY of a FITS file.
         notes: one sentence for each thing that was converted, assumed or left behind on reading.
     """
@@ -89,6 +96,7 @@ class ImageInfo:
     carried: Carried = field(default_factory=Carried)
     fits: FitsFile | None = None
     noise: StatedNoise | None = None
+    orientation: int = 1
     history: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -144,6 +144,7 @@ def _to_image(decoded: Decoded) -> Image:
         carried=carried,
         fits=decoded.fits,
         noise=decoded.noise,
+        orientation=decoded.orientation,
         notes=(*decoded.notes, *left_out),
     )
     return Image(torch.from_numpy(pixels), None if alpha is None else torch.from_numpy(alpha), info)

@@ -128,12 +128,12 @@ def _coarseness(picture: Tensor, *, full: bool) -> Tensor:
     """That of one picture (C, H, W) of brightness 1, a scalar; full: it is clipped at its largest value."""
     if min(picture.shape[-2:]) < SIDE:
         return picture.new_tensor(1.0)
-    blocks = _blocks(picture)
+    blocks = overlapping(picture)
     blocks = blocks[:, torch.isfinite(blocks).all(-1).all(0)]
     if blocks.shape[1] == 0:
         return picture.new_tensor(1.0)
-    noise, _ = _smoothest(_bands(_unclipped(blocks, full=full))[0])
-    low, high = (_power(noise, *bands).mean() for bands in (COARSE, FINE))
+    noise, _ = in_smoothest(band_powers(_unclipped(blocks, full=full))[0])
+    low, high = (mean_power(noise, *bands).mean() for bands in (COARSE, FINE))
     return (low / high.clamp_min(FLOOR**2 / 100)).sqrt() if bool(low > FLOOR**2 / 100) else torch.ones_like(low)
 
 
@@ -141,14 +141,14 @@ def _level(picture: Tensor, *, full: bool, step: float | None) -> Tensor:
     """The level of one picture (C, H, W) of brightness 1, a scalar; full: it is clipped at its largest value."""
     if min(picture.shape[-2:]) < SIDE:
         return picture.new_tensor(FLOOR if bool(torch.isfinite(picture).all()) else UNKNOWN)
-    blocks = _blocks(picture)
+    blocks = overlapping(picture)
     blocks = blocks[:, torch.isfinite(blocks).all(-1).all(0)]
     if blocks.shape[1] == 0:
         return picture.new_tensor(UNKNOWN)
     blocks = _unclipped(blocks, full=full)
-    energy, brightness = _bands(blocks)  # (C, M, 15), (C, M)
-    noise, smooth = _smoothest(energy)
-    variance = _power(noise) / torch.stack(
+    energy, brightness = band_powers(blocks)  # (C, M, 15), (C, M)
+    noise, smooth = in_smoothest(energy)
+    variance = mean_power(noise) / torch.stack(
         [_proportion(e, m, m[smooth].mean()) for e, m in zip(energy, brightness, strict=True)]
     )
     return possible(variance.mean().sqrt().clamp_min(FLOOR), picture, step)
@@ -166,8 +166,8 @@ def possible(level: Tensor, picture: Tensor, step: float | None) -> Tensor:
     return level if float(level) <= DRAWN * bound else level.new_tensor(bound).clamp_min(FLOOR)
 
 
-def _blocks(picture: Tensor) -> Tensor:
-    """Overlapping blocks of (C, H, W): (C, M, 64)."""
+def overlapping(picture: Tensor) -> Tensor:
+    """Overlapping blocks of (C, H, W): (C, M, 64); of large pictures about `MOST_BLOCKS`."""
     height, width = picture.shape[-2:]
     stride = max(STRIDE, math.ceil(math.sqrt(height * width / MOST_BLOCKS)) | 1)
     views = picture.unfold(1, SIDE, stride).unfold(2, SIDE, stride)  # (C, rows, columns, 8, 8)
@@ -192,7 +192,7 @@ def _unclipped(blocks: Tensor, *, full: bool) -> Tensor:
     return blocks[:, bad.topk(min(FEWEST, bad.numel()), largest=False).indices]
 
 
-def _bands(blocks: Tensor) -> tuple[Tensor, Tensor]:
+def band_powers(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """Power in the bands, (C, M, 15), and mean, (C, M), of blocks (C, M, 64)."""
     cosines = cosine_matrix(SIDE).to(blocks)
     squares = (blocks @ torch.kron(cosines, cosines).T).square()
@@ -201,8 +201,16 @@ def _bands(blocks: Tensor) -> tuple[Tensor, Tensor]:
     return squares @ (members / members.sum(0)), blocks.mean(-1)
 
 
-def _smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
-    """N of each channel, (C, 15), and which blocks of (C, M, 15) it was measured in, indices."""
+def in_smoothest(energy: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Measure N in the smoothest blocks, by the formula of the module.
+
+    Args:
+        energy: (C, M, 15), of M blocks. first: N of a first measurement, (C, 15): all blocks count whose other bands
+            hold no more than that, where they are more than `SHARE`. It is more exact where much is even.
+
+    Returns:
+        N of each channel, (C, 15), and which blocks of (C, M, 15) it was measured in, indices.
+    """
     count = energy.shape[1]
     wanted = max(math.ceil(SHARE * count), min(FEWEST, math.ceil(count / 8)))
     size = _size_of_band(energy)
@@ -211,7 +219,8 @@ def _smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
     for parity in (0, 1):
         guide = (band >= 1) & (band <= HIGHEST_GUIDE) & (band % 2 != parity)
         texture = (energy[..., guide] * size[guide]).sum((0, 2))
-        smooth = texture.topk(wanted, largest=False).indices
+        even = 0 if first is None else int((texture <= (first[:, guide] * size[guide]).sum()).sum())
+        smooth = texture.topk(max(wanted, even), largest=False).indices
         measured = band % 2 == parity
         noise[:, measured] = energy[:, smooth][..., measured].median(1).values / (1 - 2 / (9 * size[measured])) ** 3
         chosen.append(smooth)
@@ -222,7 +231,7 @@ def _smoothest(energy: Tensor) -> tuple[Tensor, Tensor]:
     return noise, torch.cat(chosen)
 
 
-def _power(noise: Tensor, *bands: int) -> Tensor:
+def mean_power(noise: Tensor, *bands: int) -> Tensor:
     """Mean of N, (C, 15), over the coefficients of all bands, or of those from the first to the last: (C,)."""
     size = _size_of_band(noise)
     if bands:

@@ -203,8 +203,7 @@ def _decided(seen: Seen, wants: Wants, given: float | None, *, lossy: bool, stat
             where = "behind the blur" if behind else "in smooth places"
             return Level(level, f"estimated {where} as {percent * float(level.max()):.2g} %")
         estimate, _ = _estimated(seen, None)
-        most = estimate.clamp_min(MOST_LOSSY / seen.unit)
-        level = (HIDDEN * estimate).clamp_min(LEAST_LOSSY / seen.unit).minimum(most)
+        level = behind_compression(estimate, seen.unit)
         seen_percent = f"{percent * float(estimate.max()):.2g} %"
         if torch.equal(level, estimate):
             return Level(level, f"estimated in smooth places as {seen_percent}")
@@ -215,6 +214,19 @@ def _decided(seen: Seen, wants: Wants, given: float | None, *, lossy: bool, stat
         clean = seen.unit * float(level.max()) < INVISIBLE
         return Level(None, f"the method is told none; {percent * float(level.max()):.2g} % is seen", invisible=clean)
     return Level(None, "the method finds it" if wants.uses_sigma else "the method is told none")
+
+
+def behind_compression(estimate: Tensor, unit: float = 1.0) -> Tensor:
+    """Raise the level of smooth places of a lossy file to that which a kernel meets, by the table of the module.
+
+    Args:
+        estimate: levels, any shape. unit: of which they are fractions.
+
+    >>> [round(float(v), 3) for v in behind_compression(torch.tensor([0.001, 0.01, 0.05]))]
+    [0.01, 0.028, 0.05]
+    """
+    most = estimate.clamp_min(MOST_LOSSY / unit)
+    return (HIDDEN * estimate).clamp_min(LEAST_LOSSY / unit).minimum(most)
 
 
 def level_of(seen: Seen) -> Tensor:

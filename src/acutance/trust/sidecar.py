@@ -113,7 +113,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """All of it. Args: see the classes; kernel, mask, weights: files, None where none was given."""
+    """All of it. Args: see the classes; kernel, mask, weights, profile: files, None where none was given."""
 
     input: File
     settings: Settings
@@ -123,6 +123,7 @@ class Sidecar:
     kernel: File | None = None
     mask: File | None = None
     weights: File | None = None
+    profile: File | None = None
     kind: Literal["acutance restoration"] = "acutance restoration"
     version: Literal[2] = 2
 
@@ -231,7 +232,7 @@ def _check_texts(value: Any, where: str, depth: int) -> None:
 
 def _check_files(found: Sidecar, where: str) -> None:
     """Names without folders, and hashes."""
-    for what in ("input", "kernel", "mask", "weights", "output"):
+    for what in ("input", "kernel", "mask", "weights", "profile", "output"):
         each: File | Made | None = getattr(found, what)
         if each is None:
             continue
@@ -279,7 +280,7 @@ def changes(before: Sidecar, after: Sidecar) -> list[str]:
         before: of the first run. after: of the second.
     """
     found = []
-    for what in ("input", "kernel", "mask", "weights"):
+    for what in ("input", "kernel", "mask", "weights", "profile"):
         old: File | None = getattr(before, what)
         new: File | None = getattr(after, what)
         if (old and old.sha256) != (new and new.sha256):
