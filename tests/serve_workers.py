@@ -21,7 +21,7 @@ class Obedient:
     def __init__(self) -> None:
         self.about: dict[str, Any] = {"methods": [], "device": "none"}
 
-    def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
+    def __call__(self, order: Order, tell: Callable[[Event], None], look: Callable[[], None] = print) -> Report:
         what, _, number = order.picture.partition("-")
         amount = float(number or 0)
         if what == "sleep":  # hears no cancellation
@@ -50,7 +50,7 @@ class Copier(Obedient):
     Searches for a kernel at a strength of 30 % only.
     """
 
-    def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
+    def __call__(self, order: Order, tell: Callable[[Event], None], look: Callable[[], None] = print) -> Report:
         if order.task == "look":
             return looked(order)
         if order.options.strength == 0.3 and order.options.disc is None:

@@ -174,6 +174,7 @@ class Stage:
         name: of the part: estimating, judging, sparse, polishing, lights, shapes, encoded, turning, trying.
         share: of the work that is done, in [0, 1]; of the work that may yet come, since some parts are left out.
         size: side of the kernel that is being estimated, pixels; None: none is. number, count: it is one of so many.
+        window: side of the window that it is estimated in, pixels; None: it is not known.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Stage:
     size: int | None = None
     number: int = 0
     count: int = 0
+    window: int | None = None
 
 
 StageObserver = Callable[[Stage], None]

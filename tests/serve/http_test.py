@@ -273,7 +273,7 @@ def test_the_service_describes_itself(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()
     form = schema["components"]["schemas"]["Body_restore_v1_restore_post"]["properties"]
     options = {"motion", "disc", "gaussian", "sigma", "strength", "method", "quality", "preview", "window", "trail"}
-    flags = {"candidates", "iterates"}
+    flags = {"candidates", "iterates", "report", "sidecar"}
     options |= {"step", *flags}
     uploads = {"image", "kernel", "mask", "only"}
     assert uploads | options == set(form)
@@ -281,6 +281,23 @@ def test_the_service_describes_itself(client: TestClient) -> None:
     text = client.get("/metrics").text
     assert 'acutance_answers_total{route="/health",status="200"}' in text
     assert "acutance_workers_ready 1" in text
+
+
+def test_report_and_side_car_are_files_of_the_job(client: TestClient, photo: bytes) -> None:
+    """They are handed over as files, so that no browser opens the report as a page of the service, and go with it."""
+    fields = {"disc": "2", "method": "wiener", "report": "true", "sidecar": "true"}
+    wanted = {"accept": "application/json"}
+    answer = send(client, "/v1/restore", photo, "<b>.jpg", data=fields, headers=wanted).json()
+    links = {key: answer["links"][key] for key in ("report", "unsupported", "sidecar")}
+    assert links["report"] == f"/v1/jobs/{answer['id']}/report"
+    assert links["sidecar"] == f"/v1/jobs/{answer['id']}/sidecar"
+    report, _, sidecar = (client.get(link) for link in links.values())
+    assert report.headers["content-disposition"].startswith("attachment")
+    assert "<title>&lt;b&gt;.jpg: report" in report.text
+    assert sidecar.json()["input"]["name"] == "<b>.jpg"
+    assert answer["report"]["trust"]["method"] == "wiener"
+    assert client.delete(f"/v1/jobs/{answer['id']}").status_code == 204
+    assert {client.get(link).status_code for link in links.values()} == {404}
 
 
 def test_nothing_stays_behind(client: TestClient, photo: bytes) -> None:

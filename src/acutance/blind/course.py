@@ -39,7 +39,7 @@ class Course:
         self._costs = {part: COSTS[part] * (slower if part == "estimating" else 1.0) for part in parts}
         self._coming, self._done, self._now, self._told = list(parts), 0.0, "", 0.0
         self._piece: tuple[float, float] = (0.0, 1.0)
-        self._kernel: tuple[int | None, int, int] = (None, 0, 0)
+        self._kernel: tuple[int | None, int, int, int | None] = (None, 0, 0, None)
 
     def begin(self, part: str) -> None:
         """A part begins; those before it that did not are left out."""
@@ -47,9 +47,18 @@ class Course:
         self._now, self._coming = part, self._coming[self._coming.index(part) + 1 :]
         self.piece(0.0, 1.0)
 
-    def piece(self, before: float, after: float, *, size: int | None = None, number: int = 0, count: int = 0) -> None:
+    def piece(
+        self,
+        before: float,
+        after: float,
+        *,
+        size: int | None = None,
+        number: int = 0,
+        count: int = 0,
+        window: int | None = None,
+    ) -> None:
         """Begin a piece of the part, between two shares of it; the other arguments: see `Stage`."""
-        self._piece, self._kernel = (before, after), (size, number, count)
+        self._piece, self._kernel = (before, after), (size, number, count, window)
         self.tell(0.0)
 
     def tell(self, share: float) -> None:

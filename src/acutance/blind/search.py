@@ -40,7 +40,7 @@ class Views:
         pixels = [side * side * (4 if quarters else 1) for _, side, quarters in views]
         for n, (size, side, quarters) in enumerate(views):
             before, after = (sum(pixels[:i]) / sum(pixels) for i in (n, n + 1))
-            self.course.piece(before, after, size=size, number=n + 1, count=len(views))
+            self.course.piece(before, after, size=size, number=n + 1, count=len(views), window=side)
             windows, mask = look.windows(side) if quarters else look.window(side)
             yield Hypothesis(estimate(windows, Learned(size), mask, self.course), look.linear, size)
 
@@ -62,7 +62,8 @@ class Sizes:
         pixels = [window_side(size) ** 2 for size in sizes]
         for n, size in enumerate(sizes):
             before, after = (sum(pixels[:i]) / sum(pixels) for i in (n, n + 1))
-            self.course.piece(before, after, size=size, number=n + 1, count=len(sizes))
+            side = min(window_side(size), look.side)
+            self.course.piece(before, after, size=size, number=n + 1, count=len(sizes), window=side)
             try:
                 yield from_window(look, self.make(size), size, self.course)
             except Unknowable:

@@ -14,10 +14,9 @@ from acutance.errors import ConfigError, OutputError
 from acutance.images import read_image
 from acutance.images.fits_layout import split
 from acutance.images.mark import file_hash
-from acutance.operators import Blur, BlurField
+from acutance.restoration.record import sidecar_of
 from acutance.restoration.restored import Restoration
-from acutance.trust.machine import this_machine
-from acutance.trust.sidecar import File, Made, Run, Settings, Sidecar, hash_of_kernel, hash_of_pixels, path_of, write
+from acutance.trust.sidecar import File, Made, Settings, hash_of_pixels, path_of, write
 
 
 @dataclass(frozen=True)
@@ -81,22 +80,10 @@ class Recorder:
         Raises:
             OutputError: it cannot be written.
         """
-        assert done.origin is not None
-        restorer = done.origin.restorer
-        sidecar = Sidecar(
-            input=File(job.source.name, source_hash, job.where),
+        sidecar = sidecar_of(
+            done,
+            source=File(job.source.name, source_hash, job.where),
             settings=self.settings,
-            run=Run(
-                method=done.ran,
-                weights=done.weights,
-                weights_sha256=dict(restorer.hashes),
-                kernel_sha256=_hash_of_blur(done),
-                noise_level=done.noise_level,
-                noise_reason=done.noise_reason,
-                steps=done.steps,
-                outcome=done.outcome.name.lower(),
-            ),
-            machine=this_machine(restorer.device, restorer.precision),
             output=Made(job.target.name, file_hash(job.target), _pixels(job, most)),
             kernel=self.kernel,
             mask=self.mask,
@@ -119,16 +106,3 @@ def _file(path: Path | None) -> File | None:
 def _pixels(job: Job, most: int) -> str:
     """The hash of the samples that were written."""
     return hash_of_pixels(read_image(Path(f"{job.target}{job.where}"), max_pixels=most))
-
-
-def _hash_of_blur(done: Restoration) -> str | None:
-    """The hash of the kernel that was found or given."""
-    if done.result.kernel is not None:
-        return hash_of_kernel(done.result.kernel)
-    blur = done.origin.prepared.problem.operator if done.origin is not None else None
-    match blur:
-        case Blur():
-            return hash_of_kernel(blur.kernel)
-        case BlurField():
-            return hash_of_kernel(blur.kernels)
-    return None

@@ -77,6 +77,7 @@ class Watch:
             self._search_begun = time.monotonic()
         self._share = max(stage.share, 1e-6)
         which = "" if stage.size is None else f", {stage.size} pixels"
+        which += "" if stage.window is None else f" in windows of {stage.window}"
         which += f" ({stage.number} of {stage.count})" if stage.count > 1 else ""
         self.phase(f"finding the kernel: {STAGES.get(stage.name, stage.name)}{which}")
         self._bar.update(self._task, total=1.0, completed=stage.share)

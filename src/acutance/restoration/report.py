@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -51,6 +52,35 @@ SURE = 0.8
 """Confidence of a found kernel below which the report warns; the page of the service asks there too."""
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The measures of how far to believe a result.
+
+    Args:
+        fit: how well it explains the data; None: it cannot be told, or nothing was changed.
+        unsupported: see `acutance.restoration.doubt.unsupported_of`. share: the part of the fine detail that it is.
+        judged: see `judged_of`. missing, clipped: shares of the pixels of the input.
+    """
+
+    fit: Fit | None
+    unsupported: Tensor | None
+    share: float | None
+    judged: Tensor | None
+    missing: float
+    clipped: float
+
+    @staticmethod
+    def of(done: Restoration) -> Evidence:
+        """Measure a restoration.
+
+        Raises:
+            ConfigError: it does not hold its problem.
+        """
+        unsupported = unsupported_of(done)
+        share = None if unsupported is None else unsupported_share(unsupported, done.image.pixels)
+        return Evidence(fit_of(done), unsupported, share, judged_of(done), *shares(done))
+
+
 def write_report(
     path: str | os.PathLike[str],
     done: Restoration,
@@ -72,34 +102,33 @@ def write_report(
     write_atomically(path, text.encode(), overwrite=overwrite)
 
 
-def contents_of(done: Restoration, *, name: str = "A picture", uncertainty: Tensor | None = None) -> Contents:
-    """Contents of the report of a restoration. Args: see `write_report`."""
+def contents_of(
+    done: Restoration, *, name: str = "A picture", uncertainty: Tensor | None = None, evidence: Evidence | None = None
+) -> Contents:
+    """Contents of the report of a restoration. Args: evidence: of it; None: it is measured; else see `write_report`."""
+    known = Evidence.of(done) if evidence is None else evidence
     origin = origin_of(done)
     unit = origin.prepared.range
-    unsupported, fit = unsupported_of(done), fit_of(done)
-    share = None if unsupported is None else unsupported_share(unsupported, done.image.pixels)
-    missing, burnt = shares(done)
     before, after = _shown(origin.image, done), _shown(done.image, done)
     kernel, note = _kernel(done)
-    judged = judged_of(done)
     mean = None if uncertainty is None else uncertainty.mean(1, keepdim=True) / unit
     return Contents(
         title=Path(name).name,
-        findings=_findings(done, fit, share, judged) + _of_shares(missing, burnt),
+        findings=findings(done, known),
         facts={
-            "Restoration": _facts(done, fit, missing, burnt),
+            "Restoration": _facts(done, known.fit, known.missing, known.clipped),
             "Programs and machine": _machine(done),
         },
         before=before,
         after=after,
         kernel=kernel,
         kernel_note=note,
-        whiteness=None if fit is None else fit.white,
-        residual_note=_of_residual(done, fit),
-        unsupported=None if unsupported is None else unsupported.mean(1, keepdim=True) / unit,
-        unsupported_note=_of_map(done, unsupported, share),
-        judged=judged,
-        judged_note="" if judged is None else JUDGED,
+        whiteness=None if known.fit is None else known.fit.white,
+        residual_note=_of_residual(done, known.fit),
+        unsupported=None if known.unsupported is None else known.unsupported.mean(1, keepdim=True) / unit,
+        unsupported_note=_of_map(done, known.unsupported, known.share),
+        judged=known.judged,
+        judged_note="" if known.judged is None else JUDGED,
         uncertainty=mean,
         uncertainty_note="" if mean is None else _of_uncertainty(done, mean),
     )
@@ -116,10 +145,11 @@ def shares(done: Restoration) -> tuple[float, float]:
     return float(missing.float().mean()), float(full.float().mean())
 
 
-def _findings(done: Restoration, fit: Fit | None, share: float | None, judged: Tensor | None) -> list[Finding]:
-    """The essence, in sentences."""
+def findings(done: Restoration, known: Evidence) -> list[Finding]:
+    """The essence, in sentences. Args: known: the evidence of the restoration."""
+    fit, share, judged, of_shares = known.fit, known.share, known.judged, _of_shares(known.missing, known.clipped)
     if done.unchanged:
-        return [Finding("The picture was left unchanged.", True)]
+        return [Finding("The picture was left unchanged.", True), *of_shares]
     found = []
     if done.outcome is Outcome.DIVERGED:
         found.append(Finding("The method did not settle: the last good estimate was kept.", False))
@@ -134,7 +164,7 @@ def _findings(done: Restoration, fit: Fit | None, share: float | None, judged: T
         nearer = float(judged.mean())
         what = f"A network that compares both pictures trusts {in_percent(nearer)} of the result more than the input"
         found.append(Finding(f"{what}.", nearer >= TRUSTED))
-    return found
+    return found + of_shares
 
 
 def _of_shares(missing: float, burnt: float) -> list[Finding]:

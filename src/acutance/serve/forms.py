@@ -82,6 +82,12 @@ class Fields:
     candidates: Annotated[
         bool, Form(description="Of a kernel that is found: up to four guesses, each tried on a piece.")
     ] = False
+    report: Annotated[
+        bool, Form(description="Also a report of how far to believe the result; of whole pictures only.")
+    ] = False
+    sidecar: Annotated[bool, Form(description="Also the file from which `acutance repeat` makes the result again.")] = (
+        False
+    )
 
     def options(self) -> Options:
         """As options of an order; empty fields count as left out.
@@ -112,6 +118,8 @@ class Fields:
             step=_count("step", self.step),
             iterates=self.iterates,
             candidates=self.candidates,
+            report=self.report,
+            sidecar=self.sidecar,
         )
 
 

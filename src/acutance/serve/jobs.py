@@ -92,6 +92,7 @@ class Job:
 FILES = {
     "picture": "picture", "shown": "shown", "shown_before": "before", "kernel": "kernel.npy",
     "kernel_picture": "kernel.png", "candidates_before": "candidate-0.png",
+    "report": "report", "unsupported": "unsupported.png", "sidecar": "sidecar",
     **{f"iterate_{n}": f"iterate-{n}" for n in range(1, 13)},
     **{f"iterate_{n}_shown": f"iterate-{n}-shown" for n in range(1, 13)},
     **{f"candidate_{n}": f"candidate-{n}.npy" for n in range(1, 5)},

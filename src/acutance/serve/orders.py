@@ -27,6 +27,7 @@ class Options:
         window, trail: boxes, likewise: where the blur is found, and around a light trail that shows it.
         step: stop the method after this step. iterates: also tell what comes out after each step.
         candidates: tell the most promising kernels, each tried on a piece of the picture.
+        report: also tell how far to believe the result. sidecar: also write what `acutance repeat` needs.
     """
 
     motion: tuple[float, float] | None = None
@@ -42,6 +43,8 @@ class Options:
     step: int | None = None
     iterates: bool = False
     candidates: bool = False
+    report: bool = False
+    sidecar: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Order:
         options: see there.
         show: also write PNGs that every browser shows of the picture before and after.
         max_pixels: larger pictures are refused before they are decoded.
+        names: (what, name) of files as the client calls them, unchecked; what: "picture", "kernel" or "mask". They are
+            for reports and side-cars only.
     """
 
     task: Task
@@ -67,6 +72,7 @@ class Order:
     options: Options = Options()
     show: bool = False
     max_pixels: int = 50_000_000
+    names: tuple[tuple[str, str], ...] = ()
 
 
 class Failed(Exception):
@@ -86,10 +92,11 @@ class Full(Exception):
 
 
 Event = dict[str, Any]
-"""Progress: {"phase": "restoring", "step": 3, "steps": 10}; other phases: reading, looking, preparing, kernel, writing.
+"""Progress: {"phase": "restoring", "step": 3, "steps": 10}; other phases: reading, looking, preparing, kernel, writing,
+reporting.
 
 While the kernel is found, `step` of 100 is the share of the work that may come, "part" names what is done, and "size",
-"number" and "count" say which kernel is being estimated; see `acutance.problem.Stage`."""
+"number", "count" and "window" say which kernel is being estimated, and where; see `acutance.problem.Stage`."""
 
 Report = dict[str, Any]
 """What became of an order: "picture", "kernel" ... are names of files in its folder, the rest is for people."""

@@ -24,8 +24,8 @@ from acutance.serve.settings import Settings
 
 LOOK = 0.1
 """Seconds between two looks at a running worker: its memory, the deadline, a cancellation."""
-GRACE = 1.0
-"""Seconds that a cancelled worker has to stop by itself before it is killed."""
+GRACE = 0.75
+"""Seconds that a cancelled worker has to stop by itself before it is killed. With two times `LOOK` it is below 1 s."""
 PIECE_GRACE = 15.0
 """The same for a piece of a picture, and for a look at it: it stops by itself sooner than a new worker would be up."""
 START = 180.0

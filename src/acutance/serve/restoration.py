@@ -25,9 +25,10 @@ from acutance.restoration.given import take_mask
 from acutance.restoration.piece import MARGIN, Piece
 from acutance.restoration.restored import Restoration
 from acutance.restoration.restorer import BLIND, DEFAULT, TASKS, Restorer
-from acutance.serve import candidates, iterates
+from acutance.serve import candidates, iterates, trusting
 from acutance.serve.found import Searches
-from acutance.serve.look import look
+from acutance.serve.interrupting import Interrupting
+from acutance.serve.look import look as looked
 from acutance.serve.orders import Event, Failed, Order, Report
 from acutance.weights import embedded_names
 
@@ -46,6 +47,10 @@ MIN_MARGIN = 16
 """Pixels around a piece of a picture beyond the reach of its blur."""
 
 Tell = Callable[[Event], None]
+
+
+def nothing() -> None:
+    """No look for a cancel."""
 
 
 def make(threads: int, device: str, memory: int, preload: tuple[str, ...]) -> Restorations:
@@ -70,14 +75,18 @@ class Restorations:
         # torch's own class of its version would make the server import torch
         self.about = {"methods": methods(), "device": device, "torch": str(torch.__version__)}
 
-    def __call__(self, order: Order, tell: Tell) -> Report:
+    def __call__(self, order: Order, tell: Tell, look: Callable[[], None] = nothing) -> Report:
         """Carry out an order.
+
+        Args:
+            order: what to do. tell: hears how far it is. look: is called often. What they raise ends the order.
 
         Raises:
             Failed: with the library's own message, without the names of files and options of the command line.
         """
         try:
-            return self._carry_out(order, tell)
+            with Interrupting(look):
+                return self._carry_out(order, tell)
         except errors.AcutanceError as error:
             unusable = isinstance(error, errors.ImageError | errors.KernelError)
             raise Failed("input" if unusable else "request", plain(str(error), order)) from error
@@ -87,6 +96,7 @@ class Restorations:
             raise
 
     def _carry_out(self, order: Order, tell: Tell) -> Report:
+        trusting.check(order)
         tell({"phase": "reading"})
         psf = kernel_of(order)
         if psf is not None and order.task != "restore":
@@ -96,7 +106,7 @@ class Restorations:
         mask, only = (mask_of(order, name, image, piece) for name in (order.mask, order.only))
         image = image if piece is None else piece.cut(image)
         if order.task == "look":
-            told = look(image, lambda stage: tell({"phase": "looking"}))
+            told = looked(image, lambda stage: tell({"phase": "looking"}))
             return looks(image) | told | {"notes": list(image.info.notes)}
         blind = order.task == "kernel" or (order.task == "restore" and psf is None)
         tell({"phase": "preparing" if blind else "restoring"})
@@ -133,7 +143,7 @@ class Restorations:
         for n, t in enumerate(later, 1):
             tell({"phase": "writing", "step": n, "steps": len(later)})
             report |= write_iterate(order, n, finished(restored(later[t])))
-        return report
+        return report | trusting.write(order, done, report["picture"], lambda: tell({"phase": "reporting"}))
 
     @staticmethod
     def _run(
@@ -207,7 +217,7 @@ def observers(tell: Tell) -> tuple[Observer, StageObserver]:
     def on_stage(stage: Stage) -> None:
         told: Event = {"phase": "kernel", "part": stage.name, "step": int(100 * stage.share), "steps": 100}
         if stage.size is not None:
-            told |= {"size": stage.size, "number": stage.number, "count": stage.count}
+            told |= {"size": stage.size, "number": stage.number, "count": stage.count, "window": stage.window}
         tell(told)
 
     return on_step, on_stage

@@ -97,7 +97,9 @@ async def _accept(
                 raise Refused(413, f"a kernel of more than {MOST_KERNEL_BYTES / 1e6:g} MB; is it the right file?")
             names["kernel"] = f"kernel{suffix(kernel.filename)}"
             await asyncio.to_thread(_save, kernel.file, folder / names["kernel"])
-        order = Order(task, folder, **names, options=options, show=show, max_pixels=limits.max_pixels)
+        theirs = (("picture", image), ("mask", sent.mask), ("kernel", kernel))
+        called = tuple((what, file.filename) for what, file in theirs if file is not None and file.filename)
+        order = Order(task, folder, **names, options=options, show=show, max_pixels=limits.max_pixels, names=called)
         return store.add(order, attended=attended)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

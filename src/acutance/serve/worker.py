@@ -27,8 +27,13 @@ class Handler(Protocol):
 
     about: dict[str, Any]
 
-    def __call__(self, order: Order, tell: Callable[[Event], None]) -> Report:
-        """Carry out an order. `tell` reports progress, and raises `Failed` where the order was cancelled."""
+    def __call__(self, order: Order, tell: Callable[[Event], None], look: Callable[[], None] = ...) -> Report:
+        """Carry out an order.
+
+        Args:
+            order: what to do. tell: reports progress. look: looks for a cancel without a report; it may be called
+                often. Both raise `Failed` where the order was cancelled.
+        """
         ...
 
 
@@ -62,13 +67,20 @@ def main(pipe: Connection, make: Maker, threads: int, device: str, memory: int, 
 
 
 def _answer(handle: Handler, order: Order, pipe: Connection) -> tuple[str, Any]:
-    def tell(event: Event) -> None:
-        if pipe.poll() and pipe.recv() == CANCEL:
+    cancelled = False  # kept, since somebody may catch what a look raises
+
+    def look() -> None:
+        nonlocal cancelled
+        cancelled = cancelled or (pipe.poll() and pipe.recv() == CANCEL)
+        if cancelled:
             raise Failed("cancelled", "cancelled")
+
+    def tell(event: Event) -> None:
+        look()
         pipe.send(("progress", event))
 
     try:
-        return "done", handle(order, tell)
+        return "done", handle(order, tell, look)
     except Failed as failure:
         return "failed", (failure.kind, failure.message)
     except (EOFError, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""Pictures and plots of a report: data URIs by Pillow, curves as inline SVG. Nothing but numpy and Pillow is needed."""
+"""Pictures and plots of a report: data URIs and files by Pillow, curves as inline SVG."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import base64
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from acutance.images.atomic import write_atomically
+
 HEAT = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
 """Colours of a map from 0 to its largest value: dark to light, so that it reads in grey print as well."""
 
 SIGNED = ((5, 48, 97), (146, 197, 222), (247, 247, 247), (244, 165, 130), (103, 0, 31))
 """Colours from -1 over 0, white, to 1."""
+
+VEIL = (213, 94, 0)
+"""Colour of a map that lies over its picture: vermilion, which people with any colour vision tell from grey."""
 
 LOSSLESS = 250_000
 """Pixels up to which a picture is embedded without loss."""
@@ -36,6 +42,31 @@ def coloured(values: Tensor, low: float, high: float, colours: Sequence[tuple[in
     places = np.linspace(0, 1, len(colours))
     parts = [np.interp(share, places, [colour[c] for colour in colours]) for c in range(3)]
     return np.stack(parts, -1).round().astype(np.uint8)
+
+
+def top_of(values: Tensor) -> float:
+    """The value that the last colour of a map stands for: the 99.5 % quantile."""
+    flat = values.flatten()
+    return max(float(flat[:: max(1, flat.numel() // 500_000)].quantile(0.995)), 1e-9)
+
+
+def veil(values: Tensor, most: int) -> Pixels:
+    """A map (H, W) as (H', W', 4), to be laid over its picture: clear at 0, `VEIL` from `top_of` the values on.
+
+    Args:
+        values: 0 or more. most: pixels of the longer side of what is returned, at most.
+    """
+    share = (values.detach().float().cpu() / top_of(values)).nan_to_num(0).clamp(0, 1).mul(255).round().byte()
+    opacity = reduced(np.ascontiguousarray(share.numpy()), most)
+    colour = np.broadcast_to(np.array(VEIL, np.uint8), (*opacity.shape, 3))
+    return np.concatenate((colour, opacity[..., None]), -1)
+
+
+def write_png(path: Path, picture: Pixels) -> None:
+    """Write (H, W), (H, W, 3) or (H, W, 4) as a PNG; replaces a file that exists."""
+    file = BytesIO()
+    PillowImage.fromarray(picture).save(file, "PNG")
+    write_atomically(path, file.getvalue(), overwrite=True)
 
 
 def uri(picture: Pixels) -> str:
