@@ -106,11 +106,12 @@ def _envelope(variance: Tensor, cell: Tensor, own: Tensor) -> Tensor:
 def _ties(grid: tuple[int, int]) -> Tensor:
     """Rows of numbers of (R, T) that are small where the grid is smooth and round, (m, 2 nodes)."""
     unit = torch.eye(grid[0] * grid[1], dtype=torch.float64).reshape(-1, *grid)
-    bends = [d.diff(dim=a).diff(dim=a).flatten(1).T for d in (unit,) for a in (1, 2) if grid[a - 1] > 2]
+    bends = [unit.diff(dim=a).diff(dim=a).flatten(1).T for a in (1, 2) if grid[a - 1] > 2]
     steps = [unit.diff(dim=a).flatten(1).T * 0.1 for a in (1, 2) if grid[a - 1] > 1]
     smooth = torch.cat([*bends, *steps, torch.zeros(0, len(unit), dtype=torch.float64)])
     round_ = 0.3 * torch.eye(len(unit), dtype=torch.float64)
-    return torch.cat((torch.block_diag(smooth, smooth), torch.cat((round_, -round_), 1)))
+    both: Tensor = torch.block_diag(smooth, smooth)  # type: ignore[no-untyped-call]
+    return torch.cat((both, torch.cat((round_, -round_), 1)))
 
 
 def _fitted(rows: Tensor, edges: Edges, start: Tensor, ties: Tensor, *, chart: bool) -> Tensor:

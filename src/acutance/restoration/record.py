@@ -18,12 +18,14 @@ def sidecar_of(
     kernel: File | None = None,
     mask: File | None = None,
     weights: File | None = None,
+    profile: File | None = None,
 ) -> Sidecar:
     """The side-car of a result that has been written.
 
     Args:
         done: the restoration. source: the input. settings: as options of the command that would make the same.
-        output: the file of the result. kernel, mask, weights: files that were read; None: there was none.
+        output: the file of the result. kernel, mask, weights, profile: files that were read; None:
+            there was none.
 
     Raises:
         ConfigError: the restoration does not hold its problem.
@@ -40,7 +42,7 @@ def sidecar_of(
         outcome=done.outcome.name.lower(),
     )
     machine = this_machine(restorer.device, restorer.precision)
-    return Sidecar(source, settings, run, machine, output, kernel, mask, weights)
+    return Sidecar(source, settings, run, machine, output, kernel, mask, weights, profile)
 
 
 def _hash_of_blur(done: Restoration) -> str | None:
