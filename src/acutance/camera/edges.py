@@ -35,7 +35,8 @@ STRIDE = 10  # side of the squares of which each gives one window
 LEAST_CONTRAST = 0.08  # |B|, of the range
 LEAST_OVER_NOISE = 10.0  # slope of an edge by the deviation of the slope in even places
 STRAIGHT = 0.15  # second by first eigenvalue of the slopes in a window, at most
-MOST_RESIDUAL = 0.035  # of |B|: corners, lines and curves leave more
+MOST_RESIDUAL = 0.035  # of |B|, beside the noise: corners, lines and curves leave more
+NOISE = 1.15  # how far the residual of an edge may exceed the noise of its window
 MOST_ERROR = 0.06  # standard error of s, of s
 WHITE = 0.98  # linear light from which a window counts as clipped
 ROUNDS, CHUNK = 14, 512
@@ -88,7 +89,15 @@ def find_edges(light: Tensor, reach: int = REACH) -> Edges:
     floor = LEAST_OVER_NOISE * float(steep.flatten()[:: max(1, steep.numel() // 1_000_000)].median()) / 3
     least = max(LEAST_CONTRAST / (2.5 * reach), min(floor, LEAST_CONTRAST / 6))
     middles = _candidates(steep, reach, least)
-    return joined([_fitted(light, down, across, part, reach) for part in torch.split(middles, CHUNK)])
+    planes = (light, down, across, _fine(light))
+    return joined([_fitted(planes, part, reach) for part in torch.split(middles, CHUNK)])
+
+
+def _fine(light: Tensor) -> Tensor:
+    """Size of the finest detail, small on edges; its median tells the noise (Immerkaer 1996)."""
+    bend = light.new_tensor([1.0, -2.0, 1.0])
+    mask = bend[:, None] * bend
+    return F.conv2d(F.pad(light[None, None], (1, 1, 1, 1), mode="replicate"), mask[None, None])[0, 0].abs() / 6
 
 
 def _slopes(light: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,22 +128,26 @@ def _candidates(steep: Tensor, reach: int, least: float) -> Tensor:
     return torch.cat(chosen) + reach + 1
 
 
-def _fitted(light: Tensor, down: Tensor, across: Tensor, middles: Tensor, reach: int) -> Edges:
-    """The good edges among windows around `middles`, (n, 2)."""
+def _fitted(planes: tuple[Tensor, Tensor, Tensor, Tensor], middles: Tensor, reach: int) -> Edges:
+    """The good edges among windows around `middles`, (n, 2), of a picture, its slopes and its finest detail."""
     axis = torch.arange(-reach, reach + 1)
     rows, cols = (g.flatten() for g in torch.meshgrid(axis, axis, indexing="ij"))
     disc = rows.square() + cols.square() <= reach * reach
     rows, cols = rows[disc], cols[disc]
     at = (middles[:, :1] + rows, middles[:, 1:] + cols)
-    y, g, h = light[at], down[at], across[at]
+    y, g, h, fine = (plane[at] for plane in planes)
     straight, angle = _direction(g, h)
     good = straight & (y.amax(1) < WHITE) & (y.amax(1) - y.amin(1) > LEAST_CONTRAST)
-    middles, y, angle = middles[good], y[good], angle[good]
+    middles, y, angle, noise = middles[good], y[good], angle[good], fine[good].median(1).values / 0.6745
     if not len(y):
         return joined([])
     p, residual, error = _least_squares(y, rows.double(), cols.double(), angle)
     s, contrast = p[:, 4], p[:, 1].abs()
-    good = (contrast > LEAST_CONTRAST) & (residual < MOST_RESIDUAL * contrast) & (error < MOST_ERROR * s)
+    good = (
+        (contrast > LEAST_CONTRAST)
+        & (residual < torch.hypot(MOST_RESIDUAL * contrast, NOISE * noise))
+        & (error < MOST_ERROR * s)
+    )
     good &= (p[:, 3].abs() < reach / 2) & (s > NARROWEST) & (s < reach / 3.5)
     p, s = p[good], s[good]
     normal = torch.stack((p[:, 2].sin(), p[:, 2].cos()), 1)

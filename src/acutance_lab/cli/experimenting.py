@@ -18,6 +18,7 @@ from acutance.methods.golf import Golf
 from acutance_lab.experiments import (
     balance,
     brightness,
+    cameras,
     convergence,
     coverage,
     forgetting,
@@ -313,3 +314,21 @@ def guessed(
     with going_on(output, "guesses", 2 * len(guesses.TRUE)) as step:
         found = guesses.run(data, settings, lambda trial: step(trial.guess))
     finish(output, guesses.report(found, settings))
+
+
+@app.command("cameras")
+def known_cameras(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of sharp photographs; held-out ones are scenes too. Else rendered ones.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="For each ISO.")] = cameras.Settings.pictures,
+    height: Annotated[int, typer.Option(min=120, help="Of a picture, pixels.")] = cameras.Settings.height,
+    width: Annotated[int, typer.Option(min=120, help="Of a picture, pixels.")] = cameras.Settings.width,
+    seed: Seed = cameras.Settings.seed,
+    output: Output = OUT / "cameras",
+) -> None:
+    """Calibrate two cameras whose noise and lens are known: true and recovered parameters."""
+    settings = cameras.Settings(pictures=pictures, height=height, width=width, seed=seed)
+    with going_on(output, "cameras") as step:
+        found = cameras.run(data, settings, on_picture=step)
+    finish(output, cameras.report(found, settings))
