@@ -1,10 +1,13 @@
 """Screenshots of the page and the times that it takes, from a service that runs: `acutance serve --no-browser`.
 
-    python docs/tools/shots.py OUT [--url http://127.0.0.1:8347] [--megapixels 1] [--axe axe.min.js]
+    python docs/tools/shots.py OUT [--url http://127.0.0.1:8347] [--megapixels 1] [--times] [--axe axe.min.js]
 
-It writes empty, queue, guesses, boxes, steps, editor, phone and dark .png into OUT, and one line of JSON: the seconds
-from the drop of a picture, blurred by a disc of 3 pixels, to its first preview, between a slider's move and the next
-previews, and from "Restore" to the whole. With axe-core it also prints its findings.
+It writes empty, queue, report, guesses, boxes, steps, editor, phone, phone-report, dark and dark-report .png into OUT,
+and one line of JSON: the seconds from the drop of a picture, blurred by a disc of 3 pixels, to its first preview,
+between a slider's move and the next previews, from "Restore" to the whole, and how many of these the report takes.
+With --times it takes no screenshots. With axe-core it also prints its findings.
+
+For large pictures the service needs time: `acutance serve --no-browser --deadline 3600`, then --megapixels 12 --times.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from acutance.psf import shapes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RADIUS = 3
-LONG = 600_000  # milliseconds
+LONG = 3_600_000  # milliseconds; of 12 megapixels a processor takes a quarter of an hour
 
 
 def blurred(path: Path, megapixels: float) -> None:
@@ -78,8 +81,10 @@ def take(shots: Shots) -> None:
     page.select_option("#blur", "file")
     page.set_input_files("#kernel", EXAMPLES / "shaken-kernel.png")
     page.click("#go")
-    page.wait_for_selector("#save:visible")
+    restored(page)
     shots.shot(page, "queue")
+    report(shots, page, "report")
+    page.click("#trust-open")
     questions(shots, page)
     page.select_option("#blur", "draw")
     page.locator("#kernel-grid").evaluate("grid => grid.scrollIntoView({ block: 'center' })")
@@ -99,7 +104,29 @@ def take(shots: Shots) -> None:
         page.select_option("#preset", "portrait")
         page.wait_for_selector("#piece:visible")
         shots.shot(page, name, whole=True)
+        page.click("#go")
+        restored(page)
+        report(shots, page, f"{name}-report", whole=True)
         page.close()
+
+
+def restored(page: Any) -> None:
+    """Wait for a result.
+
+    Raises:
+        RuntimeError: the page says that there is none.
+    """
+    page.wait_for_selector("#save:visible, #error:visible")
+    if page.locator("#error").is_visible():
+        raise RuntimeError(page.locator("#error").text_content())
+
+
+def report(shots: Shots, page: Any, name: str, *, whole: bool = False) -> None:
+    """The report of the result, with its map over the picture."""
+    page.click("#trust-open")
+    page.check("#veil-on")
+    page.locator("#trust-save").scroll_into_view_if_needed()
+    shots.shot(page, name, whole=whole)
 
 
 def questions(shots: Shots, page: Any) -> None:
@@ -145,8 +172,12 @@ def times(shots: Shots, picture: Path) -> dict[str, float]:
     side = page.locator("#piece").evaluate("piece => piece.naturalWidth")
     started = time.monotonic()
     page.click("#go")
-    page.wait_for_selector("#save:visible")
-    seconds = {"first_preview": first, "later_previews": sorted(later)[1], "whole": time.monotonic() - started}
+    page.wait_for_selector("#phase:text-is('Writing the report'), #error:visible")
+    writing = time.monotonic()
+    restored(page)
+    ended = time.monotonic()
+    seconds = {"first_preview": first, "later_previews": sorted(later)[1], "whole": ended - started}
+    seconds["of_which_report"] = ended - writing
     page.close()
     return {"preview_side": side} | {name: round(value, 2) for name, value in seconds.items()}
 
@@ -157,6 +188,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--url", default="http://127.0.0.1:8347")
     parser.add_argument("--megapixels", type=float, default=1.0)
+    parser.add_argument("--times", action="store_true", help="no screenshots")
     parser.add_argument("--axe", type=Path)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -168,7 +200,8 @@ def main() -> None:
         shots = Shots(browser, given.url, given.out, given.axe.read_text() if given.axe is not None else None)
         took = times(shots, picture)
         print(json.dumps({"megapixels": given.megapixels} | took), flush=True)
-        take(shots)
+        if not given.times:
+            take(shots)
         print("\n".join(shots.found) or ("axe-core finds nothing" if given.axe is not None else ""))
         browser.close()
 

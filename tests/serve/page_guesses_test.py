@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 from playwright.sync_api import expect
+from serve_live import Live, until
 
 
 def test_a_guess_is_taken(page: Any, photos: list[Path]) -> None:
@@ -55,3 +56,16 @@ def test_guesses_belong_to_their_picture(page: Any, photos: list[Path]) -> None:
     expect(page.locator("#guesses")).to_be_hidden()
     page.locator("#queue .pick").nth(0).click()
     expect(cards).to_have_count(2)
+
+
+def test_the_search_for_guesses_is_told_and_ends_with_them(page: Any, live: Live, photos: list[Path]) -> None:
+    restarts = live.pool.restarts
+    page.set_input_files("#file", photos[0])
+    page.select_option("#noise", "0.2%")
+    page.click("#guess")
+    phase = page.locator("#guesses-phase")
+    expect(phase).to_have_text("Finding the blur: kernel 2 of 5, up to 45 pixels, in windows of 256")
+    page.click("#guesses-close")
+    expect(phase).to_be_hidden()
+    until(lambda: not live.pool.running)
+    assert live.pool.restarts == restarts

@@ -17,7 +17,7 @@ from acutance.operators import Blur
 from acutance.psf import shapes
 from acutance.restoration.restorer import Restorer
 from acutance.trust.drawing import coloured, curves, reduced, uri
-from acutance.trust.page import places
+from acutance.trust.page import means, places
 
 KERNEL = shapes.line(5, 20)
 NAME = '<script>alert("1")&.png'
@@ -114,6 +114,15 @@ def test_the_drawing() -> None:
     assert reduced(coloured(torch.rand(100, 40), 0, 1), 50).shape[:2] == (50, 20)
     svg = curves([("<down>", [1.0, 0.2, 0.1])], 0, band=0.1, x_label="lag", size=(200, 100))
     assert "&lt;down&gt;" in svg
+
+
+@pytest.mark.parametrize("side", [1, 16, 40])
+def test_means_are_those_of_every_square(side: int) -> None:
+    values = torch.rand(40, 52, generator=torch.Generator().manual_seed(1))
+    wanted = torch.nn.functional.avg_pool2d(values.double()[None], side, 1)[0]
+    assert (means(values, side) - wanted).abs().max() < 1e-12
+    values[3, 4] = torch.nan
+    assert bool(torch.isfinite(means(values, side)).all())
 
 
 def test_places_do_not_overlap() -> None:

@@ -21,8 +21,8 @@ HEAT = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10),
 SIGNED = ((5, 48, 97), (146, 197, 222), (247, 247, 247), (244, 165, 130), (103, 0, 31))
 """Colours from -1 over 0, white, to 1."""
 
-VEIL = (213, 94, 0)
-"""Colour of a map that lies over its picture: vermilion, which people with any colour vision tell from grey."""
+VEIL = (230, 0, 230)
+"""Colour of a map that lies over its picture: magenta, which is rare in photographs."""
 
 LOSSLESS = 250_000
 """Pixels up to which a picture is embedded without loss."""

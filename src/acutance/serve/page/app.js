@@ -14,12 +14,14 @@ import { Picture } from '/page/picture.js';
 import * as presets from '/page/presets.js';
 import { Preview } from '/page/preview.js';
 import { Queue } from '/page/queue.js';
+import { asked, saveSettings } from '/page/repeat.js';
 import { Runner } from '/page/runner.js';
 import { Seems } from '/page/seems.js';
 import * as settings from '/page/settings.js';
 import * as sidecar from '/page/sidecar.js';
 import { Sharpness } from '/page/sharpness.js';
 import { text } from '/page/texts.js';
+import { Trust } from '/page/trust.js';
 import { Viewer } from '/page/viewer.js';
 
 const MOST_AT_ONCE = 4; // pictures; each listens on a connection, and browsers open six to a host
@@ -36,6 +38,7 @@ const seems = new Seems(() => current, (values) => {
   apply(values);
   history.note();
 });
+const trust = new Trust(() => current);
 const boxes = new Boxes(viewer, () => current);
 const sharpness = new Sharpness(choose);
 const preview = new Preview(viewer, () => current, settings.read, offer, () => seems.stop());
@@ -77,6 +80,7 @@ async function show(picture) {
 
 function render() {
   panel(current, queue.pictures.length > 1 ? open() : []);
+  trust.show();
 }
 
 /** The pictures that "restore all" takes. */
@@ -113,6 +117,7 @@ function choose(entry, isLast) {
   current.choose(entry);
   viewer.swap(current.afterUrl).then(() => loupe.show());
   queue.render(current);
+  trust.show();
 }
 
 function offer(steps) {
@@ -159,16 +164,18 @@ async function openSettings(file) {
   const note = byId('preset-note');
   note.hidden = false;
   try {
-    apply(await sidecar.read(file));
+    const { box, kernelName, ...values } = await sidecar.read(file);
+    if (box && current) current.box = box;
+    apply(values);
     history.note();
-    note.textContent = text.settingsOpened(file.name);
+    note.textContent = text.settingsOpened(file.name) + (kernelName ? ` ${text.kernelWanted(kernelName)}` : '');
   } catch (error) {
     note.textContent = error.message;
   }
 }
 
 byId('save-settings').addEventListener('click', () => {
-  download(sidecar.write(settings.read(), current.report, service.version), current.stem + sidecar.suffix);
+  saveSettings(current, settings.read(), service.version);
 });
 byId('open-settings').addEventListener('click', () => byId('settings-file').click());
 byId('settings-file').addEventListener('change', ({ target }) => {
@@ -191,7 +198,10 @@ function useKernel(npy) {
 async function restore(pictures) {
   try {
     const values = settings.read();
-    for (const picture of pictures) runner.add(picture, await order(picture, values));
+    for (const picture of pictures) {
+      const form = await order(picture, values);
+      runner.add(picture, form, asked(picture, values, form));
+    }
     preview.stop();
     seems.stop();
   } catch (error) {

@@ -2,6 +2,7 @@
 import { byId, make } from '/page/dom.js';
 import { run } from '/page/jobs.js';
 import { guess } from '/page/order.js';
+import { phaseOf } from '/page/panel.js';
 import { text } from '/page/texts.js';
 
 const MOST = 4;
@@ -35,19 +36,28 @@ export class Guesses {
     this.note(text.guessing);
     byId('guesses').hidden = false;
     try {
-      const { report, files } = await run(await guess(picture, this.settings()), signal, NAMES);
+      const { report, files } = await run(await guess(picture, this.settings()), signal, NAMES, (event) => this.tell(event));
       picture.guesses = cards(picture, report, files);
       this.note([report.candidates.length ? text.guessesAre : text.guessNone, ...report.notes].join(' '));
       this.draw(picture);
     } catch (error) {
       if (!signal.aborted) this.note(text.guessFailed(error.message));
     }
-    if (!signal.aborted) this.asked = null;
+    if (!signal.aborted) {
+      this.asked = null;
+      this.tell({});
+    }
+  }
+
+  /** Show how far the search is; for the eye only, since it changes often. */
+  tell(event) {
+    byId('guesses-phase').textContent = phaseOf(event);
   }
 
   stop() {
     if (this.abort) this.abort.abort();
     this.abort = this.asked = null;
+    this.tell({});
   }
 
   close() {

@@ -6,6 +6,8 @@ import { encode } from '/page/npy.js';
 import { qualities } from '/page/settings.js';
 import { text } from '/page/texts.js';
 
+const EXTRAS = ['report', 'sidecar']; // of whole pictures only
+
 /** The whole picture. Throws with a message for the user where something is missing. */
 export async function order(picture, settings) {
   const sent = new FormData();
@@ -16,11 +18,13 @@ export async function order(picture, settings) {
   if (settings.keep) sent.set('iterates', 'true');
   if (settings.keep && settings.step) sent.set('step', settings.step);
   if (Number(settings.strength) < 100) sent.set('strength', settings.strength / 100);
+  sent.set('report', 'true');
   const { mask, only } = await maskFiles(picture);
+  if (!only && !sent.has('step')) sent.set('sidecar', 'true'); // the command can do neither
   if (only) sent.set('only', only, 'only.png');
   if (settings.task !== 'restore') return sent;
-  if (mask) sent.set('mask', mask, 'mask.png');
-  blur(sent, settings);
+  if (mask) sent.set('mask', mask, `${picture.stem}-mask.png`);
+  blur(sent, settings, picture);
   const box = boxField(picture);
   if (settings.blur === 'find' && box) sent.set(...box);
   if (qualities(settings.task, settings.blur).includes(settings.quality)) sent.set('quality', settings.quality);
@@ -38,7 +42,7 @@ export async function trials(picture, settings, piece) {
   const methods = deblurs ? [{ method: 'fd' }, { method: 'acute', quality: 'fast' }] : [{}];
   const trial = async (method) => {
     const sent = await order(picture, settings);
-    for (const name of ['quality', 'trail', 'window', 'step']) sent.delete(name);
+    for (const name of ['quality', 'trail', 'window', 'step', ...EXTRAS]) sent.delete(name);
     if (method.method === 'fd') sent.delete('iterates'); // it has no steps
     if (finds) sent.set('kernel', picture.found.npy, 'kernel.npy');
     sent.set('preview', [piece.x, piece.y, piece.width, piece.height].join());
@@ -59,19 +63,19 @@ export function look(picture) {
 /** The form that asks for guesses of a picture's blur. */
 export async function guess(picture, settings) {
   const sent = await order(picture, { ...settings, task: 'restore', blur: 'find' });
-  for (const name of ['strength', 'only', 'show', 'step', 'iterates']) sent.delete(name);
+  for (const name of ['strength', 'only', 'show', 'step', 'iterates', ...EXTRAS]) sent.delete(name);
   sent.set('task', 'kernel');
   sent.set('candidates', 'true');
   return sent;
 }
 
-function blur(sent, settings) {
+function blur(sent, settings, picture) {
   if (settings.blur === 'motion') sent.set('motion', `${settings.length},${settings.angle}`);
   if (settings.blur === 'disc') sent.set('disc', settings.radius);
   if (settings.blur === 'gaussian') sent.set('gaussian', settings.deviation);
   if (settings.blur === 'draw') {
     if (!settings.kernel) throw new Error(text.kernelEmpty);
-    sent.set('kernel', encode(settings.kernel), 'kernel.npy');
+    sent.set('kernel', encode(settings.kernel), `${picture.stem}-kernel.npy`);
   }
   if (settings.blur === 'file') {
     if (!byId('kernel').files.length) throw new Error(text.kernelMissing);

@@ -26,11 +26,16 @@ export function say(message) {
   if (byId('status').textContent !== message) byId('status').textContent = message;
 }
 
+/** The phase of a job in words, with the part of it; '' where there is none. */
+export function phaseOf({ phase, ...event }) {
+  const part = event.part in text.parts ? text.parts[event.part](event) : '';
+  return phase in text ? text[phase] + (part && `: ${part}`) : '';
+}
+
 function progress(event) {
   const phase = event.state === 'queued' ? 'queued' : event.phase;
   if (phase) {
-    const part = event.part in text.parts ? text.parts[event.part](event) : '';
-    byId('phase').textContent = text[phase] + (part && `: ${part}`);
+    byId('phase').textContent = phaseOf({ ...event, phase });
     say(text[phase]);
   }
   if (event.steps) byId('bar').value = (100 * event.step) / event.steps;

@@ -15,6 +15,11 @@ export class Picture {
     this.shown = file; // what a browser can show of the latest state
     this.found = null; // the kernel that was found: { npy, url, side }
     this.steps = []; // of the restoration: { step, saved, shown, url }
+    this.page = null; // the report as a file
+    this.veil = null; // the address of the map that lies over the result
+    this.sidecar = null; // what `acutance repeat` needs, see `repeat.js`
+    this.asked = null; // the settings that made the result, likewise
+    this.earlier = false; // whether the result is that of a step before the last
     this.seems = null; // what is wrong with it, see `Seems`
     this.guesses = null; // see `Guesses`
     this.abort = null;
@@ -45,9 +50,15 @@ export class Picture {
     return made;
   }
 
-  /** Take over what the service made. Files: saved; maybe shown, before, kernel, kernelPicture, steps. */
-  finish(report, files) {
+  /**
+   * Take over what the service made. Files: saved; maybe shown, before, kernel, kernelPicture, steps, page, unsupported,
+   * sidecar. asked: see `repeat.js`.
+   */
+  finish(report, files, asked = null) {
     this.drop(this.afterUrl);
+    this.drop(this.veil);
+    this.veil = files.unsupported ? this.url(files.unsupported) : null;
+    Object.assign(this, { page: files.page || null, sidecar: files.sidecar || null, asked, earlier: false });
     for (const { url } of this.steps) this.drop(url);
     this.steps = files.steps.map((entry) => ({ ...entry, url: this.url(entry.shown) }));
     this.report = report;
@@ -68,7 +79,7 @@ export class Picture {
   /** Take one of the steps for the result. */
   choose({ saved, shown, url }) {
     if (!this.steps.some((entry) => entry.url === this.afterUrl)) this.drop(this.afterUrl);
-    Object.assign(this, { saved, shown, afterUrl: url });
+    Object.assign(this, { saved, shown, afterUrl: url, earlier: url !== this.steps.at(-1).url });
   }
 
   drop(url) {

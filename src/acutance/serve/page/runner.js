@@ -3,24 +3,24 @@ import { run } from '/page/jobs.js';
 import { LINKS, steps } from '/page/sharpness.js';
 import { text } from '/page/texts.js';
 
-const FILES = ['picture', 'shown', 'shown_before', 'kernel', 'kernel_picture'];
+const FILES = ['picture', 'shown', 'shown_before', 'kernel', 'kernel_picture', 'report', 'unsupported', 'sidecar'];
 
 export class Runner {
   /** changed(picture): called whenever a picture is another one than before. refused(): a token is wanted. */
   constructor(changed, refused) {
     this.changed = changed;
     this.refused = refused;
-    this.waiting = []; // [picture, form]
+    this.waiting = []; // [picture, form, asked]
     this.running = 0;
     this.workers = 1;
   }
 
-  /** Put a picture into the queue with the form that is sent for it. */
-  add(picture, form) {
+  /** Put a picture into the queue with the form that is sent for it; asked: see `repeat.js`. */
+  add(picture, form, asked) {
     this.cancel(picture);
     Object.assign(picture, { state: 'waiting', error: '', event: { state: 'queued' }, begun: Date.now() });
     picture.abort = new AbortController();
-    this.waiting.push([picture, form]);
+    this.waiting.push([picture, form, asked]);
     this.changed(picture);
     this.next();
   }
@@ -49,7 +49,7 @@ export class Runner {
     }
   }
 
-  async restore(picture, form) {
+  async restore(picture, form, asked) {
     const { signal } = picture.abort;
     const tell = (event) => {
       if (signal.aborted) return;
@@ -60,8 +60,9 @@ export class Runner {
     try {
       tell({ phase: 'sending' });
       const { report, files } = await run(form, signal, [...FILES, ...LINKS], tell);
-      const [saved, shown, before, kernel, kernelPicture, ...rest] = files;
-      picture.finish(report, { saved, shown, before, kernel, kernelPicture, steps: steps(report, rest) });
+      const [saved, shown, before, kernel, kernelPicture, page, unsupported, sidecar, ...rest] = files;
+      const made = { saved, shown, before, kernel, kernelPicture, page, unsupported, sidecar };
+      picture.finish(report, { ...made, steps: steps(report, rest) }, asked);
     } catch (error) {
       if (signal.aborted) return;
       this.settle(picture);

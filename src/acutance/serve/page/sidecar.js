@@ -3,6 +3,7 @@ import { byId } from '/page/dom.js';
 import { text } from '/page/texts.js';
 
 const VERSION = 1;
+const KIND = 'acutance restoration'; // a side-car, see acutance.trust.sidecar
 const MOST_BYTES = 2_000_000;
 const MOST_SIDE = 255;
 const NUMBERS = ['length', 'angle', 'radius', 'deviation', 'strength'];
@@ -26,7 +27,10 @@ export function write(values, report, version) {
   return new Blob([JSON.stringify(made, null, 1)], { type: 'application/json' });
 }
 
-/** The settings in a file; those that it lacks are left out. Throws with a message that names what is wrong. */
+/**
+ * The settings in a file; those that it lacks are left out. Of a side-car also `box` { kind, x, y, width, height }, and
+ * `kernelName`, of the file that is to be chosen. Throws with a message that names what is wrong.
+ */
 export async function read(file) {
   if (file.size > MOST_BYTES) throw new Error(text.notSettings);
   let found;
@@ -36,8 +40,54 @@ export async function read(file) {
     throw new Error(text.notSettings);
   }
   if (!isObject(found) || !isObject(found.settings)) throw new Error(text.notSettings);
+  if (found.kind === KIND) {
+    if (found.version !== 2) throw new Error(text.otherVersion);
+    return ofRun(found);
+  }
   if (found.version !== VERSION) throw new Error(text.otherVersion);
   return checked(found.settings);
+}
+
+const OWN = ['acute', 'blind']; // the methods that the page has for blur
+const PAGE = ['method', 'task', 'motion', 'disc', 'gaussian', 'exact', 'strength', 'quality', 'sigma', 'window', 'trail'];
+const ANY = ['device', 'precision'];
+
+/** The settings of a run, where the page has fields for them. */
+function ofRun({ settings, kernel }) {
+  for (const [name, value] of Object.entries(settings)) {
+    if (![...PAGE, ...ANY].includes(name) && value !== null && value !== false) throw new Error(text.notHere(name));
+  }
+  const { motion, disc, gaussian, sigma, strength } = settings;
+  const deblurs = settings.task === 'deblur';
+  if (deblurs && ![null, ...OWN].includes(settings.method)) throw new Error(text.notHere('method'));
+  const values = { task: deblurs ? 'restore' : settings.task, noise: noiseOf(sigma) };
+  values.strength = strength === null ? '100' : String(100 * strength);
+  if (settings.quality !== null) values.quality = settings.quality;
+  if (motion !== null) [values.length, values.angle] = String(motion).split(',').map((part) => String(Number(part)));
+  if (disc !== null) values.radius = String(disc);
+  if (gaussian !== null) values.deviation = String(gaussian);
+  values.blur = values.length ? 'motion' : values.radius ? 'disc' : values.deviation ? 'gaussian' : kernel ? 'file' : 'find';
+  const made = checked(values);
+  for (const kind of ['window', 'trail']) if (settings[kind] !== null) made.box = boxOf(kind, settings[kind]);
+  if (kernel && typeof kernel.name === 'string') made.kernelName = kernel.name;
+  return made;
+}
+
+/** The choice of the page that is a noise level. */
+function noiseOf(sigma) {
+  if (sigma === null) return '';
+  const level = Number(String(sigma).replace('%', '')) / (String(sigma).endsWith('%') ? 100 : 1);
+  const same = (option) => option.value && Math.abs(Number(option.value.replace('%', '')) / 100 - level) < 1e-9;
+  const found = [...byId('noise').options].find(same);
+  if (!found) throw new Error(text.notHere('sigma'));
+  return found.value;
+}
+
+function boxOf(kind, said) {
+  if (!/^\d{1,6}(,\d{1,6}){3}$/.test(said)) throw new Error(text.wrongSetting(kind));
+  const [x, y, width, height] = said.split(',').map(Number);
+  if (Math.min(width, height) < 3) throw new Error(text.wrongSetting(kind));
+  return { kind, x, y, width, height };
 }
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);

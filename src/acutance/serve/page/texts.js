@@ -17,6 +17,27 @@ function seems({ faults: found, noise, confidence }) {
   return noisy ? `It seems noisy: ${level}. ${sharp}` : `${sharp} Noise: ${level}.`;
 }
 
+const share = (value, digits = 2) => (value === null ? '' : `${Number((100 * value).toPrecision(digits))} %`);
+
+/** Names and values of a report, see `numbers` of acutance.serve.trusting; '' leaves one out. */
+function facts(t) {
+  const found = t.kernel_found ? 'found in the picture' : 'given, taken as exact';
+  const normal = `normal: ${t.normal_ratio[0]} to ${t.normal_ratio[1]}`;
+  const white = t.lossy ? 'the file is lossy, so nothing is normal' : `normal: up to ${t.normal_whiteness}`;
+  const times = t.ratio === null ? '' : `, ${t.ratio.toFixed(2)} times (${t.lossy ? 'lossy file: not above ' + t.normal_ratio[1] : normal})`;
+  return [
+    ['Method', t.method === t.asked ? t.method : `${t.method}, chosen by ${t.asked}`],
+    ['Weights', t.weights || 'none'],
+    ['Noise level', t.noise_level === null ? 'none was told' : share(t.noise_level, 3)],
+    ['Why', t.noise_reason],
+    ['Kernel', t.kernel_size ? `${t.kernel_size[0]} x ${t.kernel_size[1]} pixels, ${found}` : 'none is used'],
+    ['Confidence', t.confidence === null ? '' : share(t.confidence)],
+    ['Fitting error', t.error === null ? 'cannot be told' : `${share(t.error, 3)}, expected ${share(t.noise, 3)}${times}`],
+    ['Structure', t.whiteness === null ? 'cannot be told' : `autocorrelation ${t.whiteness.toFixed(2)}, ${white}`],
+    ['Filled in', t.unsupported_share === null ? 'cannot be told' : `${share(t.unsupported_share)} of the fine detail`],
+  ];
+}
+
 const kinds = {
   path: (g) => `shaken, ${g.side} x ${g.side} pixels`,
   disc: (g) => `out of focus, radius ${g.size} pixels`,
@@ -66,6 +87,14 @@ const en = {
   saveSettings: 'Save settings',
   openSettings: 'Open settings',
   settingsOpened: (name) => `Set as in ${name}.`,
+  settingsOnly: (why) => `Saved for this page only: ${why}`,
+  notRestored: 'the picture is not restored yet.',
+  settingsChanged: 'the settings are no longer those of the result.',
+  earlierStep: 'a step before the last was chosen, which the command cannot do.',
+  onlyHere: 'only a part is restored, which the command cannot do.',
+  repeatable: (name, files) => `"acutance repeat ${name}" makes the result again where these lie beside it: ${files.join(', ')}. On a like machine the pixels are the same; the bytes of the file may differ.`,
+  kernelWanted: (name) => `Choose the kernel file ${name} below.`,
+  notHere: (name) => `The page has no field for this value of "${name}"; use "acutance repeat".`,
   notSettings: 'This is no file of settings from this page.',
   otherVersion: 'These settings are of another version of the page.',
   wrongSetting: (name) => `The file of settings is damaged: ${name} is not as it should be.`,
@@ -163,7 +192,7 @@ const en = {
   preparing: 'Preparing the picture',
   kernel: 'Finding the blur',
   parts: {
-    estimating: ({ size, number, count }) => (count > 1 ? `kernel ${number} of ${count}, up to ${size} pixels` : ''),
+    estimating: ({ size, number, count, window }) => (count > 1 ? `kernel ${number} of ${count}, up to ${size} pixels${window ? `, in windows of ${window}` : ''}` : ''),
     judging: () => 'comparing the kernels',
     sparse: () => 'trying sharp edges',
     polishing: () => 'refining the best kernel',
@@ -175,6 +204,7 @@ const en = {
   },
   restoring: 'Restoring',
   writing: 'Writing the result',
+  reporting: 'Writing the report',
   loading: 'Loading the result',
   left: (s) => (s < 90 ? `about ${Math.max(1, Math.round(s))} s left` : `about ${Math.round(s / 60)} min left`),
   leftAtMost: (s) => (s < 90 ? `at most about ${Math.max(1, Math.round(s))} s for this` : `at most about ${Math.round(s / 60)} min for this`),
@@ -186,6 +216,14 @@ const en = {
   foundSize: (n) => `The blur that was found, ${n} x ${n} pixels`,
   summary: (r) => `${r.method}${r.weights ? ` (${r.weights})` : ''}, ${r.steps} step${r.steps === 1 ? '' : 's'}, ${r.seconds.toFixed(1)} s`,
   form: (r) => `${r.width} x ${r.height} pixels, ${r.format}, ${r.bits} bits`,
+  trust: 'Report',
+  trustLabel: 'How far to believe the result',
+  trustLast: 'You chose an earlier step. This report is of the last one.',
+  trustSave: 'Save report',
+  finding: (said, good) => (good ? said : `Doubt: ${said}`),
+  facts,
+  veil: 'Show what the method filled in',
+  veilScale: (top) => `Magenta, from none to ${share(top)} of the range: detail that the blur left below the noise.`,
   noPicture: 'This file is no picture.',
   offline: 'The service does not answer. Is it still running?',
   tokenAsk: 'This service asks for a token:',
