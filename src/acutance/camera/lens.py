@@ -28,6 +28,7 @@ from acutance.errors import ImageError
 
 ENOUGH = 12  # edges of a cell that have a quantile of their own
 FEWEST = 24  # edges in all
+EACH_SHARP, EACH = 3, 15  # edges by node, at least: of a chart, and of photographs, most of whose edges are soft
 LOW, BELOW = 0.15, 1.04  # a quantile, and how far it lies below the mean of the normal distribution, in deviations
 LEAST_ERROR = 0.03  # of a variance, relative: edges of one place differ by as much for other reasons than noise
 ROUNDS = 25
@@ -58,12 +59,13 @@ def lens_blur(edges: Edges, size: tuple[int, int], grid: tuple[int, int], *, cha
         chart: all edges are sharp.
 
     Raises:
-        ImageError: fewer than `FEWEST` edges.
+        ImageError: too few edges for the grid.
     """
-    if len(edges) < FEWEST:
+    fewest = max(FEWEST, (EACH_SHARP if chart else EACH) * grid[0] * grid[1])
+    if len(edges) < fewest:
         raise ImageError(
-            f"{len(edges)} usable edges were found, and {FEWEST} or more are needed; give sharp pictures of straight "
-            "edges, such as a printed chart, with no part burnt out"
+            f"{len(edges)} usable edges were found, and {fewest} are needed for {grid[0]} x {grid[1]} cells; give more "
+            "pictures of sharp straight edges, such as a printed chart, with no part burnt out, or fewer cells"
         )
     sides, counts = (torch.tensor(pair, dtype=torch.float64) for pair in (size, grid))
     place = (edges.place + 0.5) * counts / sides - 0.5  # in units of nodes
@@ -74,7 +76,8 @@ def lens_blur(edges: Edges, size: tuple[int, int], grid: tuple[int, int], *, cha
     own = torch.bincount(cell, minlength=grid[0] * grid[1])
     start = edges.variance if chart else _envelope(edges.variance, cell, own)
     solved = _fitted(rows, edges, start, _ties(grid), chart=chart)
-    radial, tangential = solved.clamp_min(0).sqrt().reshape(2, *grid)
+    low, high = edges.variance.quantile(0.01).clamp_min(0), edges.variance.max()  # a node without edges stays with them
+    radial, tangential = solved.clamp(low, high).sqrt().reshape(2, *grid)
     return LensBlur(radial, tangential, own.reshape(grid))
 
 
