@@ -1,8 +1,8 @@
 """The time that a cancelled job goes on computing, from workers as the service has them.
 
-    python tests/serve_cancel.py [--megapixels 1] [--moments 8] [--threads 2]
+    python tests/serve_cancel.py [--megapixels 1] [--moments 8] [--threads 2] [--methods acute fd blind]
 
-It cancels each of acute, fd and blind at so many moments of its run and prints a line of JSON for each: the median and
+It cancels each of the methods at so many moments of its run and prints a line of JSON for each: the median and
 the largest number of seconds from the cancel until nothing is computed any more, and in how many of them the worker did
 not stop by itself and had to be replaced.
 """
@@ -123,13 +123,15 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=1.0)
     parser.add_argument("--moments", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         blurred(folder / "picture.png", given.megapixels)
         pool = started(given.threads)
-        for name, options in METHODS.items():
-            order = Order("restore", folder, "picture.png", options=options)
+        for name in given.methods:
+            order = Order("restore", folder, "picture.png", options=METHODS[name])
+            (folder / "restored.png").unlink(missing_ok=True)
             takes = whole(pool, order)
             moments = [takes * (i + 0.5) / given.moments for i in range(given.moments)]
             stops = []

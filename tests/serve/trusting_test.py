@@ -33,7 +33,7 @@ def carry_out() -> Restorations:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A private folder with a blurred picture, its kernel and a mask."""
-    rows, cols = torch.meshgrid(torch.arange(44), torch.arange(60), indexing="ij")
+    rows, cols = torch.meshgrid(torch.arange(84), torch.arange(92), indexing="ij")
     sharp = torch.stack([(rows // 9 + cols // 7) % 2, (rows // 5) % 2, (cols // 11) % 2])[None] * 0.7 + 0.1
     made = Blur(KERNEL, "valid").forward(sharp)
     made = (made + 0.01 * torch.randn(made.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
