@@ -53,6 +53,10 @@ NO_DATA = 1e30
 MOST_SIGMA = 0.5
 """Largest noise level, a fraction of the range."""
 
+ROUNDING = 1e-6
+"""A brightness that differs from 1 by less is 1: that of pixels which were divided by their own. Processors round it
+differently."""
+
 NOTABLE = 0.002
 """Share of clipped pixels from which the user is told."""
 
@@ -135,6 +139,7 @@ def prepare(
     pixels = pixels / whole if whole != 1 else pixels
     pixels = srgb_to_linear(pixels) if linear else pixels
     scale = float(brightness(pixels, valid))
+    scale = 1.0 if abs(scale - 1) < ROUNDING else scale  # of pixels that were divided by their own brightness
     pixels = pixels / scale
     if needs.channels is not None and channels == 1:
         pixels = pixels.expand(-1, needs.channels, -1, -1)
