@@ -1,12 +1,14 @@
-"""Tables of plain values, as TOML, JSON and keyword arguments hold them, into frozen dataclasses."""
+"""Tables of plain values, as TOML, JSON and keyword arguments hold them, into frozen dataclasses and back."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import math
 import types
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from acutance.errors import ConfigError, UnknownSetting
@@ -48,6 +50,39 @@ def from_table(kind: type[T], table: Mapping[str, Any], *, where: str, null: flo
         if each.name not in table and not optional:
             raise ConfigError(f"{where}: the key {each.name!r} is missing")
     return kind(**{k: _converted(hints[k], v, f"{where}: {k}", null) for k, v in table.items()})
+
+
+def to_json(record: Any) -> bytes:
+    """A dataclass as the content of a JSON file, for people to read as well."""
+    return (json.dumps(dataclasses.asdict(record), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: Path, *, called: str, most: int, give: str) -> Any:
+    """The content of a JSON file that anybody may have made.
+
+    Args:
+        path: the file. called: what it should be, for messages: "profile". most: bytes, at most. give: the remedy.
+
+    Raises:
+        ConfigError: no such file, too large, no valid JSON, a number that is not finite.
+    """
+    try:
+        if not path.is_file():
+            raise ConfigError(f"{path} is not a file; {give}")
+        with path.open("rb") as file:
+            raw = file.read(most + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
+    if len(raw) > most:
+        raise ConfigError(f"{path} has more than {most // 1024} KiB; no {called} is so large")
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path} is no {called}: it is not valid JSON; {give}") from None
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
 
 
 def meant(name: str, known: Iterable[str]) -> str:

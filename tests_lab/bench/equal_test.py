@@ -63,7 +63,7 @@ def test_prices_are_measured_in_turn() -> None:
 def test_tables_go_into_a_page(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(equal, "SIDE", 96)
     page = tmp_path / "page.md"
-    page.write_text("# Page\n<!-- equal -->\n<!-- /equal -->\nand\n<!-- bench set12 -->\n<!-- /bench -->\nend\n")
+    page.write_text("# Page\n<!-- bench equal -->\n<!-- /bench -->\nand\n<!-- bench set12 -->\n<!-- /bench -->\nend\n")
     options = ["--suites", "set12", "--noise", "1", "--limit", "1", "--data", str(data), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(
         app, ["bench", "equal", "--methods", "wiener,fd", *options, "--runs", "1", "--into", str(page)]
@@ -78,7 +78,7 @@ def test_tables_go_into_a_page(data: Path, tmp_path: Path, monkeypatch: pytest.M
     assert {row["method"] for row in rows} == {"wiener", "fd"}
     assert (tmp_path / "out" / "equal.svg").is_file()
     again = tmp_path / "again.md"
-    again.write_text("<!-- equal -->\n<!-- /equal -->\n<!-- bench set12 -->\n<!-- /bench -->\n")
+    again.write_text("<!-- bench equal -->\n<!-- /bench -->\n<!-- bench set12 -->\n<!-- /bench -->\n")
     done = CliRunner().invoke(app, ["bench", "report", str(tmp_path / "out"), "--into", str(again)])
     assert done.exit_code == 0, done.output
     tables = [line for line in text.splitlines() if line.startswith("|")]
@@ -98,8 +98,3 @@ def test_wrong_options_are_told_first(options: list[str], words: str, data: Path
     assert isinstance(done.exception, ConfigError | DataError)
     assert words in str(done.exception)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_page_without_the_lines_is_an_error() -> None:
-    with pytest.raises(DataError, match="has no lines"):
-        equal.put_prices("# Page\n<!-- equal -->\n", "| a |")

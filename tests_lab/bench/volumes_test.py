@@ -71,7 +71,7 @@ def test_times_and_memory() -> None:
     (found,) = measure_times(["plain-rl:2"], (16, 32, 32), 1)
     assert found.method == "plain-rl:2"
     assert found.seconds > 0
-    assert found.megabytes >= 0
+    assert 0 < found.megabytes < 1000
     assert "| 1.0 |" in times_table([found])
 
 

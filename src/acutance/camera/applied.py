@@ -1,4 +1,4 @@
-"""What a profile tells of one picture: its noise level, and the blur of every place of it."""
+"""Apply a profile to one picture: find its noise level, and the blur of every place of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a picture lies in a profile. Args: scale: its pixels by those of the profile. orientation: as in EXIF."""
+    """The place of a picture in a profile. Args: scale: its pixels by those of the profile. orientation: as in EXIF."""
 
     scale: float
     orientation: int
@@ -59,7 +59,7 @@ def step_of(image: Image) -> float:
 
 
 def fit_of(profile: Profile, size: tuple[int, int], orientation: int = 1) -> Fit | None:
-    """How a picture lies in the profile; None: it has another aspect, so it was cut, or comes from elsewhere.
+    """Find the place of a picture in the profile; None: it has another aspect, so it was cut, or comes from elsewhere.
 
     Args:
         size: (H, W), upright. orientation: by which its stored pixels were turned.

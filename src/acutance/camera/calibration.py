@@ -50,7 +50,7 @@ class Kind:
 
 @dataclass
 class Measured:
-    """What was measured on the pictures of a kind."""
+    """Measurements on the pictures of a kind."""
 
     shots: list[Shot] = field(default_factory=list)
     blocks: dict[int | None, list[Blocks]] = field(default_factory=dict)

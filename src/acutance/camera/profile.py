@@ -10,8 +10,6 @@ A profile may come from anybody: `read_profile` checks every field.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from acutance.errors import ConfigError
 from acutance.images.atomic import write_atomically
 from acutance.images.shot import MOST_ISO
 from acutance.noise.curve import NoiseLine
-from acutance.settings import from_table
+from acutance.settings import from_table, read_json, to_json
 
 KIND, VERSION = "acutance camera", 1
 
@@ -151,8 +149,7 @@ def write_profile(path: Path, profile: Profile, *, overwrite: bool = False) -> N
     Raises:
         OutputError: it exists and `overwrite` is False, or it cannot be written.
     """
-    text = json.dumps(dataclasses.asdict(profile), indent=1, ensure_ascii=False)
-    write_atomically(path, (text + "\n").encode(), overwrite=overwrite)
+    write_atomically(path, to_json(profile), overwrite=overwrite)
 
 
 def read_profile(path: Path) -> Profile:
@@ -161,19 +158,7 @@ def read_profile(path: Path) -> Profile:
     Raises:
         ConfigError: no such file, no profile, or one with a field that cannot be.
     """
-    try:
-        if not path.is_file():
-            raise ConfigError(f"{path} is not a file; give a profile, as `acutance calibrate` writes it")
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(raw) > LARGEST:
-        raise ConfigError(f"{path} has more than {LARGEST // 1024} KiB; no profile is so large")
-    try:
-        table = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{path} is no profile: it is not valid JSON; calibrate again") from None
+    table = read_json(path, called="profile", most=LARGEST, give="give a profile, as `acutance calibrate` writes it")
     return parse_profile(table, str(path))
 
 
@@ -200,10 +185,6 @@ def parse_profile(table: Any, where: str) -> Profile:
     if wrong is not None:
         raise ConfigError(f"{where}: {wrong}; it is damaged, calibrate again")
     return found
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
 
 
 def _wrong(found: Profile) -> str | None:

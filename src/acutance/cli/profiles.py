@@ -20,7 +20,7 @@ from acutance.restoration.piece import Piece
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What a method is told of a picture.
+    """The picture and the blur that a method gets, by the profile.
 
     Args:
         image: with its noise level. kernel: the blur of the lens; None: the profile tells none. linear, sigma: see
@@ -76,7 +76,7 @@ class ProfileUse:
     def tell(
         self, image: Image, size: tuple[int, int], piece: Piece | None, *, linear: bool | None, sigma: float | None
     ) -> Told:
-        """What the profile tells of a picture.
+        """Take noise and blur of a picture from the profile.
 
         Args:
             image: the picture, or a piece of it with its margin. size: (H, W) of the whole. piece: that, or None.
@@ -134,7 +134,7 @@ class ProfileUse:
 
 
 def _box(image: Image, piece: Piece | None) -> Box | None:
-    """Where a piece with its margin lies; None: the picture is whole."""
+    """Place of a piece with its margin in the picture; None: the picture is whole."""
     if piece is None:
         return None
     return Box(max(0, piece.y - piece.margin), max(0, piece.x - piece.margin), *image.size)

@@ -1,4 +1,4 @@
-"""What a photograph was taken with, by its EXIF data: camera, lens, ISO, aperture, focal length."""
+"""Camera, lens, ISO, aperture and focal length of a photograph, by its EXIF data."""
 
 from __future__ import annotations
 

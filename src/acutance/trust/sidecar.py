@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -23,7 +22,7 @@ from acutance.errors import ConfigError
 from acutance.images import Image
 from acutance.images.atomic import write_atomically
 from acutance.images.image import stem_of
-from acutance.settings import from_table
+from acutance.settings import from_table, read_json, to_json
 from acutance.trust.machine import Machine
 
 SUFFIX = ".acutance.json"
@@ -143,8 +142,7 @@ def write(path: Path, sidecar: Sidecar, *, overwrite: bool = False) -> None:
     Raises:
         OutputError: it exists and `overwrite` is False, or it cannot be written.
     """
-    text = json.dumps(dataclasses.asdict(sidecar), indent=1, ensure_ascii=False)
-    write_atomically(path, (text + "\n").encode(), overwrite=overwrite)
+    write_atomically(path, to_json(sidecar), overwrite=overwrite)
 
 
 def read(path: Path) -> Sidecar:
@@ -153,19 +151,7 @@ def read(path: Path) -> Sidecar:
     Raises:
         ConfigError: no such file, no side-car, or one with a field that cannot be.
     """
-    try:
-        if not path.is_file():
-            raise ConfigError(f"{path} is not a file; give a side-car, NAME{SUFFIX}")
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(raw) > LARGEST:
-        raise ConfigError(f"{path} has more than {LARGEST // 1024} KiB; no side-car is so large")
-    try:
-        table = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{path} is no side-car: it is not valid JSON") from None
+    table = read_json(path, called="side-car", most=LARGEST, give=f"give a side-car, NAME{SUFFIX}")
     return parse(table, str(path))
 
 
@@ -210,10 +196,6 @@ def hash_of_kernel(kernel: Tensor) -> str:
     digest = hashlib.sha256(repr(tuple(kernel.shape)).encode())
     digest.update(np.ascontiguousarray(kernel.detach().cpu().numpy(), dtype="<f4").tobytes())
     return digest.hexdigest()
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
 
 
 def _check_texts(value: Any, where: str, depth: int) -> None:

@@ -36,8 +36,6 @@ LEVELS = (0.01, 0.02, 0.03, 0.04, 0.05)
 PRICES = "prices.jsonl"
 """File of what methods cost, beside the rows."""
 
-OPENING, CLOSING = "<!-- equal -->", "<!-- /equal -->"
-
 COMPARED = ("csf", "tnrd", "fdn", "gradnet", "mlp", "ircnn", "rgdn", "acute", "levin", "wiener")
 """Learned methods of the papers' tables, ours, and two without anything learned."""
 
@@ -168,16 +166,3 @@ def read_prices(folder: Path) -> list[Price]:
         DataError: a line is no price.
     """
     return read_records(folder / PRICES, Price, what="price")
-
-
-def put_prices(page: str, table: str) -> str:
-    """A page with the table of prices between its lines ``<!-- equal -->`` and ``<!-- /equal -->``.
-
-    Raises:
-        DataError: the page lacks these lines.
-    """
-    before, found, rest = page.partition(OPENING)
-    _, ended, after = rest.partition(CLOSING)
-    if not (found and ended):
-        raise DataError(f"the page has no lines {OPENING} and {CLOSING}; put them where the table belongs")
-    return f"{before}{OPENING}\n{table}\n{CLOSING}{after}"

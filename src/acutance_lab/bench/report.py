@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 from acutance.errors import DataError
 from acutance_lab.bench.case import describe_noise
@@ -149,13 +150,15 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     return [*found, *([f"{len(diverged)} runs diverged: {distinct(diverged)}."] if diverged else [])]
 
 
-def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
+def put_into(
+    page: str, rows: Sequence[Row], *, cuts_only: bool = False, tables: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """A page with short tables of measured means between its lines ``<!-- bench SUITE -->`` and ``<!-- /bench -->``.
 
     The line ``<!-- bench -->`` stands for the only suite of the rows, or levin32 if there are several;
     ``<!-- bench kernels -->`` for the table of estimated kernels; other tables leave methods that find the kernel
     themselves out, where there are any that are told it. ``<!-- bench SUITE cut -->`` is for the table in the published
-    cut; with `cuts_only` all other places stay as they are.
+    cut; with `cuts_only` all other places stay as they are. tables: others, by the name that stands for SUITE.
 
     Raises:
         DataError: the page has no such lines, or one of a suite that there are no rows of.
@@ -167,6 +170,8 @@ def put_into(page: str, rows: Sequence[Row], *, cuts_only: bool = False) -> str:
             return place[0]
         suite = place[1] or (next(iter(suites)) if len(suites) == 1 else "levin32")
         opening = place[0].partition("-->")[0] + "-->"
+        if suite in tables:
+            return f"{opening}\n{tables[suite]}\n{CLOSING}"
         head, lines = short_table_of_kernels(rows)
         if suite == "kernels" and lines:
             return f"{opening}\n{markdown(head, lines)}\n{CLOSING}"

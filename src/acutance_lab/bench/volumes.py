@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,15 @@ from typing import Any
 
 import numpy as np
 import tifffile
+import torch
 from numpy.typing import NDArray
 
 from acutance.errors import ConfigError, DataError, MissingExtra
 from acutance.images.kernel_volume import read_volume_kernel
 from acutance.restoration.volume import restore_volume
 from acutance_lab.bench.case import bench_folder
-from acutance_lab.bench.tables import listed, markdown
+from acutance_lab.bench.machine import watch_memory
+from acutance_lab.bench.tables import decimals, listed, markdown
 
 Volume = NDArray[np.floating[Any]]
 Solve = Callable[[Volume, Volume], Volume]
@@ -202,9 +203,11 @@ def _report_peak(pipe: Any, method: str, size: tuple[int, int, int]) -> None:
     solve = solver(method)
     solve(*made((24, 32, 32)))
     data, psf = made(size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = watch_memory(torch.device("cpu"))
+    before = peak()
     solve(data, psf)
-    pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6)
+    after = peak()
+    pipe.send(math.nan if before is None or after is None else after - before)
 
 
 def times_table(found: Sequence[Timed]) -> str:
@@ -214,6 +217,6 @@ def times_table(found: Sequence[Timed]) -> str:
         "method": lambda f: f.method,
         "seconds (median)": lambda f: f"{f.seconds:.2f}",
         "times faster than the slowest": lambda f: f"{slowest / f.seconds:.1f}",
-        "peak memory, MB": lambda f: f"{f.megabytes:.0f}",
+        "peak memory, MB": lambda f: decimals(f.megabytes, 0),
     }
     return markdown(*listed(found, columns))

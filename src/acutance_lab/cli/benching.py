@@ -104,11 +104,9 @@ def report_command(
     out.print(report(folder), markup=False)
     if into is not None:
         rows = [row for found in read_suites(folder).values() for row in found]
-        page = put_into(text_of(into), rows)
-        if paid := equal.read_prices(folder):
-            page = equal.put_prices(page, equal.price_table(paid, rows))
-            write_atomically(folder / "equal.svg", equal.equal_plot(paid, rows), overwrite=True)
-        write_atomically(into, page.encode(), overwrite=True)
+        paid = equal.read_prices(folder)
+        tables = {"equal": equal.price_table(paid, rows)} if paid else {}
+        write_atomically(into, put_into(text_of(into), rows, tables=tables).encode(), overwrite=True)
     if html is not None or into is None:
         say(f"page: {escape(write_page(folder, html))}")
 

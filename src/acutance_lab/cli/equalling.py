@@ -33,7 +33,7 @@ def equal(
     plot: Annotated[Path | None, typer.Option(help="The plot, SVG; OUT/equal.svg unless said.")] = None,
     into: Annotated[
         Path | None,
-        typer.Option(help="Put the tables between <!-- equal -->, <!-- bench SUITE --> and <!-- /...> of this page."),
+        typer.Option(help="Put the tables between <!-- bench equal -->, <!-- bench SUITE --> and <!-- /bench -->."),
     ] = None,
 ) -> None:
     """Compare learned methods: minutes of training, weights, arithmetic, seconds, PSNR on several sets; a plot."""
@@ -62,4 +62,4 @@ def equal(
     write_atomically(file, terms.equal_plot(paid, rows), overwrite=True)
     say(f"rows: {escape(output)}; plot: {escape(file)}")
     if into is not None and page is not None:
-        write_atomically(into, terms.put_prices(put_into(page, rows), table).encode(), overwrite=True)
+        write_atomically(into, put_into(page, rows, tables={"equal": table}).encode(), overwrite=True)
