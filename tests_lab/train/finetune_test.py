@@ -16,7 +16,7 @@ from acutance.errors import ConfigError, DataError
 from acutance.weights import embedded, read_weights
 from acutance_lab.cli.app import app
 from acutance_lab.cli.training_finetune import gain_table
-from acutance_lab.data.photographs import Photographs
+from acutance_lab.data.photographs import PLANE, Photographs, held_out
 from acutance_lab.synth.cells import cells
 from acutance_lab.train import finetune as module
 from acutance_lab.train.config import ValidationConfig
@@ -51,6 +51,10 @@ def test_planes_and_deep_pictures_are_scaled_by_their_own_bright_end(tmp_path: P
     count, grey = gather(mine, tmp_path / "run" / "pictures")
     assert (count, grey) == (module.PLANES + 2, True)
     loaded = Photographs.load(tmp_path / "run" / "pictures", device=CPU, one_in=10**9)
+    planes = [name for name in loaded.names if PLANE in name]
+    assert len(planes) == module.PLANES
+    for one_in in (2, 3, 5, 7):
+        assert len({held_out(name, one_in) for name in planes}) == 1  # what is held out is not a neighbour of the rest
     brightest = [float(loaded.picture(i).max()) / (65535 if loaded.picture(i).dtype == np.uint16 else 255) for i in
                  range(len(loaded.names))]  # fmt: skip
     assert sorted(set(brightest)) == [77 / 255, 1.0]

@@ -49,8 +49,8 @@ STRENGTH = 300.0
 
 LOUD = 100.0
 """The first layer of an untrained N is made larger by this. A stage divides N by w, some 100 at 1 % noise, so a quiet N
-hardly learns. One-off figures, two stages after 120 and 80 updates, on the held-out crops: 29.99 dB with 100, 29.81 with
-20, 29.30 with 5; with torch's own first weights they stay at 29.21, their start."""
+hardly learns. One-off figures of two stages after 120 and 80 updates, held-out crops: 29.99 dB with 100, 29.81 with 20,
+29.30 with 5; with torch's own first weights they stay at 29.21, their start."""
 
 
 @dataclass(frozen=True)

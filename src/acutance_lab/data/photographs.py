@@ -22,6 +22,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 HELD_OUT = 25
 """One photograph in so many is held out for validation, by the hash of its file name."""
 
+PLANE = "~plane"
+"""What follows in the name of a file is the number of a plane of a stack: neighbours show nearly the same."""
+
 PAGES = 72
 """Pages that are rendered for a run, 270 MB."""
 
@@ -38,8 +41,9 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def held_out(name: str, one_in: int = HELD_OUT) -> bool:
-    """Tell if the photograph of that file name belongs to the validation set, one in so many."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % one_in == 0
+    """Tell if the photograph of that name is held out for validation, one in so many; planes go with their stack."""
+    key = name.partition(PLANE)[0].encode()
+    return int.from_bytes(hashlib.sha256(key).digest()[:4], "big") % one_in == 0
 
 
 def find(folder: Path, *, validation: bool, one_in: int = HELD_OUT) -> list[Path]:

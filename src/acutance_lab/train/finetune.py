@@ -22,7 +22,7 @@ from acutance.errors import ConfigError, DataError
 from acutance.images import read_image
 from acutance.images.stack_file import is_stack, read_stack
 from acutance.weights import embedded, write_weights
-from acutance_lab.data.photographs import find
+from acutance_lab.data.photographs import PLANE, find
 from acutance_lab.train import checkpoint
 from acutance_lab.train.config import TrainConfig, ValidationConfig, read_config
 from acutance_lab.train.loop import Budget, Report, Run, train
@@ -33,7 +33,7 @@ LEAST_PICTURES = 10
 """Fewer pictures teach the network those pictures, and not their kind."""
 
 PLANES = 12
-"""Planes that are taken from a stack, evenly spaced: neighbours show nearly the same."""
+"""Planes that are taken from a stack, evenly spaced. All of them are held out, or none."""
 
 BRIGHT = 0.999
 """Share of the samples below the bright end of a picture of more than 8 bits."""
@@ -111,7 +111,7 @@ def _pictures(file: Path, name: str) -> Iterator[tuple[str, NDArray[np.uint16] |
         values = read_stack(file).values
         planes = [(t, c, z) for t in range(values.shape[0]) for c in range(values.shape[1]) for z in _spread(values)]
         for t, c, z in planes:
-            yield f"{name}-{t}-{c}-{z}", _scaled(np.asarray(values[t, c])[z])
+            yield f"{name}{PLANE}-{t}-{c}-{z}", _scaled(np.asarray(values[t, c])[z])
         return
     image = read_image(file)
     if image.info.bits <= 8:
